@@ -1,0 +1,146 @@
+"""The benchmarks that have a name: their libraries are built inside the run folder from the source files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING
+
+from templ.benchmark.definition import Benchmark
+from templ.errors import RunError
+from templ.library.build import build_library
+from templ.runlog.durable import make_folder, replacing
+from templ.sources.demo import DEMO_DATE_PROPERTY, DEMO_FIRST_TARGET_DATE, demo_files, verify_demo_data
+from templ.sources.ledger import Ledger
+from templ.sources.polaris import (
+    TEMPLATE_GROUPS,
+    FrameCheck,
+    find_polaris,
+    read_targets,
+    read_templates,
+)
+from templ.sources.sdf import read_sdf
+from templ.sources.splits import TemplateRule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from templ.records import Entry
+
+LIBRARY, TARGETS = "library.templ", "targets.templ"
+RECIPE = "inputs.json"
+"""Written last into the inputs: checksums of the files they were made from, and notes for the user."""
+
+
+def demo_benchmark(inputs: Path) -> Benchmark:
+    """Rolling time split over the shipped Mpro ligands: a target of a day sees what was known before it.
+
+    Ligands without a date are never used, nor is the target's own ligand under another name.
+    """
+    demo = demo_files()
+
+    def make() -> list[str]:
+        verify_demo_data()
+        with Ledger(inputs / "ledger.csv") as ledger:
+            entries = read_sdf(demo.ligands, ledger, date_property=DEMO_DATE_PROPERTY)
+            sources = [demo.ligands.name]
+            receptors = {"": demo.receptor}
+            build_library(
+                inputs / LIBRARY, entries, ledger=ledger, sources=sources, receptors=receptors
+            )
+        return _left_out(ledger)
+
+    notes = _made_once(inputs, [demo.ligands, demo.receptor], make)
+    return Benchmark(
+        name="demo",
+        library=inputs / LIBRARY,
+        targets=inputs / LIBRARY,
+        rule=TemplateRule(before_date=True, exclude_same_ligand=True),
+        first_date=DEMO_FIRST_TARGET_DATE,
+        notes=notes,
+    )
+
+
+def polaris_benchmark(inputs: Path, data: Path) -> Benchmark:
+    """Score the ASAP antiviral pose challenge: SARS targets see SARS templates, MERS ones MERS and moved SARS.
+
+    Raises
+    ------
+    InputError
+        When `data` lacks files of the challenge.
+    """
+    files = find_polaris(data)
+    receptors = {"sars": files.receptor_sars, "mers": files.receptor_mers}
+
+    def make() -> list[str]:
+        frames = FrameCheck()
+        with Ledger(inputs / "ledger.csv") as ledger:
+            build_library(
+                inputs / LIBRARY,
+                _seen(read_templates(files, ledger), frames.add_template),
+                ledger=ledger,
+                sources=[p.name for p in (files.train_sars, files.train_mers, files.train_sars_on_mers)],
+                receptors={group: path for group, path in receptors.items() if path is not None},
+            )
+            build_library(
+                inputs / TARGETS,
+                _seen(read_targets(files, ledger), frames.add_target),
+                ledger=ledger,
+                sources=[files.test.name],
+            )
+        return [*str(frames.summary()).splitlines(), *_left_out(ledger)]
+
+    used = [files.train_sars, files.train_mers, files.train_sars_on_mers, files.test]
+    notes = _made_once(inputs, [*used, *filter(None, receptors.values())], make)
+    return Benchmark(
+        name="polaris",
+        library=inputs / LIBRARY,
+        targets=inputs / TARGETS,
+        rule=TemplateRule(groups=TEMPLATE_GROUPS),
+        notes=notes,
+    )
+
+
+def _made_once(inputs: Path, files: Sequence[Path], make: Callable[[], list[str]]) -> tuple[str, ...]:
+    """Make the inputs of a run, unless they are there; return the notes about them.
+
+    Raises
+    ------
+    RunError
+        When those that are there were made from other files.
+    """
+    digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    recipe = inputs / RECIPE
+    if recipe.exists():
+        stored = json.loads(recipe.read_bytes())
+        changed = [name for name in digests if stored["files"].get(name) != digests[name]]
+        if changed:
+            raise RunError(
+                f"{inputs.parent} was started with another {changed[0]}; choose another folder for a new run"
+            )
+        return tuple(stored["notes"])
+    _clear(inputs)
+    make_folder(inputs)
+    notes = make()
+    with replacing(recipe) as file:
+        file.write(json.dumps({"files": digests, "notes": notes}, indent=1).encode())
+    return tuple(notes)
+
+
+def _clear(inputs: Path) -> None:
+    """Remove inputs whose making was interrupted."""
+    import shutil
+
+    if inputs.exists():
+        shutil.rmtree(inputs)
+
+
+def _seen(entries: Iterable[Entry], look: Callable[[Entry], None]) -> Iterator[Entry]:
+    for entry in entries:
+        look(entry)
+        yield entry
+
+
+def _left_out(ledger: Ledger) -> list[str]:
+    return [f"{count} records left out: {reason}" for reason, count in sorted(ledger.counts.items())]

@@ -1,0 +1,263 @@
+"""Runs a benchmark in a folder: streams results to disk, resumes, and puts the finished run in order."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import sys
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from templ.benchmark.definition import list_targets, target_of
+from templ.benchmark.work import FUNCTION, PRELOAD, TargetResult, failure
+from templ.engine import probe
+from templ.engine.local import Work, choose_workers, run_tasks
+from templ.engine.plan import plan
+from templ.errors import RunError
+from templ.evaluation.summary import Summary, summarise, to_markdown
+from templ.identity import identity_digest
+from templ.library.store import open_library
+from templ.runlog.durable import replacing
+from templ.runlog.finish import finish_run
+from templ.runlog.journal import JOURNAL_NAME, Journal, read_records
+from templ.runlog.manifest import (
+    INPUTS_FOLDER,
+    Host,
+    RunManifest,
+    hold_run_folder,
+    mark_finished,
+    read_manifest,
+    software_versions,
+    start_run,
+)
+from templ.runlog.poses import PoseAddress, PoseShards
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+    from templ.benchmark.definition import Benchmark
+    from templ.engine.worker import TaskResult
+    from templ.library.store import Library
+    from templ.settings import PredictionSettings, RunSettings
+
+SUMMARY_JSON, SUMMARY_MARKDOWN = "summary.json", "summary.md"
+RESULT_VERSIONS = ("templ", "rdkit", "numpy")
+"""Software that decides the poses: a run is not resumed under another version of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is, told after each target.
+
+    Attributes
+    ----------
+    done, total : int
+        Targets with a record, and all.
+    judged, within : int
+        Posed or failed targets of known crystal, and those whose first pose is within 2 Angstrom.
+    failed : int
+        Targets that a fault ended.
+    """
+
+    done: int
+    total: int
+    judged: int
+    within: int
+    failed: int
+
+
+def run_benchmark(
+    make: Callable[[Path], Benchmark],
+    folder: Path,
+    settings: RunSettings,
+    *,
+    prediction: Mapping[str, Any] | None = None,
+    only: Iterable[str] | None = None,
+    limit: int | None = None,
+    on_start: Callable[[Benchmark, int], None] = lambda benchmark, workers: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Summary:
+    """Run a benchmark in `folder`, or go on with the run that is there.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the benchmark, given a folder for what it builds.
+    folder : Path
+        The run.
+    settings : RunSettings
+        Of the machine; they may differ when a run is resumed.
+    prediction : Mapping, optional
+        Settings of the prediction that replace the benchmark's.
+    only, limit :
+        See `list_targets`.
+    on_start, on_progress : callable
+        Told the benchmark and the number of workers, then how far the run is.
+
+    Returns
+    -------
+    Summary
+        Of the finished run, also written to ``summary.json`` and ``summary.md``.
+
+    Raises
+    ------
+    RunError
+        When the folder is no run, another run, or in use.
+    InputError
+        When the benchmark's data cannot be read.
+    StorageError
+        When the disk refuses; what was recorded stays.
+    """
+    with hold_run_folder(folder):
+        benchmark = make(folder / INPUTS_FOLDER)
+        science = benchmark.settings.model_copy(update=dict(prediction or {}))
+        sizes = list_targets(benchmark, only=only, limit=limit)
+        workers = choose_workers() if settings.workers == "auto" else settings.workers
+        start_run(folder, _manifest(benchmark, science, settings, list(sizes)))
+        on_start(benchmark, workers)
+        _record_all(benchmark, folder, science, settings, workers, sizes, on_progress)
+        finish_run(folder, list(sizes))
+        mark_finished(folder)
+        return write_summary(folder)
+
+
+def write_summary(folder: Path) -> Summary:
+    """Summarise what a run has recorded so far, and write that into its folder.
+
+    Raises
+    ------
+    RunError
+        When the folder is no run, or nothing is recorded yet.
+    """
+    read_manifest(folder)
+    if not (folder / JOURNAL_NAME).exists():
+        raise RunError(f"{folder} has no results yet; start its benchmark again to go on")
+    summary = summarise(read_records(folder / JOURNAL_NAME))
+    with replacing(folder / SUMMARY_JSON) as file:
+        file.write(_json(summary.to_dict()))
+    with replacing(folder / SUMMARY_MARKDOWN) as file:
+        file.write(to_markdown(summary).encode())
+    return summary
+
+
+def _record_all(
+    benchmark: Benchmark,
+    folder: Path,
+    science: PredictionSettings,
+    settings: RunSettings,
+    workers: int,
+    sizes: Mapping[str, int],
+    on_progress: Callable[[Progress], None],
+) -> None:
+    """Do the targets without a record; each has its poses, then its record, on disk before it counts."""
+    path = folder / JOURNAL_NAME
+    work = Work(
+        FUNCTION,
+        {
+            "library": str(benchmark.library),
+            "targets": str(benchmark.targets),
+            "rule": benchmark.rule.to_json(),
+            "settings": science.model_dump(mode="json"),
+        },
+        PRELOAD,
+    )
+    with (
+        Journal.open(path) as journal,
+        PoseShards(folder) as shards,
+        open_library(benchmark.targets) as targets,
+    ):
+        known = filter(None, map(PoseAddress.of, read_records(path)))
+        shards.discard_after(known)
+        tally = _Tally(len(sizes))
+        for record in read_records(path):
+            tally.add(record)
+        on_progress(tally.progress())
+        results = run_tasks(
+            work,
+            plan(sizes, journal.done),
+            workers=min(workers, len(sizes)),
+            recycle_after=settings.recycle_after,
+            deadline_s=settings.deadline_s,
+        )
+        with contextlib.closing(results):
+            for result in results:
+                record = _record(result, shards, targets)
+                journal.append(record)
+                tally.add(record)
+                on_progress(tally.progress())
+
+
+def _record(result: TaskResult, shards: PoseShards, targets: Library) -> dict[str, Any]:
+    """Turn what a worker sent into a record; the poses go to disk first."""
+    cost = {
+        "cpu_s": round(result.cpu_s, 4),
+        "wall_s": round(result.wall_s, 4),
+        "uss_bytes": result.uss_bytes,
+        "stages": {},
+    }
+    if not isinstance(result.value, TargetResult):
+        entry = targets.entry(targets.row_of(result.task))
+        record = failure(target_of(entry), result.kind, result.detail, result.stage, entry.heavy_atoms)
+        return record | {"poses": None, "cost": cost}
+    value = result.value
+    cost["stages"] = {name: round(seconds, 4) for name, seconds in value.stages.items()}
+    poses = None
+    if value.sdf:
+        poses = asdict(shards.append(value.sdf)) | {"count": len(value.record["scores"])}
+    return value.record | {"poses": poses, "cost": cost}
+
+
+class _Tally:
+    """Counts for the progress line."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.done = self.judged = self.within = self.failed = 0
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        self.done += 1
+        self.failed += record["status"] == "failed"
+        self.judged += record["status"] != "posed" or record["rmsd"] is not None
+        self.within += bool(record["rmsd"]) and record["rmsd"][0] <= 2.0
+
+    def progress(self) -> Progress:
+        return Progress(self.done, self.total, self.judged, self.within, self.failed)
+
+
+def _manifest(
+    benchmark: Benchmark, science: PredictionSettings, settings: RunSettings, targets: list[str]
+) -> RunManifest:
+    with open_library(benchmark.library) as library, open_library(benchmark.targets) as truth:
+        digest, truth_digest = library.digest, truth.digest
+    versions = software_versions()
+    science_json = science.model_dump(mode="json")
+    science_json["truth"] = truth_digest
+    science_json["versions"] = {name: versions[name] for name in RESULT_VERSIONS}
+    rule = benchmark.rule.to_json()
+    return RunManifest(
+        benchmark=benchmark.name,
+        settings=science_json,
+        rule=rule,
+        run_settings=settings.model_dump(mode="json"),
+        identity=identity_digest(settings=science_json, library=digest, targets=targets, rule=rule),
+        library_path=str(benchmark.library),
+        library_digest=digest,
+        versions=versions,
+        host=Host(
+            name=platform.node(),
+            cores=probe.available_cores(),
+            memory_bytes=int(psutil.virtual_memory().total),
+            platform=platform.platform(),
+        ),
+        targets=len(targets),
+        command=sys.argv,
+    )
+
+
+def _json(value: object) -> bytes:
+    import json
+
+    return json.dumps(value, indent=1).encode() + b"\n"

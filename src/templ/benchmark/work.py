@@ -1,0 +1,150 @@
+"""What a worker does for one target: predict, compare with the crystal, describe the outcome in plain values."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rdkit import Chem
+
+from templ.benchmark.definition import target_of
+from templ.evaluation.rmsd import symmetric_rmsd
+from templ.library.store import open_library
+from templ.pipeline import predict
+from templ.scoring.pocket import read_receptor
+from templ.settings import PredictionSettings
+from templ.sources.splits import TemplateRule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from templ.records import Outcome, Pose, Target
+
+FUNCTION = "templ.benchmark.work:open_work"
+"""How the engine finds this work."""
+PRELOAD = (
+    "templ.benchmark.work",
+    "templ.posing.finish",
+    "templ.scoring.ranking",
+    "templ.selection.policy",
+    "templ.selection.screen",
+)
+"""What a worker needs; loaded once, before workers are forked."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetResult:
+    """What goes back to the run: small, and of plain values.
+
+    Attributes
+    ----------
+    record : dict
+        The result record, without the address of the poses and the cost.
+    sdf : str
+        The poses.
+    stages : dict of str to float
+        Wall seconds of each stage.
+    """
+
+    record: dict[str, Any]
+    sdf: str
+    stages: dict[str, float]
+
+
+def open_work(context: Mapping[str, Any]) -> Callable[[str], TargetResult]:
+    """Open the libraries in this process and return the function that does one target.
+
+    Parameters
+    ----------
+    context : Mapping
+        ``library`` and ``targets`` (paths), ``rule`` and ``settings`` (as JSON).
+    """
+    library, targets = open_library(context["library"]), open_library(context["targets"])
+    rule = TemplateRule.from_json(context["rule"])
+    settings = PredictionSettings.model_validate(context["settings"])
+
+    def work(id: str) -> TargetResult:
+        row = targets.row_of(id)
+        entry = targets.entry(row)
+        target = target_of(entry)
+        path = library.receptor_path(target.group)
+        outcome = predict(
+            target, library, settings, rule=rule, receptor=None if path is None else _receptor(path)
+        )
+        truth = targets.ligand(row)
+        rmsd = [round(symmetric_rmsd(pose.mol, truth), 4) for pose in outcome.poses]
+        record = describe(outcome, target, rmsd or None, entry.heavy_atoms)
+        return TargetResult(record, to_sdf(outcome.id, outcome.poses), dict(outcome.seconds))
+
+    return work
+
+
+@lru_cache(maxsize=4)
+def _receptor(path: Path) -> NDArray[np.float32]:
+    return read_receptor(path)
+
+
+def describe(
+    outcome: Outcome, target: Target, rmsd: list[float] | None, query_atoms: int
+) -> dict[str, Any]:
+    """Result record of an outcome: everything but cost and place of the poses."""
+    best = outcome.poses[0] if outcome.poses else None
+    return {
+        "id": outcome.id,
+        "group": target.group,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "detail": outcome.detail,
+        "stage": "",
+        "rmsd": rmsd,
+        "scores": [round(pose.score, 5) for pose in outcome.poses],
+        "way": best.way if best else "",
+        "template": best.template_id if best else "",
+        "tanimoto": round(outcome.best_tanimoto, 4),
+        "mcs_atoms": best.mcs_atoms if best else 0,
+        "query_atoms": query_atoms,
+        "templates_allowed": outcome.templates_allowed,
+        "stereo_kept": outcome.stereo_kept,
+        "notes": list(outcome.notes),
+    }
+
+
+def failure(target: Target, kind: str, detail: str, stage: str, query_atoms: int) -> dict[str, Any]:
+    """Result record of a target that a fault ended."""
+    from templ.records import Outcome
+
+    outcome = Outcome(id=target.id, status="failed", reason=kind, detail=detail)
+    return describe(outcome, target, None, query_atoms) | {"stage": stage}
+
+
+def to_sdf(id: str, poses: tuple[Pose, ...]) -> str:
+    """Poses as SDF text, best first, each with its properties."""
+    text = io.StringIO()
+    with Chem.SDWriter(text) as writer:
+        for pose in poses:
+            mol = Chem.Mol(pose.mol)
+            mol.SetProp("_Name", id)
+            for name, value in pose_properties(pose).items():
+                mol.SetProp(name, value)
+            writer.write(mol)
+    return text.getvalue()
+
+
+def pose_properties(pose: Pose) -> dict[str, str]:
+    """What a file of poses says about each: rank, score and its parts, and where it was copied from."""
+    return {
+        "rank": str(pose.rank),
+        "score": f"{pose.score:.4f}",
+        **{f"score_{name}": f"{value:.4f}" for name, value in pose.parts.items()},
+        "template": pose.template_id,
+        "way": pose.way,
+        "mcs_atoms": str(pose.mcs_atoms),
+        "mcs_smarts": pose.mcs_smarts,
+        "core_rmsd": f"{pose.core_rmsd:.3f}",
+    }

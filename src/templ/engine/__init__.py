@@ -1,0 +1,1 @@
+"""Runs many tasks in worker processes; knows nothing of chemistry."""

@@ -1,0 +1,49 @@
+"""The errors a user can meet: one small tree, each with the exit code the command line ends with.
+
+A message is one sentence that names the file, line or id, says what was expected, and how to mend it.
+"""
+
+
+class TemplError(Exception):
+    """Root of every error TEMPL raises on purpose; exit code 3 (an internal fault) unless a branch says else."""
+
+    exit_code = 3
+
+
+class InputError(TemplError):
+    """Something the user gave cannot be used: a molecule, a file, an option."""
+
+    exit_code = 2
+
+
+class LibraryError(InputError):
+    """A template library is absent, torn, altered, closed, or of a newer format."""
+
+
+class RunError(InputError):
+    """A run folder cannot be used: not a run, other settings, or held by another process."""
+
+
+class StorageError(InputError):
+    """The disk refused a write (full, read-only, no permission); what was written before stays good."""
+
+
+class LeakageError(TemplError):
+    """A template would have given its target's answer away; the message names both."""
+
+
+class Refusal(TemplError):
+    """Policy says no pose for this query; becomes an outcome with this reason, never a crash.
+
+    Parameters
+    ----------
+    reason : str
+        Short machine-readable word, such as ``no-template``.
+    detail : str
+        One sentence for a person.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail

@@ -1,0 +1,1 @@
+"""How good the poses of a run are, and what they cost."""

@@ -1,0 +1,318 @@
+"""What a run achieved: counts, success rates, time and memory, in one pass over its records."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import Counter, defaultdict
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from templ.errors import InputError, RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+
+def wilson_interval(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """Confidence interval of a proportion, sound for few targets and for rates near 0 and 1.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
+    J. Am. Stat. Assoc. 22 (1927) 209-212.
+
+    Parameters
+    ----------
+    successes, n : int
+        Out of `n` tries; without any the interval is everything.
+    z : float
+        Quantile of the normal distribution; 1.959964 gives 95 %.
+
+    Returns
+    -------
+    tuple of float
+        Lower and upper end, fractions.
+
+    Raises
+    ------
+    InputError
+        Unless 0 <= successes <= n.
+
+    Examples
+    --------
+    >>> low, high = wilson_interval(69, 98)
+    >>> print(f"{69 / 98:.3f} ({low:.3f} to {high:.3f})")
+    0.704 (0.607 to 0.785)
+    """
+    if not 0 <= successes <= n:
+        raise InputError(f"{successes} successes of {n} is no proportion; expected 0 <= successes <= n")
+    if n == 0:
+        return 0.0, 1.0
+    rate, weight = successes / n, z * z / n
+    centre = (rate + weight / 2) / (1 + weight)
+    half = z * math.sqrt(rate * (1 - rate) / n + weight / (4 * n)) / (1 + weight)
+    # At 0 and n of n the interval ends at the rate itself; rounding must not leave it beside.
+    return max(0.0, min(rate, centre - half)), min(1.0, max(rate, centre + half))
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Targets with a pose at most `threshold` Angstrom off, out of `n`; fractions, 95 % interval."""
+
+    threshold: float
+    successes: int
+    n: int
+    rate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Accuracy:
+    """Success over one set of targets.
+
+    Attributes
+    ----------
+    attempted, posed : int
+        Targets, and those with poses.
+    without_truth : int
+        Posed, but the crystal is not known: in none of the rates.
+    first_of_all, best_of_all : tuple of Rate
+        The first pose, and the best of those kept (up to 5), over all attempted: refused and failed targets
+        count as missed. Empty when nothing is known of any crystal.
+    first_of_posed, best_of_posed : tuple of Rate
+        The same over posed targets only: flattering, since a method may refuse what is hard.
+    median_rmsd : float or None
+        Angstrom, of first poses, over posed targets.
+    """
+
+    attempted: int
+    posed: int
+    without_truth: int
+    first_of_all: tuple[Rate, ...]
+    best_of_all: tuple[Rate, ...]
+    first_of_posed: tuple[Rate, ...]
+    best_of_posed: tuple[Rate, ...]
+    median_rmsd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run achieved.
+
+    Attributes
+    ----------
+    overall : Accuracy
+        Of all targets.
+    by_group, by_way : Mapping of str to Accuracy
+        Of the targets of one group, and of those whose first pose was placed in one way.
+    refused, failed : Mapping of str to int
+        Targets by reason.
+    stereo : Mapping of str to int
+        Posed targets whose stereocentres were ``kept``, ``lost``, or for which it is ``unknown``.
+    cpu_median, cpu_max, wall_median, wall_max : float or None
+        Seconds a target.
+    peak_uss_bytes : int
+        Largest private memory (USS) of a worker.
+    """
+
+    overall: Accuracy
+    by_group: Mapping[str, Accuracy]
+    by_way: Mapping[str, Accuracy]
+    refused: Mapping[str, int]
+    failed: Mapping[str, int]
+    stereo: Mapping[str, int]
+    cpu_median: float | None
+    cpu_max: float | None
+    wall_median: float | None
+    wall_max: float | None
+    peak_uss_bytes: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts of one set of targets; eight bytes a posed target, for the median."""
+
+    thresholds: Sequence[float]
+    attempted: int = 0
+    posed: int = 0
+    without_truth: int = 0
+    first: Counter[float] = field(default_factory=Counter)
+    best: Counter[float] = field(default_factory=Counter)
+    rmsd: array[float] = field(default_factory=lambda: array("d"))
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        self.attempted += 1
+        if record["status"] != "posed":
+            return
+        self.posed += 1
+        if not record["rmsd"]:
+            self.without_truth += 1
+            return
+        first, best = record["rmsd"][0], min(record["rmsd"])
+        self.rmsd.append(first)
+        for threshold in self.thresholds:
+            self.first[threshold] += first <= threshold
+            self.best[threshold] += best <= threshold
+
+    def accuracy(self) -> Accuracy:
+        judged = len(self.rmsd)
+        of_all = self.attempted - self.without_truth if judged or not self.without_truth else 0
+        return Accuracy(
+            attempted=self.attempted,
+            posed=self.posed,
+            without_truth=self.without_truth,
+            first_of_all=self._rates(self.first, of_all),
+            best_of_all=self._rates(self.best, of_all),
+            first_of_posed=self._rates(self.first, judged),
+            best_of_posed=self._rates(self.best, judged),
+            median_rmsd=_median(self.rmsd),
+        )
+
+    def _rates(self, successes: Counter[float], n: int) -> tuple[Rate, ...]:
+        if n == 0:
+            return ()
+        return tuple(
+            Rate(threshold, hits, n, hits / n, *wilson_interval(hits, n))
+            for threshold in self.thresholds
+            for hits in [successes[threshold]]
+        )
+
+
+def summarise(records: Iterable[Mapping[str, Any]], thresholds: Sequence[float] = (1.0, 2.0, 5.0)) -> Summary:
+    """Summarise the records of a run in one pass; none of them is held.
+
+    Parameters
+    ----------
+    records : Iterable of Mapping
+        Result records, as `templ.runlog.journal.read_records` yields them.
+    thresholds : Sequence of float
+        Angstrom; a pose at most this far from the crystal is a success.
+
+    Raises
+    ------
+    RunError
+        When a record lacks something; the message names its id.
+    """
+    overall = _Tally(thresholds)
+    groups: defaultdict[str, _Tally] = defaultdict(lambda: _Tally(thresholds))
+    ways: defaultdict[str, _Tally] = defaultdict(lambda: _Tally(thresholds))
+    reasons: dict[str, Counter[str]] = {"refused": Counter(), "failed": Counter()}
+    stereo: Counter[str] = Counter()
+    cpu, wall, peak = array("d"), array("d"), 0
+    for record in records:
+        try:
+            overall.add(record)
+            groups[record["group"]].add(record)
+            if record["status"] == "posed":
+                ways[record["way"]].add(record)
+                stereo[_STEREO[record["stereo_kept"]]] += 1
+            else:
+                reasons[record["status"]][record["reason"]] += 1
+            cpu.append(record["cost"]["cpu_s"])
+            wall.append(record["cost"]["wall_s"])
+            peak = max(peak, record["cost"]["uss_bytes"])
+        except KeyError as error:
+            raise RunError(
+                f"the record of {record.get('id')!r} has no {error}: it is not of this version of TEMPL"
+            ) from error
+    return Summary(
+        overall=overall.accuracy(),
+        by_group={name: groups[name].accuracy() for name in sorted(groups)},
+        by_way={name: ways[name].accuracy() for name in sorted(ways)},
+        refused=dict(sorted(reasons["refused"].items())),
+        failed=dict(sorted(reasons["failed"].items())),
+        stereo=dict(sorted(stereo.items())),
+        cpu_median=_median(cpu),
+        cpu_max=max(cpu, default=None),
+        wall_median=_median(wall),
+        wall_max=max(wall, default=None),
+        peak_uss_bytes=peak,
+    )
+
+
+_STEREO = {True: "kept", False: "lost", None: "unknown"}
+
+
+def _median(values: array[float]) -> float | None:
+    return float(np.median(np.frombuffer(values))) if values else None
+
+
+def to_markdown(summary: Summary) -> str:
+    """Write the summary as Markdown tables for a person."""
+    overall = summary.overall
+    parts = [
+        "# Summary of the run",
+        _table(["targets", "number"], _count_rows(summary)),
+        "Success: share of targets with a pose at most so far (heavy-atom, symmetry-aware RMSD, in place) "
+        "from the crystal, with 95 % Wilson interval. Refused and failed targets count as missed.",
+        _table(
+            ["within", "first pose, of all attempted", "best of 5, of all attempted"],
+            _rate_rows(overall.first_of_all, overall.best_of_all),
+        ),
+        "The other denominator, posed targets only:",
+        _table(
+            ["within", "first pose, of posed only", "best of 5, of posed only"],
+            _rate_rows(overall.first_of_posed, overall.best_of_posed),
+        ),
+        f"Median RMSD of first poses, over posed targets only: {_number(overall.median_rmsd, 'A')}.",
+        _accuracy_table("group", "attempted", summary.by_group),
+        _accuracy_table("way", "posed this way", summary.by_way),
+        _table(
+            ["cost a target", "median", "maximum"],
+            [
+                ["CPU", _number(summary.cpu_median, "s"), _number(summary.cpu_max, "s")],
+                ["wall", _number(summary.wall_median, "s"), _number(summary.wall_max, "s")],
+            ],
+        ),
+        f"Peak private memory (USS) of a worker: {summary.peak_uss_bytes / 1e6:.1f} MB.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _count_rows(summary: Summary) -> list[list[str]]:
+    counts = {"attempted": summary.overall.attempted, "posed": summary.overall.posed}
+    counts |= {f"refused: {reason}": number for reason, number in summary.refused.items()}
+    counts |= {f"failed: {reason}": number for reason, number in summary.failed.items()}
+    counts |= {f"posed, stereocentres {state}": number for state, number in summary.stereo.items()}
+    counts["posed, crystal not known (in no rate)"] = summary.overall.without_truth
+    return [[name, f"{number:,}"] for name, number in counts.items()]
+
+
+def _rate_rows(*columns: tuple[Rate, ...]) -> list[list[str]]:
+    return [[f"{row[0].threshold:g} A", *map(_rate, row)] for row in zip(*columns, strict=True)]
+
+
+def _accuracy_table(what: str, denominator: str, parts: Mapping[str, Accuracy]) -> str:
+    """One row a group or way; rates of the first pose over all of that row."""
+    thresholds = next(([rate.threshold for rate in part.first_of_all] for part in parts.values()), [])
+    return _table(
+        [what, denominator, *(f"within {threshold:g} A" for threshold in thresholds), "median RMSD of posed"],
+        [
+            [
+                name or "-",
+                f"{part.attempted:,}",
+                *(map(_rate, part.first_of_all) if part.first_of_all else ["-"] * len(thresholds)),
+                _number(part.median_rmsd, "A"),
+            ]
+            for name, part in parts.items()
+        ],
+    )
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *(rows or [["-"] * len(header)])]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _rate(rate: Rate) -> str:
+    return f"{rate.rate:.1%} ({rate.low:.1%} to {rate.high:.1%}; {rate.successes:,} of {rate.n:,})"
+
+
+def _number(value: float | None, unit: str) -> str:
+    return "not known" if value is None else f"{value:.2f} {unit}"

@@ -1,0 +1,226 @@
+"""Builds a library in one streaming pass, under a temporary name until it is whole."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import os
+import shutil
+from contextlib import contextmanager
+from glob import escape
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import rdkit
+from rdkit import Chem
+
+from templ import __version__
+from templ.errors import InputError, LibraryError
+from templ.library.codec import encode
+from templ.library.format import (
+    DATA_FILES,
+    FORMAT_NAME,
+    FORMAT_VERSION,
+    MANIFEST,
+    RECEPTORS,
+    Counts,
+    Manifest,
+    describe_file,
+    receptor_file,
+)
+from templ.library.neighbours import PARAMETERS, fingerprint
+from templ.library.writer import LigandWriter, sync_file
+from templ.molecules import has_3d, heavy, inchikey, largest_fragment
+from templ.sources.files import DAMAGED, open_input, storage_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from templ.records import Entry
+    from templ.sources.ledger import Ledger
+
+_MOST_ATOMS = 65_535  # what the column of heavy atoms can count
+
+
+def build_library(
+    out: Path,
+    entries: Iterable[Entry],
+    *,
+    ledger: Ledger,
+    sources: Sequence[str] = (),
+    receptors: Mapping[str, Path] | None = None,
+    on_progress: Callable[[int], None] | None = None,
+) -> Manifest:
+    """Build a library.
+
+    Memory is bounded by one batch of ligands plus 16 bytes an id. Whatever ends the build early,
+    nothing is left under the name `out`.
+
+    Parameters
+    ----------
+    out : Path
+        The folder to make; must not exist.
+    entries : iterable of Entry
+        Read once. Of every entry the largest fragment is kept, without hydrogens.
+    ledger : Ledger
+        Takes the entries that were left out, with the reason.
+    sources : sequence of str
+        Names of the files the entries come from, for the manifest.
+    receptors : mapping of str to Path, optional
+        PDB file, plain or gzipped, of each group; the group "" is the receptor of all others.
+    on_progress : callable, optional
+        Called after each entry with the number of entries read so far.
+
+    Returns
+    -------
+    Manifest
+        Of the finished library.
+
+    Raises
+    ------
+    LibraryError
+        When `out` exists, or no entry could be kept.
+    InputError
+        When a receptor cannot be read.
+    StorageError
+        When the disk refuses a write.
+    """
+    if os.path.lexists(out):
+        raise LibraryError(f"{out} exists already; delete it or choose another name")
+    with _building_folder(out) as folder:
+        files = [*DATA_FILES, *_write_receptors(folder, receptors or {})]
+        groups: set[str] = set()
+        read = 0
+        with LigandWriter(folder) as writer:
+            for entry in entries:
+                read += 1
+                try:
+                    _add(writer, entry)
+                    groups.add(entry.group)
+                except (InputError, Chem.MolSanitizeException) as error:
+                    file, record = _origin(entry)
+                    ledger.add(file, record, 0, str(error), entry.id)
+                if on_progress is not None:
+                    on_progress(read)
+        if not len(writer):
+            raise LibraryError(
+                f"{out} was not built: none of the {read} molecules read could be kept; "
+                "the ledger has the reason for each"
+            )
+        with storage_errors(out):
+            manifest = Manifest(
+                format=FORMAT_NAME,
+                version=FORMAT_VERSION,
+                created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                built_by=__version__,
+                rdkit=rdkit.__version__,
+                fingerprint=PARAMETERS,
+                counts=Counts(ligands=len(writer), left_out=read - len(writer)),
+                groups=tuple(sorted(groups)),
+                sources=tuple(sources),
+                files={name: describe_file(folder / name) for name in files},
+            )
+            with (folder / MANIFEST).open("wb") as stream:
+                stream.write(manifest.model_dump_json(indent=1).encode())
+                sync_file(stream)
+            _publish(folder, out)
+    return manifest
+
+
+def _add(writer: LigandWriter, entry: Entry) -> None:
+    """Prepare one entry and hand it to the writer.
+
+    Raises
+    ------
+    InputError
+        With the reason why the entry cannot be a template.
+    """
+    if entry.id in writer:
+        raise InputError("duplicate id: an earlier entry has it")
+    if not has_3d(entry.mol):
+        raise InputError("no 3D coordinates: a template needs them")
+    fragment, note = largest_fragment(entry.mol)
+    mol = heavy(fragment)
+    if not 0 < mol.GetNumHeavyAtoms() <= _MOST_ATOMS:
+        raise InputError(f"no heavy atoms: expected 1 to {_MOST_ATOMS}, found {mol.GetNumHeavyAtoms()}")
+    smiles, xyz = encode(mol)
+    row: dict[str, Any] = {
+        "id": entry.id,
+        "name": entry.name,
+        "smiles": smiles,
+        "xyz": xyz,
+        "heavy_atoms": mol.GetNumHeavyAtoms(),
+        "inchikey": inchikey(mol),
+        "date": entry.date,
+        "group": entry.group,
+        "source": entry.source,
+        "note": note,
+    }
+    try:
+        "".join(value for value in row.values() if isinstance(value, str)).encode()
+    except UnicodeEncodeError:
+        raise InputError("not UTF-8: its id, name or group holds half a character") from None
+    writer.add(row, fingerprint(mol))
+
+
+def _origin(entry: Entry) -> tuple[str, int]:
+    """File and record number of an entry; 0 when its source names no record."""
+    file, mark, record = entry.source.rpartition("#")
+    return (file, int(record)) if mark and record.isdecimal() else (entry.source, 0)
+
+
+def _write_receptors(folder: Path, receptors: Mapping[str, Path]) -> list[str]:
+    """Store the receptors gzipped, the same bytes whenever it is done; return their names in the library."""
+    names = []
+    for group, path in receptors.items():
+        name = receptor_file(group)
+        if name in names:
+            raise InputError(f"{path}: the group 'receptor' and the default receptor cannot both be given")
+        if path.name.removesuffix(".gz").rpartition(".")[2].lower() not in {"pdb", "ent"}:
+            raise InputError(f"{path} is not a PDB file by its name; expected .pdb, .ent, .pdb.gz or .ent.gz")
+        with open_input(path) as source:
+            try:
+                content = source.read()
+            except DAMAGED as error:
+                raise InputError(f"{path} is a damaged gzip file ({error}); fetch it again") from None
+        with storage_errors(folder / name):
+            (folder / RECEPTORS).mkdir(exist_ok=True)
+            with (folder / name).open("wb") as file:
+                file.write(gzip.compress(content, mtime=0))
+                sync_file(file)
+        names.append(name)
+    return names
+
+
+@contextmanager
+def _building_folder(out: Path) -> Iterator[Path]:
+    """Make a folder beside `out` that is gone afterwards unless it was published; clear those of the dead."""
+    prefix = f".{out.name}.building-"
+    for leftover in out.parent.glob(escape(prefix) + "*"):
+        pid = leftover.name.removeprefix(prefix)
+        # This process is in no other build of the same name: its number was a dead one's before.
+        if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
+            shutil.rmtree(leftover, ignore_errors=True)
+    folder = out.with_name(f"{prefix}{os.getpid()}")
+    with storage_errors(out):
+        folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _publish(folder: Path, out: Path) -> None:
+    """Give the finished folder its name, in a way that a power cut cannot undo halfway."""
+    _sync_folder(folder)
+    folder.rename(out)
+    _sync_folder(out.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

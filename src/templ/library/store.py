@@ -1,0 +1,353 @@
+"""Reads a library: everything is mapped, nothing is loaded until it is asked for."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from templ.errors import LibraryError
+from templ.library.codec import decode
+from templ.library.format import (
+    DATA_FILES,
+    FINGERPRINTS,
+    IDS,
+    LIGANDS,
+    ROWS_PER_BATCH,
+    SCHEMA,
+    Manifest,
+    check_file,
+    read_manifest,
+    receptor_file,
+    verify_file,
+)
+from templ.library.index import candidate_rows
+from templ.library.neighbours import fingerprint, tanimoto, top_k
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+    from rdkit.Chem import Mol
+
+
+@dataclass(frozen=True, slots=True)
+class LigandRecord:
+    """What a library says about one ligand, without its molecule.
+
+    Attributes
+    ----------
+    row : int
+        Its place in the library, from 0.
+    id, name, smiles, heavy_atoms, inchikey, date, group, source, note
+        The columns of ``ligands.arrow``; `note` says what preparation changed, empty when nothing.
+    """
+
+    row: int
+    id: str
+    name: str
+    smiles: str
+    heavy_atoms: int
+    inchikey: str
+    date: datetime.date | None
+    group: str
+    source: str
+    note: str
+
+
+_RECORD_COLUMNS = tuple(name for name in SCHEMA.names if name != "xyz")
+_BATCHES_KEPT = 256  # some kB of Arrow objects each, so that a process holds the same for any library
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapped:
+    manifest: Manifest
+    batches: int
+    batch: Callable[[int], pa.RecordBatch]
+    fingerprints: NDArray[np.uint64]
+    ids: NDArray[np.uint64]
+
+
+class Columns(Mapping[str, pa.ChunkedArray]):
+    """The columns of an open library by name, each an Arrow array over the mapped file."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+
+    def __getitem__(self, name: str) -> pa.ChunkedArray:
+        return pa.chunked_array(list(self._library._chunks(name)), type=SCHEMA.field(name).type)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(SCHEMA.names)
+
+    def __len__(self) -> int:
+        return len(SCHEMA.names)
+
+
+class Library:
+    """An open library; made by `open_library`, closed by `close` or at the end of a ``with`` block.
+
+    It can be sent to another process (the path travels, the receiver opens it again) and used on both
+    sides of a fork. After `close` every use but `path` raises LibraryError.
+
+    Attributes
+    ----------
+    path : Path
+        The absolute path of the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        manifest = read_manifest(self.path)
+        for name in DATA_FILES:
+            check_file(self.path, name, manifest)
+        try:
+            # Threads would start at the first batch and would be lost in a forked child.
+            ligands = pa.ipc.open_file(
+                pa.memory_map(str(self.path / LIGANDS)), options=pa.ipc.IpcReadOptions(use_threads=False)
+            )
+            self._open: _Mapped | None = _Mapped(
+                manifest,
+                ligands.num_record_batches,
+                lru_cache(_BATCHES_KEPT)(ligands.get_batch),
+                _map_array(self.path / FINGERPRINTS),
+                _map_array(self.path / IDS),
+            )
+        except (OSError, ValueError) as error:
+            raise LibraryError(f"{self.path} cannot be mapped ({error}): build the library again") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the mapped files go; closing twice does nothing."""
+        self._open = None
+
+    def __reduce__(self) -> tuple[Callable[[Path], Library], tuple[Path]]:
+        self._mapped()
+        return open_library, (self.path,)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._open is None else f"{len(self)} ligands"
+        return f"<Library {self.path} ({state})>"
+
+    @property
+    def manifest(self) -> Manifest:
+        """What built the library, and what it holds."""
+        return self._mapped().manifest
+
+    @property
+    def digest(self) -> str:
+        """Identity of the content, whatever the path and the day it was built."""
+        return self.manifest.digest
+
+    @property
+    def fingerprints(self) -> NDArray[np.uint64]:
+        """The mapped fingerprints, shape (ligands, 32)."""
+        return self._mapped().fingerprints
+
+    @property
+    def columns(self) -> Columns:
+        """Arrow columns by name, for scans without decoding a molecule."""
+        self._mapped()
+        return Columns(self)
+
+    def __len__(self) -> int:
+        return self.manifest.counts.ligands
+
+    def __iter__(self) -> Iterator[str]:
+        for chunk in self._chunks("id"):
+            yield from chunk.to_pylist()
+
+    def __contains__(self, id: object) -> bool:
+        return isinstance(id, str) and self._find(id) is not None
+
+    def __getitem__(self, id: str) -> Mol:
+        return self.ligand(self.row_of(id))
+
+    def get(self, id: str) -> Mol:
+        """Rebuild the ligand with this id: the same as ``library[id]``.
+
+        Raises
+        ------
+        LibraryError
+            When there is none.
+        """
+        return self[id]
+
+    def row_of(self, id: str) -> int:
+        """Row of an id.
+
+        Raises
+        ------
+        LibraryError
+            When the library has no such id.
+        """
+        row = self._find(id)
+        if row is None:
+            raise LibraryError(
+                f"{self.path} has no ligand '{id}'; `templ library export` lists the {len(self)} it has"
+            )
+        return row
+
+    def ligand(self, row: int) -> Mol:
+        """Rebuild the ligand of a row, without hydrogens, with its conformer (Angstrom) and its id as name.
+
+        Raises
+        ------
+        LibraryError
+            When the row is outside the library or its data are damaged.
+        """
+        batch, place = self._locate(row)
+        mol = decode(batch.column("smiles")[place].as_py(), batch.column("xyz")[place].values.to_numpy())
+        if mol is None:
+            raise LibraryError(
+                f"{self.path}: row {row} does not read back as a molecule; "
+                "run `templ library verify` and build the library again"
+            )
+        mol.SetProp("_Name", batch.column("id")[place].as_py())
+        return mol
+
+    def entry(self, row: int) -> LigandRecord:
+        """Everything about the ligand of a row but its molecule.
+
+        Raises
+        ------
+        LibraryError
+            When the row is outside the library.
+        """
+        batch, place = self._locate(row)
+        values: dict[str, Any] = {name: batch.column(name)[place].as_py() for name in _RECORD_COLUMNS}
+        return LigandRecord(row=row, **values)
+
+    def groups_equal(self, names: Iterable[str]) -> NDArray[np.bool_]:
+        """Tell which rows belong to one of these groups, shape (ligands,)."""
+        wanted = pa.array(names, pa.string())
+        return self._mask("group", lambda chunk: pc.is_in(chunk, value_set=wanted))
+
+    def dated_before(self, date: datetime.date) -> NDArray[np.bool_]:
+        """Tell which rows became known before a day, shape (ligands,); undated ones never did."""
+        day = pa.scalar(date, pa.date32())
+        return self._mask("date", lambda chunk: pc.fill_null(pc.less(chunk, day), False))
+
+    def same_ligand(self, inchikey_first_block: str) -> NDArray[np.bool_]:
+        """Tell which rows are this ligand, shape (ligands,), as `templ.molecules.ligand_key` names it."""
+        key = inchikey_first_block
+        return self._mask(
+            "inchikey", lambda chunk: pc.or_(pc.equal(chunk, key), pc.starts_with(chunk, key + "-"))
+        )
+
+    def similarity(self, mol: Mol) -> NDArray[np.float32]:
+        """Tanimoto similarity of a molecule with every ligand, shape (ligands,)."""
+        return tanimoto(fingerprint(mol), self.fingerprints)
+
+    def nearest(
+        self, mol: Mol, k: int = 10, mask: NDArray[np.bool_] | None = None
+    ) -> list[tuple[str, float]]:
+        """Find the ligands most similar to a molecule.
+
+        Parameters
+        ----------
+        mol : rdkit.Chem.Mol
+            Hydrogens do not count.
+        k : int
+            How many at most.
+        mask : numpy.ndarray, shape (ligands,), bool, optional
+            Rows that may be chosen.
+
+        Returns
+        -------
+        list of (str, float)
+            Id and Tanimoto similarity, most similar first; equal ones in the order of the library.
+        """
+        similarity = self.similarity(mol)
+        return [(self._id(int(row)), float(similarity[row])) for row in top_k(similarity, k, mask)]
+
+    def receptor_path(self, group: str = "") -> Path | None:
+        """Gzipped PDB file of a group's receptor, or else the default one, or None.
+
+        With the empty group and no default, the only receptor there is.
+
+        Raises
+        ------
+        LibraryError
+            When the file is missing, torn or altered.
+        """
+        files = self.manifest.files
+        stored = sorted(files.keys() - set(DATA_FILES))
+        wanted = [receptor_file(group), receptor_file("")]
+        if not group and len(stored) == 1:
+            wanted += stored
+        name = next((name for name in wanted if name in files), None)
+        if name is None:
+            return None
+        check_file(self.path, name, self.manifest)
+        return self.path / name
+
+    def verify(self) -> None:
+        """Compare every byte of the library with its checksums.
+
+        Raises
+        ------
+        LibraryError
+            Naming the first file that is missing, torn or altered.
+        """
+        for name in self.manifest.files:
+            verify_file(self.path, name, self.manifest)
+
+    def _mapped(self) -> _Mapped:
+        if self._open is None:
+            raise LibraryError(f"{self.path}: the library is closed; open it again with open_library")
+        return self._open
+
+    def _find(self, id: str) -> int | None:
+        return next((row for row in candidate_rows(self._mapped().ids, id) if self._id(row) == id), None)
+
+    def _id(self, row: int) -> str:
+        batch, place = self._locate(row)
+        return str(batch.column("id")[place].as_py())
+
+    def _locate(self, row: int) -> tuple[pa.RecordBatch, int]:
+        if not 0 <= row < len(self):
+            raise LibraryError(f"{self.path} has no row {row}: its rows are 0 to {len(self) - 1}")
+        number, place = divmod(int(row), ROWS_PER_BATCH)
+        return self._mapped().batch(number), place
+
+    def _chunks(self, name: str) -> Iterator[pa.Array]:
+        for number in range(self._mapped().batches):
+            yield self._mapped().batch(number).column(name)
+
+    def _mask(self, name: str, test: Callable[[pa.Array], pa.BooleanArray]) -> NDArray[np.bool_]:
+        mask = np.empty(len(self), dtype=np.bool_)
+        for number, chunk in enumerate(self._chunks(name)):
+            start = number * ROWS_PER_BATCH
+            mask[start : start + len(chunk)] = test(chunk).to_numpy(zero_copy_only=False)
+        return mask
+
+
+def open_library(path: Path | str) -> Library:
+    """Open a library: reads its manifest and a few blocks of each file, nothing else.
+
+    Raises
+    ------
+    LibraryError
+        When `path` is no library, was written by a newer TEMPL, or is torn or altered.
+    """
+    return Library(Path(path))
+
+
+def _map_array(path: Path) -> NDArray[np.uint64]:
+    # A plain array over the mapped one: slices of a memmap object are slow to make.
+    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))

@@ -1,0 +1,229 @@
+"""The prediction of one query, start to end: the only place where the parts are put together.
+
+The parts load on first use: importing this module is cheap, and a process that predicts nothing pays nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from templ.errors import InputError, Refusal
+from templ.records import Outcome, Pose, Target
+from templ.settings import PredictionSettings
+from templ.sources.splits import TemplateRule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+    from rdkit.Chem import Mol
+
+    from templ.library.store import Library
+    from templ.posing.place import Placed
+    from templ.query import PreparedQuery
+    from templ.scoring.ranking import Ranked
+    from templ.selection.screen import TemplateHit
+
+NO_RULE = TemplateRule()
+"""Every template but the target itself."""
+
+DISTINCT_POSES = 0.5
+"""Angstrom RMSD that ranked poses are apart, so that the top five are five answers."""
+POSES_A_MAPPING = 40
+"""Poses kept of each way to lay the query onto one template."""
+
+
+def predict(
+    query: str | Target,
+    library: Library,
+    settings: PredictionSettings | None = None,
+    *,
+    rule: TemplateRule = NO_RULE,
+    receptor: NDArray[np.float32] | None = None,
+) -> Outcome:
+    """Predict how a query binds, from the templates of a library.
+
+    Parameters
+    ----------
+    query : str or Target
+        A SMILES, or a target with id, group and date for `rule`.
+    library : Library
+        An open template library.
+    settings : PredictionSettings, optional
+        The defaults are those of the benchmarks.
+    rule : TemplateRule
+        Which templates may be used; the target's own id never is.
+    receptor : array, shape (atoms, 3), optional
+        Heavy atoms of the receptor in the templates' frame, Angstrom (`templ.scoring.pocket.read_receptor`).
+
+    Returns
+    -------
+    Outcome
+        Posed, or refused with a reason.
+
+    Raises
+    ------
+    InputError
+        When the SMILES cannot be read.
+    LeakageError
+        When a template that `rule` forbids would have been used.
+    """
+    target = query if isinstance(query, Target) else Target("query", query)
+    settings = settings or PredictionSettings()
+    work = _Prediction(target, library, settings, rule, receptor)
+    try:
+        return work.run()
+    except Refusal as refusal:
+        return work.outcome("refused", refusal.reason, refusal.detail)
+
+
+class _Prediction:
+    """State of one prediction; dropped as a whole when it ends, so nothing stays for the next target."""
+
+    def __init__(
+        self,
+        target: Target,
+        library: Library,
+        settings: PredictionSettings,
+        rule: TemplateRule,
+        receptor: NDArray[np.float32] | None,
+    ) -> None:
+        self.target = target
+        self.library = library
+        self.settings = settings
+        self.rule = rule
+        self.receptor = receptor
+        self.notes: list[str] = []
+        self.seconds: dict[str, float] = {}
+        self.allowed = 0
+        self.best_tanimoto = 0.0
+        self._since = time.perf_counter()
+
+    def run(self) -> Outcome:
+        from templ.scoring.ranking import rank
+        from templ.selection.screen import find_templates
+
+        query = self._prepare()
+        self._stage("prepare")
+        hits, self.allowed = find_templates(query, self.target, self.library, self.rule, self.settings)
+        self.best_tanimoto = max(hit.tanimoto for hit in hits)
+        self._stage("select")
+        placements, sources = self._place(query, hits)
+        self._stage("pose")
+        ranked = rank(query, placements, hits[: self.settings.consensus], self.receptor)
+        self._stage("score")
+        poses = self._best(query, ranked, placements, sources)
+        self._stage("finish")
+        return self.outcome("posed", poses=poses, templates_used=len({hit.row for hit in sources}))
+
+    def outcome(
+        self,
+        status: str,
+        reason: str = "",
+        detail: str = "",
+        *,
+        poses: tuple[Pose, ...] = (),
+        templates_used: int = 0,
+    ) -> Outcome:
+        return Outcome(
+            id=self.target.id,
+            status="posed" if status == "posed" else "refused",
+            reason=reason,
+            detail=detail,
+            poses=poses,
+            notes=tuple(self.notes),
+            templates_allowed=self.allowed,
+            templates_used=templates_used,
+            best_tanimoto=self.best_tanimoto,
+            stereo_kept=True if poses else None,
+            seconds=self.seconds,
+        )
+
+    def _prepare(self) -> PreparedQuery:
+        from templ.molecules import heavy, largest_fragment, parse_smiles
+        from templ.query import PreparedQuery
+        from templ.selection.policy import refuse_unfit
+
+        try:
+            mol, note = largest_fragment(parse_smiles(self.target.smiles))
+        except InputError as error:
+            raise InputError(f"{self.target.id}: {error}") from None
+        if note:
+            self.notes.append(note)
+        mol = heavy(mol)
+        refuse_unfit(mol, self.settings)
+        return PreparedQuery(mol, self.settings.conformers, self.settings.seed)
+
+    def _place(
+        self, query: PreparedQuery, hits: list[TemplateHit]
+    ) -> tuple[list[Placed], list[TemplateHit]]:
+        """Copy the cores of the best templates; without any core, overlay whole molecules."""
+        from templ.posing.place import copy_core, overlay_whole
+        from templ.selection.cores import mappings
+
+        placements, sources = [], []
+        for hit in hits[: self.settings.templates]:
+            if hit.core is None:
+                continue
+            for core in mappings(hit.core, query, hit.mol):
+                placements.append(copy_core(query, hit.mol, core, POSES_A_MAPPING))
+                sources.append(hit)
+        if not placements:
+            self.notes.append("no template shares a core with the query: whole molecules were overlaid")
+            for hit in hits[: self.settings.templates]:
+                placements.append(overlay_whole(query, hit.mol, POSES_A_MAPPING))
+                sources.append(hit)
+        return placements, sources
+
+    def _best(
+        self, query: PreparedQuery, ranked: Ranked, placements: list[Placed], sources: list[TemplateHit]
+    ) -> tuple[Pose, ...]:
+        """Take the best poses that differ and have the query's stereochemistry, and give them hydrogens."""
+        from templ.posing.finish import add_hydrogens, keeps_stereo
+
+        poses: list[Pose] = []
+        kept: list[int] = []
+        lost = 0
+        for index in np.argsort(-ranked.score, kind="stable").tolist():
+            xyz = ranked.xyz[index]
+            gaps = ((ranked.xyz[kept] - xyz) ** 2).sum(axis=-1).mean(axis=-1)
+            if kept and gaps.min() < DISTINCT_POSES**2:
+                continue
+            mol = add_hydrogens(query.mol, xyz)
+            if not keeps_stereo(mol, query.mol):
+                lost += 1
+                continue
+            kept.append(index)
+            placed, hit = placements[ranked.origin[index]], sources[ranked.origin[index]]
+            poses.append(
+                Pose(
+                    mol=mol,
+                    rank=len(poses) + 1,
+                    score=float(ranked.score[index]),
+                    parts=_parts(ranked, index),
+                    template_id=hit.id,
+                    way=placed.way,
+                    mcs_atoms=placed.core_atoms,
+                    mcs_smarts=placed.smarts,
+                    core_rmsd=float(placed.core_rmsd[ranked.within[index]]),
+                )
+            )
+            if len(poses) == self.settings.top:
+                break
+        if lost:
+            self.notes.append(f"{lost} poses dropped: stereochemistry not the query's")
+        if not poses:
+            raise Refusal("stereochemistry", "no pose with the query's stereochemistry could be made")
+        return tuple(poses)
+
+    def _stage(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = now - self._since
+        self._since = now
+
+
+def _parts(ranked: Ranked, index: int) -> Mapping[str, float]:
+    return {name: float(values[index]) for name, values in ranked.terms.items()}

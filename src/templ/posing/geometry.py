@@ -1,0 +1,92 @@
+"""Geometry of many conformers at once: superposition and rotation about bonds, as array operations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Array = NDArray[np.float64]
+
+
+def superpose(poses: Array, atoms: Sequence[int], onto: Array) -> tuple[Array, Array]:
+    """Move each pose rigidly so that some of its atoms lie on given points as well as they can.
+
+    W. Kabsch, Acta Cryst. A32 (1976) 922-923; reflections are excluded.
+
+    Parameters
+    ----------
+    poses : array, shape (poses, atoms, 3)
+        Angstrom; not changed.
+    atoms : sequence of int
+        The k atoms to fit.
+    onto : array, shape (k, 3)
+        Where they should lie.
+
+    Returns
+    -------
+    moved : array, shape (poses, atoms, 3)
+    rmsd : array, shape (poses,)
+        Over the fitted atoms, Angstrom.
+    """
+    chosen = poses[:, list(atoms)]
+    centre, goal = chosen.mean(axis=1, keepdims=True), onto.mean(axis=0)
+    covariance = np.einsum("pai,aj->pij", chosen - centre, onto - goal)
+    left, _, right = np.linalg.svd(covariance)
+    handed = np.ones((len(poses), 3))
+    handed[:, 2] = np.sign(np.linalg.det(left @ right))
+    rotation = (left * handed[:, None, :]) @ right
+    moved = (poses - centre) @ rotation + goal
+    rmsd = np.sqrt(((moved[:, list(atoms)] - onto) ** 2).sum(axis=-1).mean(axis=-1))
+    return moved, rmsd
+
+
+def dihedral(points: Array, a: int, b: int, c: int, d: int) -> Array:
+    """Torsion angle a-b-c-d in radians, shape (poses,), of conformers of shape (poses, atoms, 3)."""
+    axis = points[:, c] - points[:, b]
+    axis = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
+    before, after = points[:, a] - points[:, b], points[:, d] - points[:, c]
+    before = before - (before * axis).sum(axis=-1, keepdims=True) * axis
+    after = after - (after * axis).sum(axis=-1, keepdims=True) * axis
+    return np.arctan2((np.cross(axis, before) * after).sum(axis=-1), (before * after).sum(axis=-1))
+
+
+def rotate_about_bond(poses: Array, b: int, c: int, moving: Sequence[int], angles: Array) -> None:
+    """Turn the atoms `moving` about the axis b -> c, in place, by one angle (radians) a pose.
+
+    O. Rodrigues' rotation formula.
+    """
+    axis = poses[:, c] - poses[:, b]
+    axis = (axis / np.linalg.norm(axis, axis=-1, keepdims=True))[:, None, :]
+    origin = poses[:, c][:, None, :]
+    arm = poses[:, list(moving)] - origin
+    cosine, sine = np.cos(angles)[:, None, None], np.sin(angles)[:, None, None]
+    along = (axis * arm).sum(axis=-1, keepdims=True) * axis
+    poses[:, list(moving)] = origin + arm * cosine + np.cross(axis, arm) * sine + along * (1 - cosine)
+
+
+def distinct(poses: Array, tolerance: float, most: int) -> list[int]:
+    """Pick poses in the given order, leaving out those nearer than `tolerance` (RMSD, Angstrom) to a picked one.
+
+    Parameters
+    ----------
+    poses : array, shape (poses, atoms, 3)
+        Best first.
+    tolerance : float
+        Angstrom, atom by atom (symmetry is not looked at).
+    most : int
+        Stop after so many.
+    """
+    picked: list[int] = []
+    for index in range(len(poses)):
+        if len(picked) == most:
+            break
+        gap = poses[picked] - poses[index]
+        if not picked or np.sqrt((gap**2).sum(axis=-1).mean(axis=-1)).min() >= tolerance:
+            picked.append(index)
+    return picked

@@ -1,0 +1,139 @@
+"""The query prepared for posing: free conformers, bonds that turn, symmetry; each made when first asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rdkit import Chem
+from rdkit.Chem import rdDistGeom
+
+from templ.errors import Refusal
+from templ.features import atom_features
+from templ.molecules import quiet_rdkit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ROTOR = Chem.MolFromSmarts("[!$([D1])]-&!@[!$([D1])]")
+"""A single bond outside rings with something to turn at both ends."""
+
+BUMP_DISTANCE = 3.0
+"""Angstrom: two heavy atoms of one molecule, at least BUMP_BONDS bonds apart, are not nearer than this."""
+BUMP_BONDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Rotor:
+    """A bond b-c that can turn, and the atoms that turn with c."""
+
+    b: int
+    c: int
+    moving: tuple[int, ...]
+
+
+class PreparedQuery:
+    """The query prepared for posing: heavy atoms, conformers, rotors; each made when first asked for.
+
+    Parameters
+    ----------
+    mol : rdkit.Chem.Mol
+        Heavy atoms only, stereochemistry assigned.
+    conformers : int
+        How many free conformers.
+    seed : int
+        Of their generation.
+    """
+
+    def __init__(self, mol: Chem.Mol, conformers: int, seed: int) -> None:
+        self.mol = mol
+        self._wanted = conformers
+        self._seed = seed
+
+    @cached_property
+    def conformers(self) -> NDArray[np.float64]:
+        """Free conformers, shape (conformers, atoms, 3), Angstrom, with the query's stereochemistry.
+
+        ETKDGv3 on heavy atoms (Wang, Witek, Landrum, Riniker, J. Chem. Inf. Model. 60 (2020) 2044), about
+        2 ms each. Hydrogens would cost seven times that and are added to the few poses kept.
+
+        Raises
+        ------
+        Refusal
+            When no conformer can be made: overcrowded or contradictory stereochemistry.
+        """
+        mol = Chem.Mol(self.mol)
+        # Work is bounded by iterations, never by time: time would make poses depend on the machine.
+        for random_start, iterations in ((False, 5), (True, 20), (True, 200)):
+            found = _embed(mol, self._wanted, self._seed, random_start=random_start, iterations=iterations)
+            if len(found):
+                return found
+        raise Refusal("no-conformer", "no 3D conformer could be made with the stereochemistry of the query")
+
+    @cached_property
+    def rotors(self) -> tuple[Rotor, ...]:
+        """Bonds that can turn, each moving the smaller side."""
+        rotors = []
+        for b, c in self.mol.GetSubstructMatches(ROTOR, maxMatches=10_000):
+            moving = _side(self.mol, b, c)
+            if 2 * len(moving) > self.mol.GetNumAtoms():
+                b, c, moving = c, b, _side(self.mol, c, b)
+            rotors.append(Rotor(b, c, moving))
+        return tuple(rotors)
+
+    @cached_property
+    def features(self) -> NDArray[np.float32]:
+        """Pharmacophore features of each atom, shape (atoms, features)."""
+        return atom_features(self.mol)
+
+    @cached_property
+    def ranks(self) -> tuple[int, ...]:
+        """Symmetry class of each atom: equal for atoms that cannot be told apart."""
+        return tuple(Chem.CanonicalRankAtoms(self.mol, breakTies=False))
+
+    @cached_property
+    def bounds(self) -> NDArray[np.float64]:
+        """Smallest (lower triangle) and largest (upper) distance that each pair of atoms can have, Angstrom."""
+        return np.asarray(rdDistGeom.GetMoleculeBoundsMatrix(self.mol))
+
+    @cached_property
+    def _far_pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        first, second = np.triu_indices(self.mol.GetNumAtoms(), 1)
+        far = Chem.GetDistanceMatrix(self.mol)[first, second] >= BUMP_BONDS
+        return first[far], second[far]
+
+    def bumps(self, poses: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How badly each pose runs into itself: sum of squared overlaps, Angstrom^2, shape (poses,)."""
+        first, second = self._far_pairs
+        distance = np.linalg.norm(poses[:, first] - poses[:, second], axis=-1)
+        return (np.clip(BUMP_DISTANCE - distance, 0, None) ** 2).sum(axis=1)
+
+
+def _embed(
+    mol: Chem.Mol, count: int, seed: int, *, random_start: bool, iterations: int
+) -> NDArray[np.float64]:
+    parameters = rdDistGeom.ETKDGv3()
+    parameters.randomSeed = seed
+    parameters.useRandomCoords = random_start
+    parameters.maxIterations = iterations
+    parameters.numThreads = 1
+    with quiet_rdkit():
+        try:
+            ids = list(rdDistGeom.EmbedMultipleConfs(mol, count, parameters))
+        except RuntimeError:  # RDKit's optimiser gives up ("bad direction in linearSearch"): no conformer
+            ids = []
+    found = [mol.GetConformer(i).GetPositions() for i in ids]
+    return np.array(found).reshape(-1, mol.GetNumAtoms(), 3)
+
+
+def _side(mol: Chem.Mol, b: int, c: int) -> tuple[int, ...]:
+    """Atoms on the side of c when the bond b-c is cut."""
+    seen, front = {b, c}, [c]
+    while front:
+        for neighbour in mol.GetAtomWithIdx(front.pop()).GetNeighbors():
+            if neighbour.GetIdx() not in seen:
+                seen.add(neighbour.GetIdx())
+                front.append(neighbour.GetIdx())
+    return tuple(sorted(seen - {b}))

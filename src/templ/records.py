@@ -1,0 +1,148 @@
+"""The small frozen records that travel between the parts of TEMPL.
+
+None of them holds more than one target's data; those that cross a process border are plain values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import datetime
+    from collections.abc import Mapping
+
+    from rdkit.Chem import Mol
+
+Status = Literal["posed", "refused", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One molecule as a source read it.
+
+    Attributes
+    ----------
+    id : str
+        Unique within a library.
+    mol : rdkit.Chem.Mol
+        Sanitised, as the file has it: hydrogens and all fragments still there.
+    source : str
+        Where it came from, ``file#record`` (records count from 1).
+    name : str
+        The title line of the record; empty when the file gives none.
+    date : datetime.date or None
+        Day the crystal became known.
+    group : str
+        Protein, frame or series it belongs to; empty when there is only one.
+    """
+
+    id: str
+    mol: Mol
+    source: str
+    name: str = ""
+    date: datetime.date | None = None
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One prediction to make: a light reference, no molecule.
+
+    Attributes
+    ----------
+    id : str
+        Name in the results.
+    smiles : str
+        The query.
+    group : str
+        Decides with the benchmark's rule which templates may be used.
+    date : datetime.date or None
+        Templates from this day on are in the target's future.
+    ligand_key : str
+        First block of the InChIKey: the same ligand, whatever its charge and stereochemistry.
+    """
+
+    id: str
+    smiles: str
+    group: str = ""
+    date: datetime.date | None = None
+    ligand_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """One ranked answer.
+
+    Attributes
+    ----------
+    mol : rdkit.Chem.Mol
+        The query with hydrogens and one conformer, Angstrom, in the frame of the templates.
+    rank : int
+        1 is best.
+    score : float
+        What the ranking sorts by; higher is better. Comparable within one target only.
+    parts : Mapping[str, float]
+        The terms of the score.
+    template_id : str
+        The template whose coordinates were copied.
+    way : str
+        ``core``, ``partial-core`` or ``overlay``: how the pose was placed.
+    mcs_atoms : int
+        Number of query atoms pinned to the template (0 for an overlay).
+    mcs_smarts : str
+        The shared substructure; empty for an overlay.
+    core_rmsd : float
+        RMSD in Angstrom between the pinned atoms and the template's; 0 when nothing was pinned.
+    """
+
+    mol: Mol
+    rank: int
+    score: float
+    parts: Mapping[str, float]
+    template_id: str
+    way: str
+    mcs_atoms: int
+    mcs_smarts: str
+    core_rmsd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one query ended: with poses, or with the reason there are none.
+
+    Attributes
+    ----------
+    id : str
+        The target's id.
+    status : {"posed", "refused", "failed"}
+        Policy says ``refused``; a fault says ``failed``.
+    reason : str
+        Short word when there is no pose (``no-template``, ``peptide``, ...); empty when posed.
+    detail : str
+        The reason as a sentence.
+    poses : tuple of Pose
+        Best first.
+    notes : tuple of str
+        What the user should know: a salt was stripped, a fallback was used.
+    templates_allowed, templates_used : int
+        Library entries that the rule let through, and those whose coordinates were copied.
+    best_tanimoto : float
+        Similarity of the most similar template.
+    stereo_kept : bool or None
+        Whether all stereocentres of all poses are the query's; None without poses.
+    seconds : Mapping[str, float]
+        Wall time of each stage.
+    """
+
+    id: str
+    status: Status
+    reason: str = ""
+    detail: str = ""
+    poses: tuple[Pose, ...] = ()
+    notes: tuple[str, ...] = ()
+    templates_allowed: int = 0
+    templates_used: int = 0
+    best_tanimoto: float = 0.0
+    stereo_kept: bool | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)

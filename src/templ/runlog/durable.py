@@ -1,0 +1,146 @@
+"""Writing so that a kill, a full disk or a power cut leaves the old content or the new, nothing between."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from templ.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn an operating-system error inside the block into a StorageError that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written ({error.strerror}): free space or correct the permissions, "
+            "then start the same command again; what was finished before is kept"
+        ) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` (new, moved, deleted files) survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Create `folder`, and those above it, where they are not there yet.
+
+    Raises
+    ------
+    StorageError
+        When the disk refuses, or a file is in the way.
+    """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Write a new version of `path`, which readers see only once the block has ended well.
+
+    The temporary sibling has a fixed name: one left behind by a kill is overwritten the next time.
+
+    Raises
+    ------
+    StorageError
+        When the disk refuses the write; `path` then is as it was.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    with storage_errors(path):
+        try:
+            with temporary.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+class GrowingFile:
+    """A file that only grows, by whole pieces: a piece that the disk refuses leaves no trace.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Created when absent.
+
+    Raises
+    ------
+    StorageError
+        When the file cannot be opened for writing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with storage_errors(path):
+            new = not path.exists()
+            self._file = path.open("xb" if new else "r+b", buffering=0)
+            self.end = self._file.seek(0, os.SEEK_END)
+            if new:
+                sync_folder(path.parent)
+
+    def append(self, data: bytes, *, durable: bool = True) -> int:
+        """Add `data` at the end and return the offset where it starts.
+
+        Parameters
+        ----------
+        data : bytes
+            All of it or nothing is added.
+        durable : bool
+            Wait until the disk has it. Without that it is safe only after `sync`.
+
+        Raises
+        ------
+        StorageError
+            When the disk refuses.
+        """
+        start, descriptor = self.end, self._file.fileno()
+        try:
+            with storage_errors(self.path):
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[os.pwrite(descriptor, rest, start + len(data) - len(rest)) :]
+                if durable:
+                    os.fsync(descriptor)
+        except StorageError:
+            # Should even this fail, the next piece starts at the same offset and covers the torn one.
+            with suppress(OSError):
+                os.ftruncate(descriptor, start)
+            raise
+        self.end = start + len(data)
+        return start
+
+    def cut(self, end: int) -> None:
+        """Throw away everything from offset `end` on."""
+        with storage_errors(self.path):
+            self._file.truncate(end)
+        self.end = end
+
+    def sync(self) -> None:
+        """Wait until the disk has everything."""
+        with storage_errors(self.path):
+            os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file; closing twice is harmless."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,45 @@
+"""What TEMPL declines to predict: refusals with a reason, decided from the query alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rdkit import Chem
+
+from templ.errors import Refusal
+
+if TYPE_CHECKING:
+    from templ.settings import PredictionSettings
+
+ELEMENTS = frozenset({1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 33, 34, 35, 53})
+"""H B C N O F Si P S Cl As Se Br I: what ETKDG and UFF have sound parameters for in organic molecules."""
+RESIDUE = Chem.MolFromSmarts("[NX3;!$(N-[#7,#8])][CX4][CX3](=O)[NX3,OX2,OX1]")
+"""One amino acid in a chain or at its end."""
+MIN_HEAVY_ATOMS = 3
+"""Fewer have no orientation to predict."""
+
+
+def refuse_unfit(query: Chem.Mol, settings: PredictionSettings) -> None:
+    """Refuse a query outside the method's reach.
+
+    Parameters
+    ----------
+    query : rdkit.Chem.Mol
+        One fragment, heavy atoms only.
+
+    Raises
+    ------
+    Refusal
+        ``too-small``, ``too-many-atoms``, ``unsupported-element`` or ``peptide``.
+    """
+    size = query.GetNumAtoms()
+    if size < MIN_HEAVY_ATOMS:
+        raise Refusal("too-small", f"{size} heavy atoms; at least {MIN_HEAVY_ATOMS} are needed")
+    if size > settings.max_heavy_atoms:
+        raise Refusal("too-many-atoms", f"{size} heavy atoms; at most {settings.max_heavy_atoms} are tried")
+    strange = sorted({a.GetSymbol() for a in query.GetAtoms() if a.GetAtomicNum() not in ELEMENTS})
+    if strange:
+        raise Refusal("unsupported-element", f"contains {', '.join(strange)}")
+    residues = len({match[1] for match in query.GetSubstructMatches(RESIDUE, maxMatches=1000)})
+    if residues > settings.max_residues:
+        raise Refusal("peptide", f"a peptide of {residues} residues; at most {settings.max_residues} are tried")

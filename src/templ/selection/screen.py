@@ -1,0 +1,108 @@
+"""Which templates a target may use, and which of those are worth a closer look."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from templ.errors import Refusal
+from templ.library.neighbours import top_k
+from templ.molecules import first_block
+from templ.selection.cores import shared_core
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from rdkit.Chem import Mol
+
+    from templ.library.store import Library
+    from templ.query import PreparedQuery
+    from templ.records import Target
+    from templ.selection.cores import Core
+    from templ.settings import PredictionSettings
+    from templ.sources.splits import TemplateRule
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateHit:
+    """A template worth copying.
+
+    Attributes
+    ----------
+    row, id : int, str
+        Its place and name in the library.
+    mol : rdkit.Chem.Mol
+        Heavy atoms with coordinates.
+    tanimoto : float
+        Fingerprint similarity to the query.
+    core : Core or None
+        What it shares with the query; None when that is too little to copy.
+    """
+
+    row: int
+    id: str
+    mol: Mol
+    tanimoto: float
+    core: Core | None
+
+
+def allowed_rows(library: Library, rule: TemplateRule, target: Target) -> NDArray[np.bool_]:
+    """Rows of the library that `target` may use, shape (ligands,): `TemplateRule.allows` for all at once."""
+    allowed = np.ones(len(library), np.bool_)
+    if rule.groups:
+        allowed &= library.groups_equal(rule.groups.get(target.group, ()))
+    if rule.before_date:
+        allowed &= library.dated_before(target.date) if target.date else False
+    if rule.exclude_same_ligand:
+        allowed &= ~library.same_ligand(target.ligand_key) if target.ligand_key else False
+    if target.id in library:
+        allowed[library.row_of(target.id)] = False
+    return allowed
+
+
+def find_templates(
+    query: PreparedQuery,
+    target: Target,
+    library: Library,
+    rule: TemplateRule,
+    settings: PredictionSettings,
+) -> tuple[list[TemplateHit], int]:
+    """Screen by fingerprint, then order by the size of the shared core.
+
+    Returns
+    -------
+    hits : list of TemplateHit
+        Largest core first, then most similar, then in the library's order.
+    allowed : int
+        How many templates the rule let through.
+
+    Raises
+    ------
+    Refusal
+        ``no-template`` when the rule allows none, or none is similar enough.
+    LeakageError
+        When a template that the rule forbids came through all the same.
+    """
+    allowed = allowed_rows(library, rule, target)
+    count = int(allowed.sum())
+    if not count:
+        raise Refusal("no-template", "the rule of the split allows no template")
+    similarity = library.similarity(query.mol)
+    rows = top_k(similarity, settings.screened, allowed)
+    if similarity[rows[0]] < settings.min_tanimoto:
+        raise Refusal(
+            "no-template",
+            f"the most similar template has Tanimoto {similarity[rows[0]]:.2f}; "
+            f"at least {settings.min_tanimoto:.2f} is needed",
+        )
+    hits = []
+    for row in rows.tolist():
+        entry = library.entry(row)
+        rule.check(
+            target, id=entry.id, group=entry.group, date=entry.date, ligand_key=first_block(entry.inchikey)
+        )
+        mol = library.ligand(row)
+        hits.append(TemplateHit(row, entry.id, mol, float(similarity[row]), shared_core(query, mol)))
+    hits.sort(key=lambda hit: (-len(hit.core or ()), -hit.tanimoto, hit.row))
+    return hits, count

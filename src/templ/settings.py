@@ -1,0 +1,68 @@
+"""Settings: what decides the poses (science), apart from what only decides how fast they come (machine)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class PredictionSettings(BaseModel):
+    """The science of a prediction; part of a run's identity.
+
+    Attributes
+    ----------
+    seed : int
+        Of the conformers. The same seed gives the same poses, whatever the number of workers.
+    top : int
+        Poses kept a query.
+    screened : int
+        Templates most similar by fingerprint that are compared atom by atom.
+    templates : int
+        Templates whose coordinates are copied.
+    consensus : int
+        Templates that every pose is overlaid with.
+    conformers : int
+        Free conformers of the query that the copying starts from.
+    min_tanimoto : float
+        A query whose most similar template is below this is refused.
+    max_heavy_atoms : int
+        A larger query is refused.
+    max_residues : int
+        A peptide with more residues is refused, as the TEMPL time-split benchmark does.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = Field(default=1, ge=0, le=2**31 - 1)
+    top: int = Field(default=5, ge=1, le=100)
+    screened: int = Field(default=60, ge=1)
+    templates: int = Field(default=8, ge=1)
+    consensus: int = Field(default=12, ge=1)
+    conformers: int = Field(default=60, ge=1)
+    min_tanimoto: float = Field(default=0.05, ge=0, le=1)
+    max_heavy_atoms: int = Field(default=120, ge=1)
+    max_residues: int = Field(default=8, ge=1)
+
+
+class RunSettings(BaseModel):
+    """The machine side of a run; never part of its identity.
+
+    Attributes
+    ----------
+    workers : int or "auto"
+        Worker processes; ``auto`` takes as many as cores and free memory allow.
+    deadline_s : float
+        Seconds a target may take before its worker is stopped.
+    recycle_after : int
+        Targets after which a worker is replaced by a fresh one.
+    max_failures : int
+        A run with more failed targets than this ends with exit code 1.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    workers: int | Literal["auto"] = "auto"
+    deadline_s: float = Field(default=180.0, gt=0)
+    recycle_after: int = Field(default=25, ge=1)
+    max_failures: int = Field(default=0, ge=0)

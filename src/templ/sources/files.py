@@ -1,0 +1,113 @@
+"""Opening and writing files so that every fault of the disk or of the file becomes an error that names it."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from templ.errors import InputError, StorageError
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator
+
+DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
+"""What reading raises where gzip data end early (EOFError) or are broken."""
+
+HEAD_BYTES = 4096
+"""Binary junk shows itself by a NUL byte among this many."""
+
+
+def file_stem(path: Path) -> str:
+    """Name of a file without its suffix and without ``.gz``.
+
+    Examples
+    --------
+    >>> file_stem(Path("data/mpro.ligands.sdf.gz"))
+    'mpro.ligands'
+    """
+    return Path(path.name.removesuffix(".gz")).stem
+
+
+@contextmanager
+def open_input(path: Path) -> Iterator[gzip.GzipFile | io.BufferedReader]:
+    """Open a file for reading bytes, through gzip when its name ends in ``.gz``.
+
+    Raises
+    ------
+    InputError
+        When the file is absent, a directory, unreadable, or fails while it is read.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            yield stream
+    except FileNotFoundError:
+        raise InputError(f"{path} does not exist; check the path") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a directory, expected a file") from None
+    except gzip.BadGzipFile:
+        raise InputError(
+            f"{path} is not a gzip file; rename it without .gz if it is not compressed"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}; check its permissions") from None
+
+
+def check_input(path: Path, kind: str) -> None:
+    """Look at the first bytes, so that a file that is no `kind` at all is refused before anything is read.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kind : str
+        What it should be, with its article: ``an SDF file``.
+
+    Raises
+    ------
+    InputError
+        As `open_input`; also when the file is empty, binary, or a gzip file cut within its first bytes.
+    """
+    with open_input(path) as stream:
+        try:
+            head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
+        except (EOFError, zlib.error):
+            raise InputError(f"{path} is a damaged gzip file: nothing can be read; fetch it again") from None
+    if not head.strip():
+        raise InputError(f"{path} is empty, expected {kind}")
+    if b"\0" in head:
+        raise InputError(f"{path} is not {kind}: it is binary; check that the name fits the content")
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn what the disk says while `path` is written (full, read-only, ...) into a StorageError."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def atomic_output(path: Path) -> Iterator[IO[bytes]]:
+    """Write a file under a temporary name beside it; it takes its own name only when it is whole and on disk.
+
+    Raises
+    ------
+    StorageError
+        When the disk refuses; nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with storage_errors(path):
+        try:
+            with temporary.open("wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,124 @@
+"""The ledger: what a source could not read, and why."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from templ.sources.files import storage_errors
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+KEPT_ROWS = 5
+ID_SHOWN = 200
+"""Junk without line ends can pose as a title of megabytes."""
+
+COLUMNS = ("file", "record", "line", "id", "reason")
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One thing that could not be read.
+
+    Attributes
+    ----------
+    file : str
+        The file as the user named it.
+    record : int
+        Number of the record in it, from 1.
+    line : int
+        Line where the record begins, from 1.
+    id : str
+        Empty when the record gave none.
+    reason : str
+        ``class: detail``; the class alone where there is nothing to add.
+    """
+
+    file: str
+    record: int
+    line: int
+    id: str
+    reason: str
+
+
+class Ledger:
+    """Counts what could not be read, keeps the first few rows, and writes every row to a CSV file.
+
+    Memory stays the same however many rows are added. The file appears with the first row and replaces
+    one of an earlier run; every row is handed to the system before `add` returns.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The CSV file; without it rows are only counted.
+
+    Attributes
+    ----------
+    counts : Counter of str
+        Rows by class of reason: the text before its first colon.
+    total : int
+        All rows.
+    first : list of LedgerRow
+        The first five, for printing.
+
+    Examples
+    --------
+    >>> ledger = Ledger()
+    >>> ledger.add("a.sdf", 3, 120, "missing M  END: the record is truncated")
+    >>> ledger.total, dict(ledger.counts)
+    (1, {'missing M  END': 1})
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self.counts: Counter[str] = Counter()
+        self.total = 0
+        self.first: list[LedgerRow] = []
+        self._file: io.FileIO | None = None
+
+    def add(self, file: str, record: int, line: int, reason: str, id: str = "") -> None:
+        """Note one record that could not be read.
+
+        Raises
+        ------
+        StorageError
+            When the ledger's file cannot be written.
+        """
+        row = LedgerRow(file, record, line, id[:ID_SHOWN], reason)
+        self.counts[reason.partition(":")[0]] += 1
+        self.total += 1
+        if len(self.first) < KEPT_ROWS:
+            self.first.append(row)
+        if self.path is not None:
+            self._write(self.path, row)
+
+    def _write(self, path: Path, row: LedgerRow) -> None:
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        with storage_errors(path):
+            if self._file is None:
+                # Unbuffered: after a full disk nothing is left that closing would try to write again.
+                self._file = io.FileIO(path, "w")
+                writer.writerow(COLUMNS)
+            writer.writerow((row.file, row.record, row.line, row.id, row.reason))
+            data = text.getvalue().encode()
+            while data:
+                data = data[self._file.write(data) :]
+
+    def close(self) -> None:
+        """Close the file; closing twice is harmless."""
+        if self._file is not None:
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

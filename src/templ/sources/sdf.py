@@ -1,0 +1,315 @@
+"""SDF files read as a stream: one record in memory at a time, each with its number, line and byte offset."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from templ.errors import InputError
+from templ.molecules import parse_mol_block
+from templ.records import Entry
+from templ.sources.files import DAMAGED, check_input, file_stem, open_input
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from rdkit.Chem import Mol
+
+    from templ.sources.ledger import Ledger
+
+MAX_RECORD_BYTES = 50_000_000
+"""A larger record is junk without line ends, or a file that is no SDF."""
+
+RECORD_END = b"$$$$"
+BLOCK_END = b"M  END"
+DATA_NAME = re.compile(r"^>[^<]*<(.*)>")
+
+
+@dataclass(frozen=True, slots=True)
+class RawRecord:
+    """The lines of one record, not yet understood.
+
+    Attributes
+    ----------
+    number, line : int
+        Of the record in the file and of its first line, from 1.
+    offset : int
+        Where it begins, in bytes of the uncompressed stream.
+    lines : list of bytes
+        With their line ends, without the ``$$$$``.
+    fault : str
+        Why the lines are not worth looking at; empty when they are.
+    """
+
+    number: int
+    line: int
+    offset: int
+    lines: list[bytes]
+    fault: str = ""
+
+    @property
+    def title(self) -> str:
+        """The first line, stripped; empty when there is none."""
+        return self.lines[0].decode(errors="replace").strip() if self.lines else ""
+
+
+@dataclass(frozen=True, slots=True)
+class SdfRecord:
+    """One molecule of an SDF file with its data items.
+
+    Attributes
+    ----------
+    mol : rdkit.Chem.Mol
+        Sanitised, as the file has it.
+    title : str
+        The title line; empty when the file gives none.
+    properties : Mapping[str, str]
+        Data items by name.
+    number, line : int
+        Of the record in the file and of its first line, from 1.
+    """
+
+    mol: Mol
+    title: str
+    properties: Mapping[str, str]
+    number: int
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class MoleculeReference:
+    """Where one molecule lies in an SDF file: a few words instead of the molecule.
+
+    Attributes
+    ----------
+    id : str
+        Title of the record, or ``<file stem>-<record>`` where it has none.
+    smiles : str
+        Empty unless whoever made the reference had read the molecule.
+    file : Path
+        The SDF file.
+    offset : int
+        Where the record begins, in bytes of the uncompressed stream.
+    """
+
+    id: str
+    smiles: str
+    file: Path
+    offset: int
+
+    def load(self) -> Entry:
+        """Read the molecule by seeking; a ``.gz`` must be decompressed up to the offset, which is slow.
+
+        The entry's source is ``<file name>@<offset>``, for the record number is not known here.
+
+        Raises
+        ------
+        InputError
+            When the file cannot be read or the record is not a molecule.
+        """
+        with open_input(self.file) as stream:
+            try:
+                stream.seek(self.offset)
+                raw = next(split_records(stream), None)
+            except DAMAGED:
+                raise InputError(f"{self.file} is damaged before byte {self.offset} ({self.id})") from None
+        if raw is None:
+            raise InputError(
+                f"{self.file} ends before byte {self.offset}, where {self.id} was; it was changed"
+            )
+        try:
+            record = parse_record(raw)
+        except InputError as error:
+            raise InputError(f"{self.file}, byte {self.offset} ({self.id}): {error}") from None
+        return Entry(self.id, record.mol, f"{self.file.name}@{self.offset}", record.title)
+
+
+def split_records(stream: io.BufferedIOBase) -> Iterator[RawRecord]:
+    r"""Cut a stream, from where it stands, into records that end with ``$$$$`` or the end of the file.
+
+    Blank lines at the end are no record. Where gzip data break off, the last record carries the fault.
+
+    Examples
+    --------
+    >>> import io
+    >>> [(r.number, r.line, r.offset) for r in split_records(io.BytesIO(b"a\n$$$$\nb\n$$$$\n\n"))]
+    [(1, 1, 0), (2, 3, 7)]
+    """
+    number, line, offset = 1, 1, stream.tell()
+    lines: list[bytes] = []
+    size = line_ends = 0
+    at_line_start = True
+
+    def record(fault: str = "") -> RawRecord:
+        if size > MAX_RECORD_BYTES and not fault:
+            fault = f"record over {MAX_RECORD_BYTES // 1_000_000} MB"
+        return RawRecord(number, line, offset, lines, fault)
+
+    try:
+        while piece := stream.readline(MAX_RECORD_BYTES):
+            size += len(piece)
+            ended = at_line_start and piece.startswith(RECORD_END)
+            at_line_start = piece.endswith(b"\n")
+            line_ends += at_line_start
+            if ended:
+                yield record()
+                number, line, offset = number + 1, line + line_ends, offset + size
+                lines, size, line_ends = [], 0, 0
+            elif size <= MAX_RECORD_BYTES:
+                lines.append(piece)
+            else:
+                del lines[1:]  # the title names the record; the rest would only fill memory
+    except EOFError:
+        yield record("file truncated: the compressed data end within this record")
+    except DAMAGED as error:
+        yield record(f"file damaged: {error}")
+    else:
+        if any(piece.strip() for piece in lines):
+            yield record()
+
+
+def parse_record(raw: RawRecord) -> SdfRecord:
+    """Read the molecule and the data items of a record.
+
+    Raises
+    ------
+    InputError
+        ``class: detail`` of why it cannot be read.
+    """
+    if raw.fault:
+        raise InputError(raw.fault)
+    end = next((i for i, text in enumerate(raw.lines) if text.startswith(BLOCK_END)), None)
+    if end is None:
+        raise InputError("missing M  END: the record is truncated or is not a MOL block")
+    # A second counts line before M  END: the first block was cut off, and RDKit would read it as if whole.
+    if any(text.rstrip().endswith((b"V2000", b"V3000")) for text in raw.lines[4:end]):
+        raise InputError("two MOL blocks in one record: an M  END and a $$$$ are missing")
+    properties = _data_items([text.decode(errors="replace").rstrip("\r\n") for text in raw.lines[end + 1 :]])
+    block = b"".join(raw.lines[: end + 1]).decode(errors="replace").replace("\r\n", "\n")
+    try:
+        mol = parse_mol_block(block)
+    except InputError as error:
+        raise InputError(f"unreadable molecule: {error}") from None
+    return SdfRecord(mol, raw.title, properties, raw.number, raw.line)
+
+
+def _data_items(lines: Sequence[str]) -> dict[str, str]:
+    """Read ``> <name>``, value lines and a blank line, any number of times.
+
+    Raises
+    ------
+    InputError
+        When a second MOL block ends outside a data item.
+    """
+    items: dict[str, str] = {}
+    rest = iter(lines)
+    for text in rest:
+        if text.startswith("M  END"):
+            raise InputError("two MOL blocks in one record: a $$$$ is missing between them")
+        if header := DATA_NAME.match(text):
+            value = []
+            while (text := next(rest, "")).strip():
+                value.append(text)
+            items[header[1]] = "\n".join(value)
+    return items
+
+
+def read_records(path: Path, ledger: Ledger) -> Iterator[SdfRecord]:
+    """Stream the molecules of an SDF, SDF.gz or MOL file with their data items.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    ledger : Ledger
+        Gets a row for every record that cannot be read; reading goes on.
+
+    Returns
+    -------
+    iterator of SdfRecord
+        Lazy; never more than one record in memory.
+
+    Raises
+    ------
+    InputError
+        At once, when the file as a whole cannot be read: absent, a directory, empty, binary, no gzip.
+    """
+    check_input(path, "an SDF file")
+
+    def records() -> Iterator[SdfRecord]:
+        with open_input(path) as stream:
+            for raw in split_records(stream):
+                try:
+                    record = parse_record(raw)
+                except InputError as error:
+                    ledger.add(str(path), raw.number, raw.line, str(error), raw.title)
+                else:
+                    yield record
+
+    return records()
+
+
+def read_sdf(
+    path: Path, ledger: Ledger, *, group: str = "", date_property: str | None = None
+) -> Iterator[Entry]:
+    """Stream the entries of an SDF, SDF.gz or MOL file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    ledger : Ledger
+        Gets a row for every record that cannot be read; reading goes on.
+    group : str
+        Given to every entry.
+    date_property : str, optional
+        Data item that holds the date as YYYY-MM-DD. An entry without it has no date; one whose date cannot
+        be read goes to the ledger, for it could leak an answer.
+
+    Returns
+    -------
+    iterator of Entry
+        Lazy. The id is the title or ``<file stem>-<record>``; ids are as unique as the titles are.
+
+    Raises
+    ------
+    InputError
+        At once, when the file as a whole cannot be read.
+    """
+    records = read_records(path, ledger)
+
+    def entries() -> Iterator[Entry]:
+        for record in records:
+            id = record.title or f"{file_stem(path)}-{record.number}"
+            try:
+                date = parse_date(record.properties.get(date_property, "")) if date_property else None
+            except InputError as error:
+                ledger.add(str(path), record.number, record.line, str(error), id)
+                continue
+            yield Entry(id, record.mol, f"{path.name}#{record.number}", record.title, date, group)
+
+    return entries()
+
+
+def parse_date(text: str) -> datetime.date | None:
+    """Read a date written YYYY-MM-DD; None when there is none.
+
+    Raises
+    ------
+    InputError
+        For any other way to write a date.
+    """
+    text = text.strip()
+    if not text:
+        return None
+    try:
+        date = datetime.date.fromisoformat(text)
+    except ValueError:
+        date = None
+    if date is None or date.isoformat() != text:  # fromisoformat also takes 20200601 and 2020-W23-1
+        raise InputError(f"not a date: {text[:40]!r}, expected YYYY-MM-DD")
+    return date

@@ -1,0 +1,235 @@
+"""A run survives what machines do: SIGKILL at any instant, torn writes, a full disk, two writers."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from templ.errors import RunError, StorageError
+from templ.runlog.finish import finish_run
+from templ.runlog.journal import Journal, encode_record, read_records
+from templ.runlog.manifest import RunLock
+from templ.runlog.poses import PoseAddress, PoseShards, read_poses
+
+WRITER = """
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from templ.runlog.journal import Journal, read_records
+from templ.runlog.poses import PoseAddress, PoseShards
+
+run = Path(sys.argv[1])
+with Journal.open(run / "results.jsonl") as journal, PoseShards(run, per_shard_bytes=20_000) as poses:
+    poses.discard_after(filter(None, map(PoseAddress.of, read_records(run / "results.jsonl"))))
+    for number in range(len(journal.done), 1_000_000):
+        text = f"{number}\\n" * 500
+        journal.append({"id": str(number), "poses": asdict(poses.append(text)), "pad": "x" * 5000})
+        print(number, flush=True)
+"""
+
+FINISHER = """
+import itertools, os, shutil, sys
+from pathlib import Path
+from templ.runlog.finish import finish_run
+from templ.runlog.journal import Journal, read_records
+from templ.runlog.poses import PoseAddress, PoseShards
+
+# Ends the process, with no clean-up at all, at the given system call that touches the disk.
+def kill_at(countdown):
+    def wrap(real, halve):
+        def call(*args, **kwargs):
+            if next(countdown) == 0:
+                if halve:
+                    real(args[0], args[1][: len(args[1]) // 2], args[2])
+                os._exit(9)
+            return real(*args, **kwargs)
+        return call
+    for name in ("pwrite", "fsync", "replace", "unlink", "truncate", "ftruncate"):
+        setattr(os, name, wrap(getattr(os, name), name == "pwrite"))
+
+start, work, order = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3].split(",")
+for point in itertools.count():
+    for resumed in (False, True):
+        shutil.copytree(start, work)
+        child = os.fork()
+        if child == 0:
+            kill_at(iter(range(point, -10_000, -1)))
+            finish_run(work, order, per_shard_bytes=200)
+            os._exit(0)
+        killed = os.waitpid(child, 0)[1] != 0
+        if resumed:
+            with Journal.open(work / "results.jsonl") as journal, PoseShards(work) as poses:
+                assert journal.done == set(order)
+                poses.discard_after(filter(None, map(PoseAddress.of, read_records(work / "results.jsonl"))))
+        finish_run(work, order, per_shard_bytes=200)
+        content = {str(p.relative_to(work)): p.read_bytes() for p in sorted(work.rglob("*")) if p.is_file()}
+        print(killed, hash(frozenset(content.items())))
+        shutil.rmtree(work)
+    if not killed:
+        break
+"""
+
+
+def python(script, *arguments, **options):
+    return subprocess.Popen([sys.executable, "-c", script, *map(str, arguments)], text=True, **options)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 256 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_sigkill_loses_nothing_that_was_reported_as_done(tmp_path):
+    seed = random.randrange(10**6)
+    pause = random.Random(seed)
+    reported = -1
+    for _ in range(5):
+        with python(WRITER, tmp_path, stdout=subprocess.PIPE) as writer:
+            first = writer.stdout.readline()
+            time.sleep(pause.uniform(0, 0.1))
+            os.kill(writer.pid, signal.SIGKILL)
+            numbers = [
+                int(line)
+                for line in (first + writer.stdout.read()).splitlines(keepends=True)
+                if line[-1:] == "\n"
+            ]
+        assert writer.returncode == -signal.SIGKILL
+        assert numbers[0] > reported, seed
+        reported = numbers[-1]
+        records = list(read_records(tmp_path / "results.jsonl"))
+        assert [record["id"] for record in records] == [str(number) for number in range(len(records))], seed
+        assert len(records) > reported, seed
+        for record in records:
+            assert read_poses(tmp_path, PoseAddress.of(record)) == f"{record['id']}\n" * 500, seed
+
+
+@pytest.mark.parametrize("lost", [1, 2, 20, 39])
+def test_a_torn_last_line_costs_only_its_target(tmp_path, lost):
+    path = tmp_path / "results.jsonl"
+    lines = [encode_record({"id": name, "pad": "x" * 20}) for name in ("first", "second")]
+    path.write_bytes(b"".join(lines)[:-lost])
+    with Journal.open(path) as journal:
+        if "second" not in journal.done:
+            journal.append({"id": "second", "pad": "x" * 20})
+    assert path.read_bytes() == b"".join(lines)
+
+
+def test_a_full_disk_leaves_the_journal_whole_and_usable(small_disk):
+    path = small_disk / "results.jsonl"
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * 150_000)
+    written = []
+    with Journal.open(path) as journal:
+        with pytest.raises(StorageError, match=f"{path} cannot be written .No space left"):
+            for number in range(1000):
+                journal.append({"id": str(number), "pad": "x" * 3000})
+                written.append(str(number))
+        assert written
+        assert [record["id"] for record in read_records(path)] == written
+        assert path.read_bytes().endswith(b"}\n")
+        assert str(len(written)) not in journal.done
+        ballast.unlink()
+        journal.append({"id": str(len(written)), "pad": "x" * 3000})
+    with Journal.open(path) as journal:
+        assert len(journal.done) == len(written) + 1
+
+
+def test_a_full_disk_leaves_the_shards_whole_and_usable(small_disk):
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(b"x" * 150_000)
+    addresses = []
+    with PoseShards(small_disk) as poses:
+        with pytest.raises(StorageError, match=r"part-0000\.sdf cannot be written .No space left"):
+            while True:
+                addresses.append(poses.append(f"{len(addresses)}\n" * 1000))
+        ballast.unlink()
+        addresses.append(poses.append(f"{len(addresses)}\n" * 1000))
+    for number, address in enumerate(addresses):
+        assert read_poses(small_disk, address) == f"{number}\n" * 1000
+
+
+def test_a_file_size_limit_is_a_full_disk_too(tmp_path):
+    script = """
+import resource, sys
+from pathlib import Path
+from templ.errors import StorageError
+from templ.runlog.journal import Journal
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+with Journal.open(Path(sys.argv[1])) as journal:
+    try:
+        for number in range(100):
+            journal.append({"id": str(number), "pad": "x" * 900})
+    except StorageError as error:
+        print(len(journal.done), error)
+"""
+    with python(script, tmp_path / "results.jsonl", stdout=subprocess.PIPE) as writer:
+        output = writer.stdout.read()
+    assert output.startswith(f"10 {tmp_path / 'results.jsonl'} cannot be written (File too large)")
+    assert len(list(read_records(tmp_path / "results.jsonl"))) == 10
+    assert (tmp_path / "results.jsonl").read_bytes().endswith(b"}\n")
+
+
+def test_the_second_process_on_a_run_folder_is_refused_until_the_first_is_gone(tmp_path):
+    script = """
+import sys, time
+from pathlib import Path
+from templ.runlog.manifest import RunLock
+
+with RunLock(Path(sys.argv[1])):
+    print("locked", flush=True)
+    time.sleep(60)
+"""
+    with python(script, tmp_path, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline() == "locked\n"
+        with (
+            pytest.raises(RunError, match=f"is being written by process {holder.pid} on "),
+            RunLock(tmp_path),
+        ):
+            pass
+        os.kill(holder.pid, signal.SIGKILL)
+    with RunLock(tmp_path):
+        pass
+
+
+def compute(run, targets):
+    with PoseShards(run, per_shard_bytes=150) as poses, Journal.open(run / "results.jsonl") as journal:
+        for target in targets:
+            address = poses.append(f"{target}\npose\n$$$$\n" * 5)
+            place = {"shard": address.shard, "offset": address.offset, "length": address.length, "count": 5}
+            journal.append({"id": target, "poses": place})
+
+
+@pytest.mark.parametrize("state", ["running", "finished and added to"])
+def test_an_end_killed_at_any_system_call_ends_in_the_same_bytes(tmp_path, state):
+    order = [f"t{number}" for number in range(6)]
+    start = tmp_path / "start"
+    start.mkdir()
+    if state == "running":
+        compute(start, reversed(order))
+    else:
+        compute(start, order[3:])
+        finish_run(start, order[3:], per_shard_bytes=200)
+        compute(start, order[:3])
+    environment = os.environ | {"PYTHONHASHSEED": "0"}
+    with python(
+        FINISHER, start, tmp_path / "work", ",".join(order), stdout=subprocess.PIPE, env=environment
+    ) as finisher:
+        endings = [line.split() for line in finisher.stdout.read().splitlines()]
+    assert finisher.returncode == 0
+    assert len(endings) > 20, "killed at many points"
+    assert {content for _, content in endings} == {endings[-1][1]}
+    assert [killed for killed, _ in endings] == ["True"] * (len(endings) - 2) + ["False"] * 2

@@ -1,0 +1,167 @@
+"""Every number of the summary, on a run small enough to count by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from templ.errors import InputError, RunError
+from templ.evaluation.summary import summarise, to_markdown, wilson_interval
+
+
+def record(target, **changes):
+    cost = {"cpu_s": 1.0, "wall_s": 2.0, "uss_bytes": 100_000_000, "stages": {}}
+    fields = {
+        "id": target,
+        "group": "sars",
+        "status": "posed",
+        "reason": "",
+        "way": "core",
+        "stereo_kept": True,
+    }
+    return fields | {"rmsd": [1.5, 0.5], "cost": cost} | changes
+
+
+def no_pose(target, status, reason, group="sars"):
+    return record(target, status=status, reason=reason, group=group, rmsd=None, way="", stereo_kept=None)
+
+
+RUN = [
+    record("a", rmsd=[0.9, 3.0]),
+    record("b", rmsd=[2.0, 1.0], group="mers", way="overlay", stereo_kept=False),
+    record("c", rmsd=[5.1, 4.9, 6.0], stereo_kept=None, way="partial-core"),
+    no_pose("d", "refused", "no-template"),
+    no_pose("e", "refused", "peptide", group="mers"),
+    no_pose("f", "refused", "no-template"),
+    no_pose("g", "failed", "timeout"),
+    record("h", rmsd=None, cost={"cpu_s": 9.0, "wall_s": 4.0, "uss_bytes": 250_000_000, "stages": {}}),
+]
+
+
+def successes(rates):
+    return [(rate.threshold, rate.successes, rate.n) for rate in rates]
+
+
+def test_counts():
+    summary = summarise(iter(RUN))
+    assert (summary.overall.attempted, summary.overall.posed, summary.overall.without_truth) == (8, 4, 1)
+    assert summary.refused == {"no-template": 2, "peptide": 1}
+    assert summary.failed == {"timeout": 1}
+    assert summary.stereo == {"kept": 2, "lost": 1, "unknown": 1}
+
+
+def test_rates_over_all_count_refused_and_failed_as_missed():
+    overall = summarise(RUN).overall
+    assert successes(overall.first_of_all) == [(1.0, 1, 7), (2.0, 2, 7), (5.0, 2, 7)]
+    assert successes(overall.best_of_all) == [(1.0, 2, 7), (2.0, 2, 7), (5.0, 3, 7)]
+    assert successes(overall.first_of_posed) == [(1.0, 1, 3), (2.0, 2, 3), (5.0, 2, 3)]
+    assert successes(overall.best_of_posed) == [(1.0, 2, 3), (2.0, 2, 3), (5.0, 3, 3)]
+    rate = overall.first_of_all[1]
+    assert (rate.rate, rate.low, rate.high) == (2 / 7, *wilson_interval(2, 7))
+    assert overall.median_rmsd == 2.0
+
+
+def test_groups_and_ways():
+    summary = summarise(RUN)
+    assert list(summary.by_group) == ["mers", "sars"]
+    assert successes(summary.by_group["mers"].first_of_all) == [(1.0, 0, 2), (2.0, 1, 2), (5.0, 1, 2)]
+    assert {way: part.attempted for way, part in summary.by_way.items()} == {
+        "core": 2,
+        "overlay": 1,
+        "partial-core": 1,
+    }
+    assert summary.by_way["partial-core"].median_rmsd == 5.1
+
+
+def test_cost():
+    summary = summarise(RUN)
+    assert (summary.cpu_median, summary.cpu_max) == (1.0, 9.0)
+    assert (summary.wall_median, summary.wall_max) == (2.0, 4.0)
+    assert summary.peak_uss_bytes == 250_000_000
+
+
+def test_other_thresholds():
+    assert successes(summarise(RUN, thresholds=(0.5, 0.9)).overall.first_of_all) == [(0.5, 0, 7), (0.9, 1, 7)]
+
+
+def test_without_truth_there_is_no_rate():
+    summary = summarise([record("a", rmsd=None), no_pose("b", "refused", "peptide")])
+    assert summary.overall.first_of_all == summary.overall.first_of_posed == ()
+    assert summary.overall.median_rmsd is None
+    assert "%" not in to_markdown(summary).replace("95 %", "")
+
+
+def test_a_run_that_posed_nothing_scores_zero():
+    overall = summarise([no_pose("a", "failed", "error"), no_pose("b", "refused", "peptide")]).overall
+    assert successes(overall.first_of_all) == [(1.0, 0, 2), (2.0, 0, 2), (5.0, 0, 2)]
+    assert overall.first_of_posed == ()
+
+
+def test_an_empty_run():
+    summary = summarise([])
+    assert summary.overall.attempted == 0
+    assert summary.cpu_median is None
+    assert summary.overall.first_of_all == ()
+    assert "| attempted | 0 |" in to_markdown(summary)
+
+
+def test_the_summary_is_json():
+    content = json.loads(json.dumps(summarise(RUN).to_dict(), allow_nan=False))
+    assert content["overall"]["first_of_all"][1]["successes"] == 2
+    assert content["by_group"]["mers"]["attempted"] == 2
+
+
+def test_markdown_shows_both_denominators_each_with_its_name():
+    text = to_markdown(summarise(RUN))
+    assert "| within | first pose, of all attempted | best of 5, of all attempted |" in text
+    assert "| within | first pose, of posed only | best of 5, of posed only |" in text
+    assert "| 2 A | 28.6% (8.2% to 64.1%; 2 of 7) | 28.6% (8.2% to 64.1%; 2 of 7) |" in text
+    assert "| refused: no-template | 2 |" in text
+    assert "| failed: timeout | 1 |" in text
+    assert "over posed targets only: 2.00 A" in text
+    assert "Peak private memory (USS) of a worker: 250.0 MB." in text
+
+
+def test_a_group_cannot_break_the_table():
+    text = to_markdown(summarise([record("a", group="a|b")]))
+    assert "| a\\|b |" in text
+
+
+def test_a_record_without_cost_is_named():
+    broken = record("x0397")
+    del broken["cost"]
+    with pytest.raises(RunError, match="record of 'x0397' has no 'cost'"):
+        summarise([broken])
+
+
+@given(st.integers(1, 10_000), st.data())
+def test_wilson_ends_solve_its_equation(n, data):
+    hits = data.draw(st.integers(0, n))
+    z = 1.959964
+    low, high = wilson_interval(hits, n)
+    assert 0 <= low <= hits / n <= high <= 1
+    for end in (low, high):
+        # By definition the observed rate lies z standard errors of the END away from it.
+        assert math.isclose(
+            abs(hits / n - end), z * math.sqrt(end * (1 - end) / n), rel_tol=1e-6, abs_tol=1e-9
+        )
+
+
+def test_wilson_published_value():
+    # Newcombe, Stat. Med. 17 (1998) 857-872, table I: 81 of 263, and 0 of 20.
+    assert [round(end, 4) for end in wilson_interval(81, 263)] == [0.2553, 0.3662]
+    assert [round(end, 4) for end in wilson_interval(0, 20)] == [0.0, 0.1611]
+
+
+def test_wilson_of_nothing_says_nothing():
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("hits", "n"), [(-1, 5), (6, 5)])
+def test_wilson_refuses_what_is_no_proportion(hits, n):
+    with pytest.raises(InputError, match="no proportion"):
+        wilson_interval(hits, n)

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from templ.errors import LibraryError
+from templ.library.build import build_library
+from templ.library.format import SCHEMA
+from templ.library.store import open_library
+from templ.molecules import heavy, ligand_key
+from templ.sources.ledger import Ledger
+
+
+def test_it_is_a_collection_of_ids(library, entries):
+    ids = [entry.id for entry in entries]
+    assert len(library) == len(ids)
+    assert list(library) == ids
+    assert all(id in library for id in ids)
+    assert [library.row_of(id) for id in ids] == list(range(len(ids)))
+    assert library["glucose"].GetProp("_Name") == library.get("glucose").GetProp("_Name") == "glucose"
+
+
+def test_unknown_id_is_named(library):
+    for id in ("nothing", "", "\ud800"):
+        assert id not in library
+    assert 5 not in library
+    with pytest.raises(LibraryError, match=r"small.templ has no ligand 'nothing'"):
+        library["nothing"]
+
+
+@pytest.mark.parametrize("row", [-1, 7])
+def test_row_outside_is_named(library, row):
+    for read in (library.ligand, library.entry):
+        with pytest.raises(LibraryError, match=f"has no row {row}: its rows are 0 to 6"):
+            read(row)
+
+
+def test_record_says_what_the_source_said(library, entries):
+    for row, entry in enumerate(entries):
+        record = library.entry(row)
+        assert record.row == row
+        for name in ("id", "name", "date", "group", "source"):
+            assert getattr(record, name) == getattr(entry, name)
+        assert record.heavy_atoms == library.ligand(row).GetNumHeavyAtoms()
+        assert ligand_key(library.ligand(row)) == record.inchikey.split("-")[0]
+    assert library.entry(library.row_of("acetate")).note == "largest fragment kept, left out: [Na+]"
+    assert library.entry(0).note == ""
+
+
+def test_columns_are_arrow_over_the_file(library, entries):
+    columns = library.columns
+    assert list(columns) == SCHEMA.names
+    assert len(columns) == len(SCHEMA.names)
+    assert columns["id"].to_pylist() == [entry.id for entry in entries]
+    assert columns["date"].null_count == 3
+    with pytest.raises(KeyError):
+        columns["nothing"]
+
+
+def test_masks(library, entries):
+    assert library.groups_equal(["odd", "x"]).tolist() == [entry.group == "odd" for entry in entries]
+    assert not library.groups_equal([]).any()
+    day = datetime.date(2020, 1, 5)
+    assert library.dated_before(day).tolist() == [
+        entry.date is not None and entry.date < day for entry in entries
+    ]
+    for row in range(len(library)):
+        key = library.entry(row).inchikey.split("-")[0]
+        assert np.flatnonzero(library.same_ligand(key)).tolist() == [row]
+        assert not library.same_ligand(key[:-1]).any()
+
+
+def test_masks_over_several_batches(entries, tmp_path):
+    many = (dataclasses.replace(entries[4], id=str(n), group="ab"[n % 2]) for n in range(1030))
+    build_library(tmp_path / "a.templ", many, ledger=Ledger())
+    with open_library(tmp_path / "a.templ") as library:
+        assert np.flatnonzero(library.groups_equal("b")).tolist() == list(range(1, 1030, 2))
+        assert library.columns["id"].num_chunks == 2
+
+
+def test_nearest_finds_the_molecule_itself_first(library, molecules):
+    for name, mol in molecules.items():
+        found = library.nearest(mol, 3)
+        assert found[0] == (name, 1.0 if name != "acetate" else pytest.approx(8 / 9)), "its salt is gone"
+        assert [value for _, value in found] == sorted((value for _, value in found), reverse=True)
+        assert library.nearest(heavy(mol), 3) == found
+    mask = np.zeros(len(library), dtype=np.bool_)
+    mask[2] = True
+    assert [id for id, _ in library.nearest(molecules["glucose"], 3, mask)] == ["tamoxifen"]
+    assert library.nearest(molecules["glucose"], 0) == []
+    assert not library.fingerprints.flags.writeable
+
+
+def test_receptor_of_a_group_else_the_default(library):
+    assert library.receptor_path("odd/one").name == "odd%2Fone.pdb.gz"
+    assert library.receptor_path("even").name == library.receptor_path().name == "receptor.pdb.gz"
+
+
+@pytest.mark.parametrize("groups", [[], ["a"], ["a", "b"]])
+def test_receptor_without_a_default(entries, tmp_path, groups):
+    receptor = tmp_path / "site.pdb"
+    receptor.write_text("END\n", encoding="utf-8")
+    build_library(tmp_path / "a.templ", entries, ledger=Ledger(), receptors=dict.fromkeys(groups, receptor))
+    with open_library(tmp_path / "a.templ") as library:
+        assert (library.receptor_path() is None) == (groups != ["a"])
+        assert library.receptor_path("other") is None
+        assert (library.receptor_path("a") is None) == (groups == [])
+
+
+def test_path_is_absolute_and_may_be_text(built, monkeypatch):
+    monkeypatch.chdir(built.parent)
+    with open_library(built.name) as library:
+        assert library.path == built
+        assert repr(library) == f"<Library {built} (7 ligands)>"
+
+
+def test_pickle_is_the_path(library):
+    data = pickle.dumps(library)
+    assert len(data) < 500
+    with pickle.loads(data) as again:
+        assert again.path == library.path
+        assert list(again) == list(library)
+
+
+def test_closed_library_says_so_whatever_is_asked(built, molecules):
+    library = open_library(built)
+    columns = library.columns
+    library.close()
+    library.close()
+    for use in (
+        lambda: len(library),
+        lambda: list(library),
+        lambda: "glucose" in library,
+        lambda: library["glucose"],
+        lambda: library.get("glucose"),
+        lambda: library.ligand(0),
+        lambda: library.entry(0),
+        lambda: library.columns,
+        lambda: columns["id"],
+        lambda: library.fingerprints,
+        lambda: library.nearest(molecules["glucose"]),
+        lambda: library.groups_equal(["odd"]),
+        lambda: library.receptor_path(),
+        lambda: library.manifest,
+        lambda: library.digest,
+        library.verify,
+        lambda: pickle.dumps(library),
+    ):
+        with pytest.raises(LibraryError, match="library is closed; open it again"):
+            use()
+    assert isinstance(library.path, Path)
+    assert repr(library).endswith("(closed)>")

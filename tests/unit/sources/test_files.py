@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from templ.errors import InputError, StorageError
+from templ.sources.files import atomic_output, check_input, open_input
+
+
+def test_open_input_names_what_is_wrong(tmp_path, as_nobody):
+    locked = tmp_path / "locked.sdf"
+    locked.write_text("x")
+    locked.chmod(0)
+    with pytest.raises(InputError, match=r"gone\.sdf does not exist"), open_input(tmp_path / "gone.sdf"):
+        pass
+    with pytest.raises(InputError, match="is a directory"), open_input(tmp_path):
+        pass
+    with as_nobody(), pytest.raises(InputError, match=r"locked\.sdf cannot be read"), open_input(locked):
+        pass
+
+
+def test_check_input_refuses_what_is_not_text(tmp_path):
+    files = {
+        "empty.sdf": (b"", "is empty, expected an SDF file"),
+        "blank.sdf": (b"\n \n", "is empty"),
+        "junk.sdf": (b"\x7fELF\0\0", "is not an SDF file"),
+        "plain.sdf.gz": (b"not compressed at all", "is not a gzip file"),
+        "cut.sdf.gz": (gzip.compress(b"some text")[:10], "is a damaged gzip file"),
+        "nothing.sdf.gz": (gzip.compress(b""), "is empty"),
+    }
+    for name, (content, message) in files.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=f"{name} {message}"):
+            check_input(tmp_path / name, "an SDF file")
+
+
+def test_atomic_output_leaves_the_old_file_when_the_block_fails(tmp_path):
+    path = tmp_path / "index"
+    path.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt), atomic_output(path) as stream:
+        stream.write(b"half")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_atomic_output_without_permission_is_a_storage_error(tmp_path, as_nobody):
+    error = pytest.raises(StorageError, match="index cannot be written")
+    with as_nobody(), error, atomic_output(tmp_path / "index") as stream:
+        stream.write(b"x")
