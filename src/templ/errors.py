@@ -5,7 +5,7 @@ A message is one sentence that names the file, line or id, says what was expecte
 
 
 class TemplError(Exception):
-    """Root of every error TEMPL raises on purpose; exit code 3 (an internal fault) unless a branch says else."""
+    """Root of every error TEMPL raises on purpose; exit code 3 (an internal fault) unless one says else."""
 
     exit_code = 3
 

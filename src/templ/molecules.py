@@ -170,4 +170,4 @@ def inchikey(mol: Chem.Mol) -> str:
     """InChIKey, or ``SMILES:<canonical SMILES>`` where InChI has no answer (some metal complexes)."""
     with quiet_rdkit():
         key = Chem.MolToInchiKey(mol)
-    return key or "SMILES:" + Chem.MolToSmiles(mol, isomericSmiles=False)
+    return str(key) if key else "SMILES:" + Chem.MolToSmiles(mol, isomericSmiles=False)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
-    from rdkit.Chem import Mol
 
     from templ.library.store import Library
     from templ.posing.place import Placed
@@ -157,9 +156,7 @@ class _Prediction:
         refuse_unfit(mol, self.settings)
         return PreparedQuery(mol, self.settings.conformers, self.settings.seed)
 
-    def _place(
-        self, query: PreparedQuery, hits: list[TemplateHit]
-    ) -> tuple[list[Placed], list[TemplateHit]]:
+    def _place(self, query: PreparedQuery, hits: list[TemplateHit]) -> tuple[list[Placed], list[TemplateHit]]:
         """Copy the cores of the best templates; without any core, overlay whole molecules."""
         from templ.posing.place import copy_core, overlay_whole
         from templ.selection.cores import mappings

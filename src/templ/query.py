@@ -1,4 +1,4 @@
-"""The query prepared for posing: free conformers, bonds that turn, symmetry; each made when first asked for."""
+"""The query prepared for posing: conformers, bonds that turn, symmetry; each made when first asked for."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class PreparedQuery:
 
     @cached_property
     def bounds(self) -> NDArray[np.float64]:
-        """Smallest (lower triangle) and largest (upper) distance that each pair of atoms can have, Angstrom."""
+        """Smallest (lower triangle) and largest (upper) distance each pair of atoms can have, Angstrom."""
         return np.asarray(rdDistGeom.GetMoleculeBoundsMatrix(self.mol))
 
     @cached_property
@@ -108,7 +108,7 @@ class PreparedQuery:
         """How badly each pose runs into itself: sum of squared overlaps, Angstrom^2, shape (poses,)."""
         first, second = self._far_pairs
         distance = np.linalg.norm(poses[:, first] - poses[:, second], axis=-1)
-        return (np.clip(BUMP_DISTANCE - distance, 0, None) ** 2).sum(axis=1)
+        return np.asarray((np.clip(BUMP_DISTANCE - distance, 0, None) ** 2).sum(axis=1))
 
 
 def _embed(

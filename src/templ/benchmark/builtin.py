@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from templ.benchmark.definition import Benchmark
-from templ.errors import RunError
+from templ.benchmark.definition import Benchmark, read_benchmark
+from templ.errors import InputError, RunError
 from templ.library.build import build_library
 from templ.runlog.durable import make_folder, replacing
 from templ.sources.demo import DEMO_DATE_PROPERTY, DEMO_FIRST_TARGET_DATE, demo_files, verify_demo_data
@@ -24,13 +27,40 @@ from templ.sources.splits import TemplateRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from templ.records import Entry
 
 LIBRARY, TARGETS = "library.templ", "targets.templ"
 RECIPE = "inputs.json"
 """Written last into the inputs: checksums of the files they were made from, and notes for the user."""
+
+
+def find_benchmark(name: str, data: Path | None = None) -> Callable[[Path], Benchmark]:
+    """Return what makes a benchmark, given a folder for what it builds.
+
+    Parameters
+    ----------
+    name : str
+        ``demo``, ``polaris``, or the path of a TOML file (see `read_benchmark`).
+    data : Path, optional
+        Folder with the files of ``polaris``.
+
+    Raises
+    ------
+    InputError
+        When the name is unknown, or `data` is missing or not wanted.
+    """
+    if name == "polaris":
+        if data is None:
+            raise InputError("the benchmark polaris needs --data, the folder with its files")
+        return partial(polaris_benchmark, data=data)
+    if data is not None:
+        raise InputError(f"the benchmark {name} takes no --data")
+    if name == "demo":
+        return demo_benchmark
+    if Path(name).suffix != ".toml":
+        raise InputError(f"'{name}' is no benchmark; expected demo, polaris or a TOML file")
+    return lambda inputs: read_benchmark(Path(name))
 
 
 def demo_benchmark(inputs: Path) -> Benchmark:
@@ -46,9 +76,7 @@ def demo_benchmark(inputs: Path) -> Benchmark:
             entries = read_sdf(demo.ligands, ledger, date_property=DEMO_DATE_PROPERTY)
             sources = [demo.ligands.name]
             receptors = {"": demo.receptor}
-            build_library(
-                inputs / LIBRARY, entries, ledger=ledger, sources=sources, receptors=receptors
-            )
+            build_library(inputs / LIBRARY, entries, ledger=ledger, sources=sources, receptors=receptors)
         return _left_out(ledger)
 
     notes = _made_once(inputs, [demo.ligands, demo.receptor], make)
@@ -63,7 +91,7 @@ def demo_benchmark(inputs: Path) -> Benchmark:
 
 
 def polaris_benchmark(inputs: Path, data: Path) -> Benchmark:
-    """Score the ASAP antiviral pose challenge: SARS targets see SARS templates, MERS ones MERS and moved SARS.
+    """ASAP antiviral pose challenge: SARS targets see SARS templates, MERS ones MERS and moved SARS.
 
     Raises
     ------
@@ -130,8 +158,6 @@ def _made_once(inputs: Path, files: Sequence[Path], make: Callable[[], list[str]
 
 def _clear(inputs: Path) -> None:
     """Remove inputs whose making was interrupted."""
-    import shutil
-
     if inputs.exists():
         shutil.rmtree(inputs)
 

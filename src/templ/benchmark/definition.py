@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -51,7 +51,7 @@ class Benchmark:
     rule: TemplateRule
     first_date: datetime.date | None = None
     notes: tuple[str, ...] = ()
-    settings: PredictionSettings = PredictionSettings()
+    settings: PredictionSettings = field(default_factory=PredictionSettings)
 
 
 class _Config(BaseModel):
@@ -64,7 +64,7 @@ class _Config(BaseModel):
     targets: str = ""
     first_date: datetime.date | None = None
     rule: dict[str, Any] = Field(default_factory=dict)
-    settings: PredictionSettings = PredictionSettings()
+    settings: PredictionSettings = Field(default_factory=PredictionSettings)
 
 
 def read_benchmark(path: Path) -> Benchmark:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import platform
 import sys
 from dataclasses import asdict, dataclass
@@ -68,6 +69,10 @@ class Progress:
     within: int
     failed: int
 
+    def __str__(self) -> str:
+        share = f"within 2 A so far: {self.within / self.judged:.0%}" if self.judged else ""
+        return f"{share}, {self.failed} failed" if self.failed else share
+
 
 def run_benchmark(
     make: Callable[[Path], Benchmark],
@@ -77,7 +82,7 @@ def run_benchmark(
     prediction: Mapping[str, Any] | None = None,
     only: Iterable[str] | None = None,
     limit: int | None = None,
-    on_start: Callable[[Benchmark, int], None] = lambda benchmark, workers: None,
+    on_start: Callable[[list[str]], None] = lambda lines: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Summary:
     """Run a benchmark in `folder`, or go on with the run that is there.
@@ -95,7 +100,7 @@ def run_benchmark(
     only, limit :
         See `list_targets`.
     on_start, on_progress : callable
-        Told the benchmark and the number of workers, then how far the run is.
+        Told what there is to know about data and machine, then how far the run is.
 
     Returns
     -------
@@ -117,7 +122,7 @@ def run_benchmark(
         sizes = list_targets(benchmark, only=only, limit=limit)
         workers = choose_workers() if settings.workers == "auto" else settings.workers
         start_run(folder, _manifest(benchmark, science, settings, list(sizes)))
-        on_start(benchmark, workers)
+        on_start([*benchmark.notes, _machine(workers)])
         _record_all(benchmark, folder, science, settings, workers, sizes, on_progress)
         finish_run(folder, list(sizes))
         mark_finished(folder)
@@ -210,6 +215,11 @@ def _record(result: TaskResult, shards: PoseShards, targets: Library) -> dict[st
     return value.record | {"poses": poses, "cost": cost}
 
 
+def _machine(workers: int) -> str:
+    cores, memory = probe.available_cores(), probe.available_memory()
+    return f"{workers} workers ({cores} cores, {memory / 2**30:.1f} GiB of memory available)"
+
+
 class _Tally:
     """Counts for the progress line."""
 
@@ -258,6 +268,4 @@ def _manifest(
 
 
 def _json(value: object) -> bytes:
-    import json
-
     return json.dumps(value, indent=1).encode() + b"\n"

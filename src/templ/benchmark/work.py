@@ -1,19 +1,18 @@
-"""What a worker does for one target: predict, compare with the crystal, describe the outcome in plain values."""
+"""What a worker does for one target: predict, compare with the crystal, describe it in plain values."""
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rdkit import Chem
-
 from templ.benchmark.definition import target_of
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.library.store import open_library
 from templ.pipeline import predict
+from templ.posefile import to_sdf
+from templ.records import Outcome
 from templ.scoring.pocket import read_receptor
 from templ.settings import PredictionSettings
 from templ.sources.splits import TemplateRule
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from templ.records import Outcome, Pose, Target
+    from templ.records import Target
 
 FUNCTION = "templ.benchmark.work:open_work"
 """How the engine finds this work."""
@@ -90,9 +89,7 @@ def _receptor(path: Path) -> NDArray[np.float32]:
     return read_receptor(path)
 
 
-def describe(
-    outcome: Outcome, target: Target, rmsd: list[float] | None, query_atoms: int
-) -> dict[str, Any]:
+def describe(outcome: Outcome, target: Target, rmsd: list[float] | None, query_atoms: int) -> dict[str, Any]:
     """Result record of an outcome: everything but cost and place of the poses."""
     best = outcome.poses[0] if outcome.poses else None
     return {
@@ -117,34 +114,5 @@ def describe(
 
 def failure(target: Target, kind: str, detail: str, stage: str, query_atoms: int) -> dict[str, Any]:
     """Result record of a target that a fault ended."""
-    from templ.records import Outcome
-
     outcome = Outcome(id=target.id, status="failed", reason=kind, detail=detail)
     return describe(outcome, target, None, query_atoms) | {"stage": stage}
-
-
-def to_sdf(id: str, poses: tuple[Pose, ...]) -> str:
-    """Poses as SDF text, best first, each with its properties."""
-    text = io.StringIO()
-    with Chem.SDWriter(text) as writer:
-        for pose in poses:
-            mol = Chem.Mol(pose.mol)
-            mol.SetProp("_Name", id)
-            for name, value in pose_properties(pose).items():
-                mol.SetProp(name, value)
-            writer.write(mol)
-    return text.getvalue()
-
-
-def pose_properties(pose: Pose) -> dict[str, str]:
-    """What a file of poses says about each: rank, score and its parts, and where it was copied from."""
-    return {
-        "rank": str(pose.rank),
-        "score": f"{pose.score:.4f}",
-        **{f"score_{name}": f"{value:.4f}" for name, value in pose.parts.items()},
-        "template": pose.template_id,
-        "way": pose.way,
-        "mcs_atoms": str(pose.mcs_atoms),
-        "mcs_smarts": pose.mcs_smarts,
-        "core_rmsd": f"{pose.core_rmsd:.3f}",
-    }

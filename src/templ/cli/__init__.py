@@ -1,1 +1,96 @@
+"""The ``templ`` command. Commands import what they need when they run, so that ``--help`` answers at once."""
 
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+import typer
+
+from templ import __version__
+from templ.cli import benchmark, library, predict, tools
+from templ.errors import TemplError
+
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+
+INTERNAL_FAULT = 3
+INTERRUPTED = 130
+TERMINATED = 143
+
+app = typer.Typer(
+    name="templ",
+    help="Predict how a small molecule binds by copying co-crystal templates.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("predict")(predict.predict)
+app.add_typer(library.app, name="library")
+app.add_typer(benchmark.app, name="benchmark")
+app.command("demo")(tools.demo)
+app.command("doctor")(tools.doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"templ {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _global_options(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+    ),
+) -> None:
+    pass
+
+
+class _ExitCodes:
+    """Gives every ending of a command its exit code; a user's mistake never shows a traceback."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or isinstance(error, SystemExit):
+            return
+        if isinstance(error, click.exceptions.Exit):
+            raise SystemExit(error.exit_code)
+        if isinstance(error, KeyboardInterrupt | click.Abort):
+            _end("interrupted; start the same command again to go on", INTERRUPTED)
+        if isinstance(error, click.ClickException):
+            error.show()
+            raise SystemExit(error.exit_code)
+        if isinstance(error, TemplError):
+            _end(f"error: {error}", error.exit_code)
+        if isinstance(error, BrokenPipeError):
+            # The reader (`| head`) has had enough; what is left in the buffer must not raise again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(0)
+        traceback.print_exception(error)
+        _end(f"internal fault, please report it: {type(error).__name__}: {error}", INTERNAL_FAULT)
+
+
+def _end(message: str, code: int) -> NoReturn:
+    print(f"templ: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(TERMINATED)
+
+
+def main() -> None:
+    """Run the command line."""
+    signal.signal(signal.SIGTERM, _terminated)
+    with _ExitCodes():
+        code = app(standalone_mode=False)
+        raise SystemExit(code if isinstance(code, int) else 0)

@@ -19,9 +19,10 @@ from templ.engine import probe
 from templ.engine.worker import TaskResult, perform, start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from concurrent.futures import Future
 
-    from pebble import ProcessFuture
+    Finished = queue.SimpleQueue[tuple[str, float, Future[TaskResult]]]
 
 WORKER_BYTES = 512 * 2**20
 """Private memory a worker is expected to need at most; about 150 MB is usual."""
@@ -60,7 +61,7 @@ def choose_workers() -> int:
 
 def run_tasks(
     work: Work, tasks: Iterable[str], *, workers: int, recycle_after: int, deadline_s: float
-) -> Iterator[TaskResult]:
+) -> Generator[TaskResult]:
     """Do all tasks and yield their results as they come; closing the iterator stops the workers.
 
     Parameters
@@ -87,7 +88,7 @@ def run_tasks(
         context.set_forkserver_preload(list(work.preload))
     for variable in THREAD_VARIABLES:
         os.environ.setdefault(variable, "1")
-    finished: queue.SimpleQueue[tuple[str, float, ProcessFuture]] = queue.SimpleQueue()
+    finished: Finished = queue.SimpleQueue()
     pool = ProcessPool(
         max_workers=workers,
         max_tasks=recycle_after,
@@ -121,16 +122,16 @@ def _submit(
     pool: ProcessPool,
     task: str,
     deadline_s: float,
-    finished: queue.SimpleQueue[tuple[str, float, ProcessFuture]],
+    finished: Finished,
 ) -> None:
     submitted = time.perf_counter()
     future = pool.schedule(perform, args=[task], timeout=deadline_s)
     future.add_done_callback(lambda done: finished.put((task, submitted, done)))
 
 
-def _result(task: str, submitted: float, future: ProcessFuture) -> TaskResult:
+def _result(task: str, submitted: float, future: Future[TaskResult]) -> TaskResult:
     try:
-        result: TaskResult = future.result()
+        return future.result()
     except TimeoutError as error:
         limit = error.args[1] if len(error.args) > 1 else time.perf_counter() - submitted
         return TaskResult(task, "timeout", detail=f"stopped after {limit:g} s", wall_s=float(limit))
@@ -143,4 +144,3 @@ def _result(task: str, submitted: float, future: ProcessFuture) -> TaskResult:
         )
     except CancelledError:
         return TaskResult(task, "crash", detail="the pool was stopped")
-    return result

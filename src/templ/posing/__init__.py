@@ -1,1 +1,1 @@
-
+"""Puts the query where templates show it."""

@@ -53,7 +53,8 @@ def dihedral(points: Array, a: int, b: int, c: int, d: int) -> Array:
     before, after = points[:, a] - points[:, b], points[:, d] - points[:, c]
     before = before - (before * axis).sum(axis=-1, keepdims=True) * axis
     after = after - (after * axis).sum(axis=-1, keepdims=True) * axis
-    return np.arctan2((np.cross(axis, before) * after).sum(axis=-1), (before * after).sum(axis=-1))
+    sine, cosine = (np.cross(axis, before) * after).sum(axis=-1), (before * after).sum(axis=-1)
+    return np.asarray(np.arctan2(sine, cosine))
 
 
 def rotate_about_bond(poses: Array, b: int, c: int, moving: Sequence[int], angles: Array) -> None:
@@ -71,14 +72,14 @@ def rotate_about_bond(poses: Array, b: int, c: int, moving: Sequence[int], angle
 
 
 def distinct(poses: Array, tolerance: float, most: int) -> list[int]:
-    """Pick poses in the given order, leaving out those nearer than `tolerance` (RMSD, Angstrom) to a picked one.
+    """Pick poses in the given order, leaving out those nearer than `tolerance` to one already picked.
 
     Parameters
     ----------
     poses : array, shape (poses, atoms, 3)
         Best first.
     tolerance : float
-        Angstrom, atom by atom (symmetry is not looked at).
+        RMSD in Angstrom, atom by atom (symmetry is not looked at).
     most : int
         Stop after so many.
     """

@@ -121,9 +121,7 @@ def _copy(
             continue
         a, d = ends
         wanted = dihedral(onto[None], pairs[a], pairs[rotor.b], pairs[rotor.c], pairs[d])
-        rotate_about_bond(
-            xyz, rotor.b, rotor.c, rotor.moving, wanted - dihedral(xyz, a, rotor.b, rotor.c, d)
-        )
+        rotate_about_bond(xyz, rotor.b, rotor.c, rotor.moving, wanted - dihedral(xyz, a, rotor.b, rotor.c, d))
     atoms = list(pairs)
     return superpose(xyz, atoms, onto[[pairs[a] for a in atoms]])
 

@@ -1,1 +1,1 @@
-
+"""Scores poses against templates and pocket."""

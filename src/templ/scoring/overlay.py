@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from templ.molecules import positions
 from templ.features import atom_features
+from templ.molecules import positions
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONTACT = 3.2
-"""Angstrom: heavy atoms nearer than this overlap unless they share a hydrogen bond, which forgives the rest."""
+"""Angstrom: heavy atoms nearer than this overlap; a hydrogen bond, a little shorter, costs little."""
 REACH = 8.0
 """Angstrom around the poses within which receptor atoms matter."""
 CHUNK = 64

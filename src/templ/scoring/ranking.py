@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float32]
 
 COVER_POWER = 4
-"""A template's weight in the consensus is the share of the query in its core to this power."""
+"""A template's weight in the consensus: the share of the query in its core to this power,"""
+TANIMOTO_WEIGHT = 4
+"""times e to this times its fingerprint similarity."""
 COVER_FLOOR = 0.1
 """Share of the query that a template without a core counts as."""
-WEIGHTS = {"consensus": 1.0, "cover": 0.2, "clash": -0.3, "bump": -0.6, "core_rmsd": -0.05}
-"""Score per unit of each term: overlays are 0 to 1, `clash` and `bump` Angstrom^2 an atom, RMSD in Angstrom."""
+WEIGHTS = {"consensus": 1.0, "cover": 0.2, "clash": -0.5, "bump": -1.2, "core_rmsd": -0.05}
+"""Score per unit of each term: overlays are 0 to 1, overlaps Angstrom^2 an atom, RMSD Angstrom."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,8 @@ def rank(
     sizes = [len(placed.xyz) for placed in placements]
     size = query.mol.GetNumAtoms()
     cover = np.array([len(hit.core or ()) / size for hit in consensus])
-    weight = np.maximum(cover, COVER_FLOOR) ** COVER_POWER
+    tanimoto = np.array([hit.tanimoto for hit in consensus])
+    weight = np.maximum(cover, COVER_FLOOR) ** COVER_POWER * np.exp(TANIMOTO_WEIGHT * tanimoto)
     overlays = overlay(xyz, query.features, [Cloud.of(hit.mol) for hit in consensus])
     terms = {
         "consensus": (weight[:, None] * overlays).sum(axis=0) / weight.sum(),

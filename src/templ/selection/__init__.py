@@ -1,1 +1,1 @@
-
+"""Chooses which templates to copy, and what of them."""

@@ -29,11 +29,11 @@ MIN_PIECE = 3
 DISTANCE_SLACK = 0.5
 """Angstrom that a template may stretch or squeeze the query's distances between pieces of the core."""
 MAX_MAPPINGS = 8
-"""Ways to lay one core onto one template that are tried (flips of rings, symmetric groups, repeated groups)."""
+"""Ways to lay one core onto one template that are tried: flips of rings, symmetric or repeated groups."""
 MAX_MATCHES = 200
 """Matches looked at to find those; symmetric cores have thousands that come to the same."""
 MAX_BOND_PAIRS = 1000
-"""Pairs of bonds that could match, above which RASCAL is not tried: it bounds time and memory (rdkit#8645)."""
+"""Pairs of bonds that could match, above which RASCAL gives up: bounds time and memory (rdkit#8645)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def shared_core(query: PreparedQuery, template: Chem.Mol) -> Core | None:
 
 
 def mappings(core: Core, query: PreparedQuery, template: Chem.Mol) -> Iterator[Core]:
-    """Yield the core, then the other ways it fits the template that place the query differently, at most 8."""
+    """Yield the core, then the other ways to lay it that place the query differently, at most 8 in all."""
     yield core
     pattern = Chem.MolFromSmarts(core.smarts)
     own = next(iter(query.mol.GetSubstructMatches(pattern, maxMatches=MAX_MATCHES)), None)

@@ -42,4 +42,6 @@ def refuse_unfit(query: Chem.Mol, settings: PredictionSettings) -> None:
         raise Refusal("unsupported-element", f"contains {', '.join(strange)}")
     residues = len({match[1] for match in query.GetSubstructMatches(RESIDUE, maxMatches=1000)})
     if residues > settings.max_residues:
-        raise Refusal("peptide", f"a peptide of {residues} residues; at most {settings.max_residues} are tried")
+        raise Refusal(
+            "peptide", f"a peptide of {residues} residues; at most {settings.max_residues} are tried"
+        )

@@ -1,0 +1,130 @@
+"""``templ library``: build, look into and check the memory-mapped template library."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from templ.cli.options import FAILURES, progress, report_ledger, say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pyarrow import ChunkedArray
+
+    from templ.library.store import Library
+
+app = typer.Typer(help="Build, look into and check template libraries.", no_args_is_help=True)
+
+LIBRARY = typer.Argument(..., help="A library folder, usually NAME.templ.")
+
+
+@app.command()
+def build(
+    out: Path = typer.Argument(..., help="The library to make, usually NAME.templ; must not exist."),
+    ligands: list[Path] = typer.Option(..., "--ligands", help="SDF, SDF.gz or MOL; may be given often."),
+    receptor: Path | None = typer.Option(None, "--receptor", help="PDB of the protein, same frame."),
+    date_property: str | None = typer.Option(
+        None, "--date-property", help="SDF property with the date (YYYY-MM-DD) of each ligand."
+    ),
+    group: str = typer.Option("", "--group", help="Name of the protein or series of these ligands."),
+    max_failures: int = FAILURES,
+) -> None:
+    """Build a library from ligands in one frame; what cannot be read goes to OUT.ledger.csv."""
+    from itertools import chain
+
+    from templ.library.build import build_library
+    from templ.sources.ledger import Ledger
+    from templ.sources.sdf import read_sdf
+
+    with Ledger(out.with_name(f"{out.name}.ledger.csv")) as ledger, progress("reading") as show:
+        entries = chain.from_iterable(
+            read_sdf(path, ledger, group=group, date_property=date_property) for path in ligands
+        )
+        manifest = build_library(
+            out,
+            entries,
+            ledger=ledger,
+            sources=[path.name for path in ligands],
+            receptors={group: receptor} if receptor else None,
+            on_progress=lambda read: show(read, None, ""),
+        )
+    report_ledger(ledger)
+    say(f"{out}: {manifest.counts.ligands} ligands")
+    if ledger.total > max_failures:
+        raise typer.Exit(1)
+
+
+@app.command()
+def info(library: Path = LIBRARY) -> None:
+    """Print what a library holds and what built it."""
+    from templ.library.store import open_library
+
+    with open_library(library) as opened:
+        manifest = opened.manifest
+        dates = _date_range(opened.columns["date"])
+        rows = {
+            "ligands": str(manifest.counts.ligands),
+            "left out": str(manifest.counts.left_out),
+            "groups": ", ".join(name or "(none)" for name in manifest.groups),
+            "dates": " to ".join(dates) if dates else "none",
+            "sources": ", ".join(manifest.sources),
+            "receptors": ", ".join(n for n in sorted(manifest.files) if n.startswith("receptors/")) or "none",
+            "size": f"{sum(file.bytes for file in manifest.files.values()) / 1e6:.1f} MB",
+            "built": f"{manifest.created} by templ {manifest.built_by}, RDKit {manifest.rdkit}",
+            "format": str(manifest.version),
+            "digest": opened.digest,
+        }
+    for name, value in rows.items():
+        typer.echo(f"{name:<10} {value}")
+
+
+@app.command()
+def verify(library: Path = LIBRARY) -> None:
+    """Compare every byte of a library with its checksums."""
+    from templ.library.store import open_library
+
+    with open_library(library) as opened:
+        opened.verify()
+        typer.echo(f"{library}: {len(opened)} ligands, all checksums agree")
+
+
+@app.command()
+def get(library: Path = LIBRARY, id: str = typer.Argument(..., help="Id of a ligand.")) -> None:
+    """Print one ligand as SDF."""
+    from templ.library.store import open_library
+
+    with open_library(library) as opened:
+        _write_sdf(opened, [opened.row_of(id)])
+
+
+@app.command()
+def export(library: Path = LIBRARY) -> None:
+    """Print all ligands as SDF."""
+    from templ.library.store import open_library
+
+    with open_library(library) as opened:
+        _write_sdf(opened, range(len(opened)))
+
+
+def _write_sdf(library: Library, rows: Iterable[int]) -> None:
+    from rdkit import Chem
+
+    with Chem.SDWriter(sys.stdout) as writer:
+        for row in rows:
+            mol, entry = library.ligand(row), library.entry(row)
+            for name in ("date", "group", "source", "inchikey"):
+                value = getattr(entry, name)
+                if value:
+                    mol.SetProp(name, str(value))
+            writer.write(mol)
+
+
+def _date_range(column: ChunkedArray) -> list[str]:
+    import pyarrow.compute as pc
+
+    ends = pc.min_max(column).as_py()
+    return [] if ends["min"] is None else [str(ends["min"]), str(ends["max"])]

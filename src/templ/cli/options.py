@@ -1,0 +1,96 @@
+"""Options and output that several commands share."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from templ.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from templ.sources.ledger import Ledger
+
+LARGEST_SEED = 2**31 - 1
+PLAIN_EVERY_S = 10.0
+"""Seconds between progress lines where there is no terminal to draw on."""
+
+FAILURES = typer.Option(
+    0, "--max-failures", min=0, help="End with exit code 1 when more than this many fail."
+)
+SEED = typer.Option(1, "--seed", min=0, max=LARGEST_SEED, help="Of the conformers: same seed, same poses.")
+TOP = typer.Option(5, "--top", min=1, max=100, help="Poses kept of each query.")
+WORKERS = typer.Option("auto", "--workers", help="Worker processes: a number, or auto.")
+
+
+def parse_workers(text: str) -> int | Literal["auto"]:
+    """Read ``--workers``.
+
+    Raises
+    ------
+    InputError
+        When it is neither ``auto`` nor a positive number.
+    """
+    if text == "auto":
+        return "auto"
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise InputError(f"--workers {text}: expected auto or a number of at least 1")
+
+
+def say(message: str) -> None:
+    """Print a line for the person, apart from the data on stdout."""
+    print(message, file=sys.stderr)
+
+
+def report_ledger(ledger: Ledger) -> None:
+    """Say what could not be read: how many by reason, the first few in full, and where the rest is."""
+    if not ledger.total:
+        return
+    reasons = ", ".join(f"{count} x {reason}" for reason, count in ledger.counts.most_common())
+    say(f"left out {ledger.total}: {reasons}")
+    for row in ledger.first:
+        where = f"line {row.line}" if row.line else f"record {row.record}"
+        say(f"  {row.file}, {where}{f' ({row.id})' if row.id else ''}: {row.reason}")
+    if ledger.path is not None:
+        say(f"  all of them: {ledger.path}")
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
+    """Show progress on stderr: a bar on a terminal, else a plain line every ten seconds.
+
+    Yields
+    ------
+    callable
+        Told how many are done, of how many (None: not known), and a remark.
+    """
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[remark]}"),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=None, remark="")
+            yield lambda done, total, remark: bar.update(task, completed=done, total=total, remark=remark)
+        return
+    last = time.monotonic()
+
+    def plain(done: int, total: int | None, remark: str) -> None:
+        nonlocal last
+        if done == total or time.monotonic() - last >= PLAIN_EVERY_S:
+            last = time.monotonic()
+            say(f"{what}: {done}{f' of {total}' if total is not None else ''} {remark}".rstrip())
+
+    yield plain

@@ -1,0 +1,129 @@
+"""``templ predict``: poses for one query or a list of them."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from templ.cli.options import FAILURES, SEED, TOP, WORKERS, parse_workers, progress, report_ledger, say
+from templ.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import TextIO
+
+    from templ.batch import QueryResult
+    from templ.sources.ledger import Ledger
+    from templ.sources.queries import Query
+
+OUTCOME = ("id", "status", "reason", "detail", "notes")
+
+
+def predict(
+    library: Path = typer.Option(..., "--library", "-l", help="Template library, usually NAME.templ."),
+    smiles: str | None = typer.Option(None, "--smiles", "-s", help="The query."),
+    queries: Path | None = typer.Option(
+        None, "--queries", "-q", help="Queries: SMILES, CSV, SDF or MOL file."
+    ),
+    receptor: Path | None = typer.Option(
+        None, "--receptor", "-r", help="PDB or mmCIF in the templates' frame; by default the library's own."
+    ),
+    group: str = typer.Option("", "--group", help="Use only the library's templates of this group."),
+    out: Path = typer.Option(
+        Path("poses.sdf"), "-o", "--out", help="SDF of the poses; a table goes beside it."
+    ),
+    top: int = TOP,
+    seed: int = SEED,
+    workers: str = WORKERS,
+    max_failures: int = FAILURES,
+) -> None:
+    """Predict how queries bind; writes poses (SDF) and a table (CSV) as they come, in the queries' order."""
+    from templ.batch import predict_queries
+    from templ.engine.local import choose_workers
+    from templ.settings import PredictionSettings, RunSettings
+    from templ.sources.ledger import Ledger
+
+    if (smiles is None) == (queries is None):
+        raise InputError("give either --smiles or --queries")
+    table = out.with_suffix(".csv")
+    if queries is not None and queries.resolve() in (out.resolve(), table.resolve()):
+        raise InputError(f"{queries} would be overwritten by the results; choose another -o")
+    chosen = parse_workers(workers)
+    count = 1 if smiles is not None else choose_workers() if chosen == "auto" else chosen
+    with Ledger(out.with_name(f"{out.name}.ledger.csv")) as ledger:
+        results = predict_queries(
+            _read(smiles, queries, ledger),
+            library,
+            PredictionSettings(top=top, seed=seed),
+            RunSettings(),
+            count,
+            receptor=receptor,
+            group=group,
+        )
+        failed = _write(results, out, table)
+    report_ledger(ledger)
+    if failed + ledger.total > max_failures:
+        raise typer.Exit(1)
+
+
+def _read(smiles: str | None, queries: Path | None, ledger: Ledger) -> Iterable[Query]:
+    """Queries as they are read; a single SMILES that cannot be read is an error at once."""
+    from templ.molecules import parse_smiles
+    from templ.sources.queries import Query, read_queries
+
+    if queries is not None:
+        return read_queries(queries, ledger)
+    assert smiles is not None
+    parse_smiles(smiles)
+    return [Query("query", smiles, "--smiles", 1)]
+
+
+def _write(results: Iterator[QueryResult], out: Path, table: Path) -> int:
+    """Write poses and table as results come; return how many queries failed."""
+    from templ.runlog.durable import storage_errors
+
+    counts = {"posed": 0, "refused": 0, "failed": 0}
+    first = next(results, None)  # before the files are touched: a bad library or receptor leaves them alone
+    if first is None:
+        raise InputError("no query could be read; the ledger has the reason for each")
+    with storage_errors(out), out.open("w") as poses, table.open("w", newline="") as rows:
+        writer: csv.DictWriter[str] | None = None
+        with progress("predicted") as show:
+            for result in _again(first, results):
+                poses.write(result.sdf)
+                poses.flush()
+                writer = writer or _open_table(rows)
+                outcome = {
+                    "id": result.id,
+                    "status": result.status,
+                    "reason": result.reason,
+                    "detail": result.detail,
+                    "notes": "; ".join(result.notes),
+                }
+                for pose in result.poses or ({},):
+                    writer.writerow(outcome | pose)
+                rows.flush()
+                counts[result.status] += 1
+                if result.status != "posed":
+                    say(f"{result.id}: {result.status}, {result.reason}: {result.detail}")
+                for note in result.notes:
+                    say(f"{result.id}: {note}")
+                show(sum(counts.values()), None, "")
+    say(", ".join(f"{count} {status}" for status, count in counts.items()) + f"; written: {out}, {table}")
+    return counts["failed"]
+
+
+def _again(first: QueryResult, rest: Iterator[QueryResult]) -> Iterator[QueryResult]:
+    yield first
+    yield from rest
+
+
+def _open_table(file: TextIO) -> csv.DictWriter[str]:
+    from templ.posefile import PROPERTIES
+
+    writer = csv.DictWriter(file, [*OUTCOME, *PROPERTIES])
+    writer.writeheader()
+    return writer

@@ -1,0 +1,53 @@
+"""``templ demo`` and ``templ doctor``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+def demo(folder: Path = typer.Argument(..., help="Where to put the files; made if need be.")) -> None:
+    """Copy the demo data (240 Mpro ligands and their receptor) to a folder, to try every command on."""
+    from templ.sources.demo import copy_demo
+
+    ligands, receptor = copy_demo(folder)
+    typer.echo(f"{ligands}\n{receptor}\n\nTry:")
+    library = folder / "mpro.templ"
+    typer.echo(
+        f"  templ library build {library} --ligands {ligands} --receptor {receptor} --date-property date"
+    )
+    typer.echo(f"  templ predict --library {library} --smiles 'CC(=O)Nc1cnccc1C' -o {folder / 'poses.sdf'}")
+
+
+def doctor() -> None:
+    """Print versions, cores and memory that are really available, and which optional parts are missing."""
+    import platform
+    import re
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    import psutil
+
+    from templ.engine.local import choose_workers
+    from templ.engine.probe import available_cores, available_memory
+
+    def show(name: str, value: str) -> None:
+        typer.echo(f"{name:<24} {value}")
+
+    show("templ", version("templ-pose"))
+    show("python", f"{platform.python_version()} on {platform.platform()}")
+    requirements = sorted(requires("templ-pose") or [])
+    optional = [requirement for requirement in requirements if "extra ==" in requirement]
+    for name in (requirement.split(">")[0] for requirement in requirements if requirement not in optional):
+        show(name, version(name))
+    cores, host_cores = available_cores(), psutil.cpu_count() or 1
+    show("cores", f"{cores} of {host_cores}")
+    memory, host = available_memory(), psutil.virtual_memory()
+    limited = ", limited by a cgroup" if memory < 0.95 * host.available else ""
+    show("memory available", f"{memory / 2**30:.1f} GiB of {host.total / 2**30:.1f} GiB{limited}")
+    show("workers (auto)", str(choose_workers()))
+    for requirement in optional:
+        name, extra = re.split(r"[ <>=;\[]", requirement)[0], requirement.rpartition("==")[2].strip(" '\"")
+        try:
+            version(name)
+        except PackageNotFoundError:
+            show(name, f"missing; optional, comes with: pip install 'templ-pose[{extra}]'")

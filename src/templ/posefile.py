@@ -1,0 +1,55 @@
+"""How poses are written for others to read: SDF with properties, and rows of a table."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from rdkit import Chem
+
+from templ.scoring.ranking import WEIGHTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from templ.records import Pose
+
+
+PROPERTIES = (
+    "rank",
+    "score",
+    *(f"score_{name}" for name in WEIGHTS),
+    "template",
+    "way",
+    "mcs_atoms",
+    "mcs_smarts",
+    "core_rmsd",
+)
+"""Names of what `pose_properties` says, in order."""
+
+
+def to_sdf(id: str, poses: Iterable[Pose]) -> str:
+    """Poses as SDF text, best first, each with its properties."""
+    text = io.StringIO()
+    with Chem.SDWriter(text) as writer:
+        for pose in poses:
+            mol = Chem.Mol(pose.mol)
+            mol.SetProp("_Name", id)
+            for name, value in pose_properties(pose).items():
+                mol.SetProp(name, value)
+            writer.write(mol)
+    return text.getvalue()
+
+
+def pose_properties(pose: Pose) -> dict[str, str]:
+    """What a file of poses says about each: rank, score and its parts, and where it was copied from."""
+    return {
+        "rank": str(pose.rank),
+        "score": f"{pose.score:.4f}",
+        **{f"score_{name}": f"{value:.4f}" for name, value in pose.parts.items()},
+        "template": pose.template_id,
+        "way": pose.way,
+        "mcs_atoms": str(pose.mcs_atoms),
+        "mcs_smarts": pose.mcs_smarts,
+        "core_rmsd": f"{pose.core_rmsd:.3f}",
+    }
