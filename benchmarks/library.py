@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -148,9 +149,9 @@ def time_reading(library: Library) -> dict[str, float]:
     """Time look-up with rebuild, and neighbours, over random ids; then touch every row."""
     ids = list(library)
     random = np.random.default_rng(2)
-    gets = [seconds(lambda id=id: library.get(id)) for id in random.choice(ids, min(SAMPLE, len(ids)))]
+    gets = [seconds(partial(library.get, id)) for id in random.choice(ids, min(SAMPLE, len(ids)))]
     queries = [library.get(id) for id in random.choice(ids, 20)]
-    nearest = [seconds(lambda mol=mol: library.nearest(mol)) for mol in queries]
+    nearest = [seconds(partial(library.nearest, mol)) for mol in queries]
     for row in range(len(library)):
         library.ligand(row)
     return {

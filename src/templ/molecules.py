@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FLAT_TOLERANCE = 1e-4
 """A conformer thinner than this (Angstrom) in z, or in every direction, is a drawing and no structure."""
 
+UNKNOWN = Chem.BondDir.EITHERDOUBLE
+
 
 @contextmanager
 def quiet_rdkit() -> Iterator[None]:
@@ -75,6 +77,11 @@ def parse_mol_block(block: str) -> Chem.Mol:
             raise InputError("the molecule has no atoms")
         sanitise(mol, "the molecule")
         if has_3d(mol):
+            for bond in mol.GetBonds():
+                # "Cis or trans, not known", says a flag in the file; the coordinates know.
+                if bond.GetStereo() == Chem.BondStereo.STEREOANY or bond.GetBondDir() == UNKNOWN:
+                    bond.SetStereo(Chem.BondStereo.STEREONONE)
+                    bond.SetBondDir(Chem.BondDir.NONE)
             Chem.AssignStereochemistryFrom3D(mol)
         else:
             Chem.AssignChiralTypesFromBondDirs(mol)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from templ.benchmark.definition import Benchmark, read_benchmark
+from templ.disk import make_folder, replacing
 from templ.errors import InputError, RunError
 from templ.library.build import build_library
-from templ.runlog.durable import make_folder, replacing
 from templ.sources.demo import DEMO_DATE_PROPERTY, DEMO_FIRST_TARGET_DATE, demo_files, verify_demo_data
 from templ.sources.ledger import Ledger
 from templ.sources.polaris import (

@@ -13,6 +13,7 @@ import psutil
 
 from templ.benchmark.definition import list_targets, target_of
 from templ.benchmark.work import FUNCTION, PRELOAD, TargetResult, failure
+from templ.disk import replacing
 from templ.engine import probe
 from templ.engine.local import Work, choose_workers, run_tasks
 from templ.engine.plan import plan
@@ -20,7 +21,6 @@ from templ.errors import RunError
 from templ.evaluation.summary import Summary, summarise, to_markdown
 from templ.identity import identity_digest
 from templ.library.store import open_library
-from templ.runlog.durable import replacing
 from templ.runlog.finish import finish_run
 from templ.runlog.journal import JOURNAL_NAME, Journal, read_records
 from templ.runlog.manifest import (

@@ -83,7 +83,7 @@ def _read(smiles: str | None, queries: Path | None, ledger: Ledger) -> Iterable[
 
 def _write(results: Iterator[QueryResult], out: Path, table: Path) -> int:
     """Write poses and table as results come; return how many queries failed."""
-    from templ.runlog.durable import storage_errors
+    from templ.disk import storage_errors
 
     counts = {"posed": 0, "refused": 0, "failed": 0}
     first = next(results, None)  # before the files are touched: a bad library or receptor leaves them alone

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import typer
 
+
 def demo(folder: Path = typer.Argument(..., help="Where to put the files; made if need be.")) -> None:
     """Copy the demo data (240 Mpro ligands and their receptor) to a folder, to try every command on."""
     from templ.sources.demo import copy_demo

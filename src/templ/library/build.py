@@ -15,6 +15,7 @@ import rdkit
 from rdkit import Chem
 
 from templ import __version__
+from templ.disk import storage_errors, sync_file, sync_folder
 from templ.errors import InputError, LibraryError
 from templ.library.codec import encode
 from templ.library.format import (
@@ -29,9 +30,9 @@ from templ.library.format import (
     receptor_file,
 )
 from templ.library.neighbours import PARAMETERS, fingerprint
-from templ.library.writer import LigandWriter, sync_file
+from templ.library.writer import LigandWriter
 from templ.molecules import has_3d, heavy, inchikey, largest_fragment
-from templ.sources.files import DAMAGED, open_input, storage_errors
+from templ.sources.files import DAMAGED, open_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -213,14 +214,6 @@ def _building_folder(out: Path) -> Iterator[Path]:
 
 def _publish(folder: Path, out: Path) -> None:
     """Give the finished folder its name, in a way that a power cut cannot undo halfway."""
-    _sync_folder(folder)
+    sync_folder(folder)
     folder.rename(out)
-    _sync_folder(out.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_folder(out.parent)

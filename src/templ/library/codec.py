@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _AS_WRITTEN = Chem.SmilesParserParams()
-_AS_WRITTEN.removeHs = False  # type: ignore[assignment]  # RDKit's stub is wrong; a hydrogen that was stored is an atom with coordinates
+_AS_WRITTEN.removeHs = False  # a hydrogen that was stored is an atom with coordinates
 
 
 def encode(mol: Chem.Mol) -> tuple[str, NDArray[np.float32]]:
@@ -71,8 +71,8 @@ def decode(smiles: str, xyz: NDArray[np.float32]) -> Chem.Mol | None:
     Examples
     --------
     >>> mol = decode("[C-]#[O+]", np.array([0, 0, 0, 0, 0, 1.128], dtype=np.float32))
-    >>> mol.GetConformer().GetPositions().tolist()[1][2] == np.float32(1.128)
-    True
+    >>> round(mol.GetConformer().GetPositions()[1].tolist()[2], 3)
+    1.128
     """
     with quiet_rdkit():
         mol = Chem.MolFromSmiles(smiles, _AS_WRITTEN)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack, suppress
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pyarrow as pa
 
+from templ.disk import storage_errors, sync_file
 from templ.library.format import FINGERPRINTS, IDS, LIGANDS, ROWS_PER_BATCH, SCHEMA
 from templ.library.index import candidate_rows, merge_ids
 from templ.library.neighbours import WORDS
-from templ.sources.files import storage_errors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,9 +115,3 @@ class LigandWriter:
         np.lib.format.write_array_header_1_0(
             self._npy, {"descr": "<u8", "fortran_order": False, "shape": (len(self), WORDS)}
         )
-
-
-def sync_file(file: IO[bytes]) -> None:
-    """Return when the disk has what was written to an open file."""
-    file.flush()
-    os.fsync(file.fileno())

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from templ.disk import replacing
 from templ.errors import RunError
-from templ.runlog.durable import replacing
 from templ.runlog.journal import JOURNAL_NAME, encode_record, read_lines, read_records
 from templ.runlog.poses import RUNNING_PREFIX, SHARD_BYTES, PoseAddress, PoseShards, read_poses
 

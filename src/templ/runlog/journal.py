@@ -6,8 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from templ.disk import GrowingFile
 from templ.errors import RunError, TemplError
-from templ.runlog.durable import GrowingFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from templ.disk import make_folder, replacing, storage_errors
 from templ.errors import RunError
-from templ.runlog.durable import make_folder, replacing, storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from templ.disk import GrowingFile, make_folder, storage_errors
 from templ.errors import RunError
-from templ.runlog.durable import GrowingFile, make_folder, storage_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

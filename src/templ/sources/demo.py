@@ -9,8 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
+from templ.disk import make_folder, replacing
 from templ.errors import InputError, LibraryError
-from templ.sources.files import atomic_output, storage_errors
 
 DEMO_DATE_PROPERTY: Final = "date"
 DEMO_FIRST_TARGET_DATE: Final = datetime.date(2020, 6, 1)
@@ -79,11 +79,10 @@ def copy_demo(folder: Path) -> list[Path]:
     for copy in copies.values():
         if copy.exists():
             raise InputError(f"{copy} exists and is not overwritten; name another folder or remove it")
-    with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     for source, copy in copies.items():
         data = source.read_bytes()
-        with atomic_output(copy) as output:
+        with replacing(copy) as output:
             output.write(data)
     return list(copies.values())
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import os
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
-from templ.errors import InputError, StorageError
+from templ.errors import InputError
 
 if TYPE_CHECKING:
     import io
@@ -81,33 +80,3 @@ def check_input(path: Path, kind: str) -> None:
         raise InputError(f"{path} is empty, expected {kind}")
     if b"\0" in head:
         raise InputError(f"{path} is not {kind}: it is binary; check that the name fits the content")
-
-
-@contextmanager
-def storage_errors(path: Path) -> Iterator[None]:
-    """Turn what the disk says while `path` is written (full, read-only, ...) into a StorageError."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-@contextmanager
-def atomic_output(path: Path) -> Iterator[IO[bytes]]:
-    """Write a file under a temporary name beside it; it takes its own name only when it is whole and on disk.
-
-    Raises
-    ------
-    StorageError
-        When the disk refuses; nothing is left behind.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with storage_errors(path):
-        try:
-            with temporary.open("wb") as stream:
-                yield stream
-                stream.flush()
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from templ.disk import replacing
 from templ.errors import InputError
-from templ.sources.files import atomic_output, check_input, file_stem, open_input
+from templ.sources.files import check_input, file_stem, open_input
 from templ.sources.sdf import RECORD_END, MoleculeReference
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def build_index(path: Path) -> SdfIndex:
         "hashes": np.array(hashes, np.uint64)[rows],
         "rows": rows.astype(np.uint64),
     }
-    with atomic_output(_index_path(path)) as output:
+    with replacing(_index_path(path)) as output:
         np.savez(output, allow_pickle=False, stamp=stamp, **arrays)
     return SdfIndex(path, arrays)
 

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from templ.sources.files import storage_errors
+from templ.disk import storage_errors
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -14,10 +15,11 @@ from templ.runlog.manifest import (
     Host,
     RunLock,
     RunManifest,
+    hold_run_folder,
     mark_finished,
-    open_run,
     read_manifest,
     software_versions,
+    start_run,
     write_manifest,
 )
 
@@ -38,6 +40,12 @@ def manifest(identity="d1", **changes):
         "command": ["templ", "benchmark", "run", "demo"],
     }
     return RunManifest(**fields | changes)
+
+
+@contextmanager
+def open_run(folder, manifest):
+    with hold_run_folder(folder):
+        yield start_run(folder, manifest)
 
 
 def test_a_new_folder_becomes_a_run(tmp_path):

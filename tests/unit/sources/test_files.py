@@ -4,8 +4,8 @@ import gzip
 
 import pytest
 
-from templ.errors import InputError, StorageError
-from templ.sources.files import atomic_output, check_input, open_input
+from templ.errors import InputError
+from templ.sources.files import check_input, open_input
 
 
 def test_open_input_names_what_is_wrong(tmp_path, as_nobody):
@@ -33,19 +33,3 @@ def test_check_input_refuses_what_is_not_text(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=f"{name} {message}"):
             check_input(tmp_path / name, "an SDF file")
-
-
-def test_atomic_output_leaves_the_old_file_when_the_block_fails(tmp_path):
-    path = tmp_path / "index"
-    path.write_bytes(b"old")
-    with pytest.raises(KeyboardInterrupt), atomic_output(path) as stream:
-        stream.write(b"half")
-        raise KeyboardInterrupt
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_atomic_output_without_permission_is_a_storage_error(tmp_path, as_nobody):
-    error = pytest.raises(StorageError, match="index cannot be written")
-    with as_nobody(), error, atomic_output(tmp_path / "index") as stream:
-        stream.write(b"x")

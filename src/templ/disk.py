@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import IO, TYPE_CHECKING, BinaryIO, Self
 
 from templ.errors import StorageError
 
@@ -23,6 +23,12 @@ def storage_errors(path: Path) -> Iterator[None]:
             f"{path} cannot be written ({error.strerror}): free space or correct the permissions, "
             "then start the same command again; what was finished before is kept"
         ) from error
+
+
+def sync_file(file: IO[bytes]) -> None:
+    """Wait until the disk has everything written to `file` so far."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
@@ -62,8 +68,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         try:
             with temporary.open("wb") as file:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())
+                sync_file(file)
             temporary.replace(path)
             sync_folder(path.parent)
         finally:

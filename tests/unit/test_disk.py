@@ -7,8 +7,8 @@ import os
 
 import pytest
 
+from templ.disk import GrowingFile, make_folder, replacing
 from templ.errors import StorageError
-from templ.runlog.durable import GrowingFile, make_folder, replacing
 
 
 def test_pieces_follow_each_other_also_after_reopening(tmp_path):
