@@ -35,6 +35,10 @@ MAX_MATCHES = 200
 MAX_BOND_PAIRS = 1000
 """Pairs of bonds that could match, above which RASCAL gives up: bounds time and memory (rdkit#8645)."""
 
+TIMEOUT_S = 10
+"""Wall seconds, a thousand times what a pair takes: a backstop. A pair that reaches it shares nothing, since
+the core found by then would depend on the machine."""
+
 
 @dataclass(frozen=True, slots=True)
 class Core:
@@ -59,18 +63,21 @@ class Core:
 def shared_core(query: PreparedQuery, template: Chem.Mol) -> Core | None:
     """Find the largest core the two share in chemistry and in space; None when there is none to speak of.
 
-    Ring bonds match ring bonds only and aromatic rings are matched whole. Pieces whose distance in the
-    template the query could not reach are left out.
+    Rings are matched whole or not at all, aromatic with aromatic: part of a ring says little about where the
+    rest lies, and matching such parts is what makes RASCAL slow (seconds a pair). Pieces whose distance in
+    the template the query could not reach are left out.
     """
     options = rdRascalMCES.RascalOptions()
     options.similarityThreshold = 0.1
     options.ringMatchesRingOnly = True
     options.completeAromaticRings = True
+    options.completeSmallestRings = True
+    options.ignoreAtomAromaticity = False
     options.maxBondMatchPairs = MAX_BOND_PAIRS
-    options.timeout = -1
+    options.timeout = TIMEOUT_S
     with quiet_rdkit():
         found = rdRascalMCES.FindMCES(query.mol, template, options)
-    if not found or not found[0].smartsString:
+    if not found or not found[0].smartsString or found[0].timedOut:
         return None
     core = Core(dict(found[0].atomMatches()), found[0].smartsString)
     return _reachable(core, query, template)
