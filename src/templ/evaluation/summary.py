@@ -249,19 +249,15 @@ def to_markdown(summary: Summary) -> str:
     parts = [
         "# Summary of the run",
         _table(["targets", "number"], _count_rows(summary)),
-        "Success: share of targets with a pose at most so far (heavy-atom, symmetry-aware RMSD, in place) "
-        "from the crystal, with 95 % Wilson interval. Refused and failed targets count as missed.",
+        "Success: share of targets with a pose at most so far from the crystal (heavy-atom, symmetry-aware "
+        "RMSD, in place), with 95 % Wilson interval. Refused and failed targets count as missed, except in "
+        "the last column.",
         _table(
-            ["within", "first pose, of all attempted", "best of 5, of all attempted"],
-            _rate_rows(overall.first_of_all, overall.best_of_all),
-        ),
-        "The other denominator, posed targets only:",
-        _table(
-            ["within", "first pose, of posed only", "best of 5, of posed only"],
-            _rate_rows(overall.first_of_posed, overall.best_of_posed),
+            ["within", "first pose, of all attempted", "best of 5, of all", "first pose, of posed only"],
+            _rate_rows(overall.first_of_all, overall.best_of_all, overall.first_of_posed),
         ),
         f"Median RMSD of first poses, over posed targets only: {_number(overall.median_rmsd, 'A')}.",
-        _accuracy_table("group", "attempted", summary.by_group),
+        *([_accuracy_table("group", "attempted", summary.by_group)] if len(summary.by_group) > 1 else []),
         _accuracy_table("way", "posed this way", summary.by_way),
         _table(
             ["cost a target", "median", "maximum"],
@@ -280,12 +276,17 @@ def _count_rows(summary: Summary) -> list[list[str]]:
     counts |= {f"refused: {reason}": number for reason, number in summary.refused.items()}
     counts |= {f"failed: {reason}": number for reason, number in summary.failed.items()}
     counts |= {f"posed, stereocentres {state}": number for state, number in summary.stereo.items()}
-    counts["posed, crystal not known (in no rate)"] = summary.overall.without_truth
+    if summary.overall.without_truth:
+        counts["posed, crystal not known (in no rate)"] = summary.overall.without_truth
     return [[name, f"{number:,}"] for name, number in counts.items()]
 
 
-def _rate_rows(*columns: tuple[Rate, ...]) -> list[list[str]]:
-    return [[f"{row[0].threshold:g} A", *map(_rate, row)] for row in zip(*columns, strict=True)]
+def _rate_rows(first: tuple[Rate, ...], *others: tuple[Rate, ...]) -> list[list[str]]:
+    """One row a threshold; a column without rates (nothing was posed) shows dashes."""
+    return [
+        [f"{rate.threshold:g} A", _rate(rate), *(_rate(column[row]) if column else "-" for column in others)]
+        for row, rate in enumerate(first)
+    ]
 
 
 def _accuracy_table(what: str, denominator: str, parts: Mapping[str, Accuracy]) -> str:

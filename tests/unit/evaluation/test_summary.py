@@ -117,17 +117,23 @@ def test_the_summary_is_json():
 
 def test_markdown_shows_both_denominators_each_with_its_name():
     text = to_markdown(summarise(RUN))
-    assert "| within | first pose, of all attempted | best of 5, of all attempted |" in text
-    assert "| within | first pose, of posed only | best of 5, of posed only |" in text
-    assert "| 2 A | 28.6% (8.2% to 64.1%; 2 of 7) | 28.6% (8.2% to 64.1%; 2 of 7) |" in text
+    assert "| within | first pose, of all attempted | best of 5, of all | first pose, of posed only |" in text
+    assert "| 2 A | 28.6% (8.2% to 64.1%; 2 of 7) | 28.6% (8.2% to 64.1%; 2 of 7) | 66.7% (" in text
     assert "| refused: no-template | 2 |" in text
     assert "| failed: timeout | 1 |" in text
     assert "over posed targets only: 2.00 A" in text
     assert "Peak private memory (USS) of a worker: 250.0 MB." in text
 
 
+def test_nothing_posed_is_a_table_too():
+    refused = record("a", status="refused", reason="no-template", rmsd=None)
+    assert "| 2 A | 0.0% (0.0% to 79.3%; 0 of 1) | 0.0% (0.0% to 79.3%; 0 of 1) | - |" in to_markdown(
+        summarise([refused])
+    )
+
+
 def test_a_group_cannot_break_the_table():
-    text = to_markdown(summarise([record("a", group="a|b")]))
+    text = to_markdown(summarise([record("a", group="a|b"), record("b", group="c")]))
     assert "| a\\|b |" in text
 
 
