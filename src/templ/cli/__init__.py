@@ -8,7 +8,6 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, NoReturn
 
-import click
 import typer
 
 from templ import __version__
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
 INTERNAL_FAULT = 3
-INTERRUPTED = 130
-TERMINATED = 143
+SIGNAL_CODE = 128
+"""Plus the signal's number: 130 for Ctrl-C, 143 for SIGTERM, as a shell reports them."""
 
 app = typer.Typer(
     name="templ",
@@ -62,13 +61,6 @@ class _ExitCodes:
     ) -> None:
         if error is None or isinstance(error, SystemExit):
             return
-        if isinstance(error, click.exceptions.Exit):
-            raise SystemExit(error.exit_code)
-        if isinstance(error, KeyboardInterrupt | click.Abort):
-            _end("interrupted; start the same command again to go on", INTERRUPTED)
-        if isinstance(error, click.ClickException):
-            error.show()
-            raise SystemExit(error.exit_code)
         if isinstance(error, TemplError):
             _end(f"error: {error}", error.exit_code)
         if isinstance(error, BrokenPipeError):
@@ -84,13 +76,15 @@ def _end(message: str, code: int) -> NoReturn:
     raise SystemExit(code)
 
 
-def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    raise SystemExit(TERMINATED)
+def _stop(number: int, frame: FrameType | None) -> NoReturn:
+    """End in order on Ctrl-C and SIGTERM: what is open is closed and workers are stopped on the way out."""
+    signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not break the clean-up
+    _end("interrupted; start the same command again to go on", SIGNAL_CODE + number)
 
 
 def main() -> None:
     """Run the command line."""
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
     with _ExitCodes():
-        code = app(standalone_mode=False)
-        raise SystemExit(code if isinstance(code, int) else 0)
+        app()

@@ -8,21 +8,22 @@ from __future__ import annotations
 import multiprocessing
 import os
 import queue
-import time
-from concurrent.futures import CancelledError, TimeoutError
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pebble import ProcessExpired, ProcessPool
 
 from templ.engine import probe
 from templ.engine.worker import TaskResult, perform, start
+from templ.errors import TemplError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
-    Finished = queue.SimpleQueue[tuple[str, float, Future[TaskResult]]]
+    Finished = queue.SimpleQueue[tuple[str, Future[TaskResult]]]
 
 WORKER_BYTES = 512 * 2**20
 """Private memory a worker is expected to need at most; about 150 MB is usual."""
@@ -30,6 +31,8 @@ SPARE_MEMORY = 0.8
 """Share of the available memory that workers may fill."""
 QUEUED_PER_WORKER = 2
 """Tasks handed over ahead, so that no worker waits and no long queue is held."""
+STALL_S = 120.0
+"""Seconds after a deadline in which a pool that still works must have ended some task."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """One thread a worker: the cores are shared out by process."""
 
@@ -81,6 +84,13 @@ def run_tasks(
     ------
     TaskResult
         Exactly one a task.
+
+    Raises
+    ------
+    StorageError
+        When a worker met one; see `templ.engine.worker.perform`.
+    TemplError
+        When the workers die between tasks, or no task ends any more.
     """
     methods = multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
@@ -93,54 +103,53 @@ def run_tasks(
         max_workers=workers,
         max_tasks=recycle_after,
         initializer=start,
-        initargs=(work.function, dict(work.context), os.getpid()),
+        initargs=(work.function, dict(work.context)),
         context=context,
     )
     try:
         waiting = iter(tasks)
         pending = 0
-        for task in waiting:
+        for task in islice(waiting, workers * (1 + QUEUED_PER_WORKER)):
             _submit(pool, task, deadline_s, finished)
             pending += 1
-            if pending >= workers * (1 + QUEUED_PER_WORKER):
-                break
         while pending:
-            task, submitted, future = finished.get()
+            task, future = _next_finished(finished, deadline_s)
             pending -= 1
-            for following in waiting:
+            for following in islice(waiting, 1):
                 _submit(pool, following, deadline_s, finished)
                 pending += 1
-                break
-            yield _result(task, submitted, future)
-        pool.close()
+            yield _result(task, future, deadline_s)
     finally:
         pool.stop()
         pool.join()
 
 
-def _submit(
-    pool: ProcessPool,
-    task: str,
-    deadline_s: float,
-    finished: Finished,
-) -> None:
-    submitted = time.perf_counter()
-    future = pool.schedule(perform, args=[task], timeout=deadline_s)
-    future.add_done_callback(lambda done: finished.put((task, submitted, done)))
+def _submit(pool: ProcessPool, task: str, deadline_s: float, finished: Finished) -> None:
+    try:
+        future = pool.schedule(perform, args=[task], timeout=deadline_s)
+    except RuntimeError as error:
+        raise _stopped("the worker processes died between tasks") from error
+    future.add_done_callback(lambda done: finished.put((task, done)))
 
 
-def _result(task: str, submitted: float, future: Future[TaskResult]) -> TaskResult:
+def _next_finished(finished: Finished, deadline_s: float) -> tuple[str, Future[TaskResult]]:
+    try:
+        return finished.get(timeout=deadline_s + STALL_S)
+    except queue.Empty:
+        # A worker killed while it sends leaves the others without the pipe (pebble issues 97 and 163).
+        raise _stopped(f"no task has ended for {deadline_s + STALL_S:g} s, past every deadline") from None
+
+
+def _result(task: str, future: Future[TaskResult], deadline_s: float) -> TaskResult:
     try:
         return future.result()
-    except TimeoutError as error:
-        limit = error.args[1] if len(error.args) > 1 else time.perf_counter() - submitted
-        return TaskResult(task, "timeout", detail=f"stopped after {limit:g} s", wall_s=float(limit))
+    except TimeoutError:
+        return TaskResult(task, "timeout", detail=f"stopped after {deadline_s:g} s", wall_s=deadline_s)
     except ProcessExpired as error:
-        return TaskResult(
-            task,
-            "crash",
-            detail=f"the worker died (exit code {error.exitcode})",
-            wall_s=time.perf_counter() - submitted,
-        )
-    except CancelledError:
-        return TaskResult(task, "crash", detail="the pool was stopped")
+        return TaskResult(task, "crash", detail=f"the worker died (exit code {error.exitcode})")
+    except BrokenProcessPool as error:
+        raise _stopped("the worker processes died between tasks") from error
+
+
+def _stopped(why: str) -> TemplError:
+    return TemplError(f"{why}; what was finished before is kept, start the same command again to go on")

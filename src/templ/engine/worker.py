@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import time
 import traceback
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from templ.engine.probe import uss_bytes
@@ -43,9 +46,9 @@ class TaskResult:
     stage : str
         Function of the program in which it went wrong; empty when unknown.
     cpu_s, wall_s : float
-        Seconds.
+        Seconds; 0 where the worker died before it could tell.
     uss_bytes : int
-        Private memory of the worker when the task ended, its data still held.
+        Private memory of the worker when the task ended, its data still held; 0 like them.
     """
 
     task: str
@@ -58,47 +61,66 @@ class TaskResult:
     uss_bytes: int = 0
 
 
-_work: Callable[[str], Any] | None = None
+_source: tuple[str, Mapping[str, Any]] | None = None
 
 
-def start(work: str, context: Mapping[str, Any], parent: int) -> None:
-    """Prepare a worker: make the callable that does the work.
+def start(function: str, context: Mapping[str, Any]) -> None:
+    """Prepare a worker.
 
     Parameters
     ----------
-    work : str
+    function : str
         ``package.module:function``; called with `context` once, it returns the callable for tasks.
     context : Mapping
         Plain values: paths and settings, no open files.
-    parent : int
-        Process id of the run, without which a worker has no reason to live.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if sys.platform == "linux":
         # The forkserver ends when the run does, however it ends; then the kernel ends its children.
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == 1 and parent != 1:
-            os._exit(1)
-    module, _, function = work.partition(":")
-    global _work
-    _work = getattr(importlib.import_module(module), function)(context)
+    run = multiprocessing.parent_process()
+    if run is not None and not run.is_alive():
+        os._exit(1)  # it ended before the kernel was asked
+    global _source
+    _source = function, context
+
+
+@cache
+def _work() -> Callable[[str], Any]:
+    """Make the callable that does the work, with the first task: from there an error reaches the run."""
+    assert _source is not None, "start() comes first"
+    name, context = _source
+    module, _, function = name.partition(":")
+    work: Callable[[str], Any] = getattr(importlib.import_module(module), function)(context)
+    return work
 
 
 def perform(task: str) -> TaskResult:
-    """Do one task; every exception becomes a result."""
-    assert _work is not None, "start() makes the work"
+    """Do one task; whatever it raises becomes a result.
+
+    Raises
+    ------
+    StorageError
+        Of the task: the host's trouble, which the next task would meet too. The run stops.
+    Exception
+        When the work cannot be made.
+    """
+    work = _work()
     cpu, wall = time.process_time(), time.perf_counter()
     kind: Kind = "done"
     value, detail, stage = None, "", ""
     try:
-        value = _work(task)
+        result = work(task)
+        # What cannot be read on arrival would stop the pool, so it is tried where only this task fails.
+        pickle.loads(pickle.dumps(result))
+        value = result
+    except StorageError:
+        raise
     except MemoryError as error:
         kind, detail, stage = "out-of-memory", str(error) or "the worker ran out of memory", _stage(error)
-    except StorageError:
-        raise  # the host's trouble, not the task's: the run stops
-    except Exception as error:  # noqa: BLE001  the worker's edge
-        kind, detail, stage = "error", f"{type(error).__name__}: {error}", _stage(error)
+    except BaseException as error:  # noqa: BLE001  the worker's edge: sys.exit() and a Rust panic too
+        kind, detail, stage = "error", "".join(traceback.format_exception_only(error)), _stage(error)
     return TaskResult(
         task,
         kind,
