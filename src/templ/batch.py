@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from templ.engine.local import Work, run_tasks
+from templ.engine.local import Limits, run_tasks
+from templ.engine.pool import Work
 from templ.errors import InputError
 from templ.library.store import open_library
 from templ.pipeline import NO_RULE, predict
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from templ.engine.worker import TaskResult
-    from templ.settings import RunSettings
     from templ.sources.queries import Query
 
 FUNCTION = "templ.batch:open_work"
@@ -64,8 +64,7 @@ def predict_queries(
     queries: Iterable[Query],
     library: Path,
     settings: PredictionSettings,
-    run: RunSettings,
-    workers: int,
+    limits: Limits,
     *,
     receptor: Path | None = None,
     group: str = "",
@@ -78,10 +77,10 @@ def predict_queries(
         Read as workers become free.
     library : Path
         Opened by each worker for itself.
-    settings, run : PredictionSettings, RunSettings
-        Science, and machine.
-    workers : int
-        Processes.
+    settings : PredictionSettings
+        Science.
+    limits : Limits
+        Machine.
     receptor : Path, optional
         By default the library's own.
     group : str
@@ -108,11 +107,7 @@ def predict_queries(
             order.append(json.dumps([query.id, query.smiles]))
             yield order[-1]
 
-    work = Work(FUNCTION, context, PRELOAD)
-    results = run_tasks(
-        work, tasks(), workers=workers, recycle_after=run.recycle_after, deadline_s=run.deadline_s
-    )
-    for result in results:
+    for result in run_tasks(Work(FUNCTION, context, PRELOAD), tasks(), limits):
         ready[result.task] = _unpack(result)
         while order and order[0] in ready:
             yield ready.pop(order.popleft())

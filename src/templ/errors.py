@@ -28,6 +28,10 @@ class StorageError(InputError):
     """The disk refused a write (full, read-only, no permission); what was written before stays good."""
 
 
+class BudgetError(InputError):
+    """The memory that a run may take is less than it needs at all."""
+
+
 class LeakageError(TemplError):
     """A template would have given its target's answer away; the message names both."""
 

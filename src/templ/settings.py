@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 
 class PredictionSettings(BaseModel):
@@ -51,7 +51,9 @@ class RunSettings(BaseModel):
     Attributes
     ----------
     workers : int or "auto"
-        Worker processes; ``auto`` takes as many as cores and free memory allow.
+        Worker processes at most; ``auto`` starts with one and adds more while cores and memory allow.
+    memory : int or None
+        Bytes for all processes of the run together; None takes 80 % of what is available.
     deadline_s : float
         Seconds a target may take before its worker is stopped.
     recycle_after : int
@@ -62,7 +64,8 @@ class RunSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    workers: int | Literal["auto"] = "auto"
+    workers: PositiveInt | Literal["auto"] = "auto"
+    memory: PositiveInt | None = None
     deadline_s: float = Field(default=180.0, gt=0)
     recycle_after: int = Field(default=25, ge=1)
     max_failures: int = Field(default=0, ge=0)

@@ -15,8 +15,9 @@ from templ.benchmark.definition import list_targets, target_of
 from templ.benchmark.work import FUNCTION, PRELOAD, TargetResult, failure
 from templ.disk import replacing
 from templ.engine import probe
-from templ.engine.local import Work, choose_workers, run_tasks
+from templ.engine.local import Limits, choose_limits, run_tasks
 from templ.engine.plan import plan
+from templ.engine.pool import Work
 from templ.errors import RunError
 from templ.evaluation.summary import Summary, summarise, to_markdown
 from templ.identity import identity_digest
@@ -33,6 +34,7 @@ from templ.runlog.manifest import (
     software_versions,
     start_run,
 )
+from templ.runlog.memory import MEMORY_NAME, MemoryLog
 from templ.runlog.poses import PoseAddress, PoseShards
 
 if TYPE_CHECKING:
@@ -120,10 +122,10 @@ def run_benchmark(
         benchmark = make(folder / INPUTS_FOLDER)
         science = benchmark.settings.model_copy(update=dict(prediction or {}))
         sizes = list_targets(benchmark, only=only, limit=limit)
-        workers = choose_workers() if settings.workers == "auto" else settings.workers
+        limits = choose_limits(settings, len(sizes))
         start_run(folder, _manifest(benchmark, science, settings, list(sizes)))
-        on_start([*benchmark.notes, _machine(workers)])
-        _record_all(benchmark, folder, science, settings, workers, sizes, on_progress)
+        on_start([*benchmark.notes, str(limits)])
+        _record_all(benchmark, folder, science, limits, sizes, on_progress)
         finish_run(folder, list(sizes))
         mark_finished(folder)
         return write_summary(folder)
@@ -152,8 +154,7 @@ def _record_all(
     benchmark: Benchmark,
     folder: Path,
     science: PredictionSettings,
-    settings: RunSettings,
-    workers: int,
+    limits: Limits,
     sizes: Mapping[str, int],
     on_progress: Callable[[Progress], None],
 ) -> None:
@@ -172,6 +173,7 @@ def _record_all(
     with (
         Journal.open(path) as journal,
         PoseShards(folder) as shards,
+        MemoryLog(folder / MEMORY_NAME) as memory,
         open_library(benchmark.targets) as targets,
     ):
         known = filter(None, map(PoseAddress.of, read_records(path)))
@@ -180,13 +182,7 @@ def _record_all(
         for record in read_records(path):
             tally.add(record)
         on_progress(tally.progress())
-        results = run_tasks(
-            work,
-            plan(sizes, journal.done),
-            workers=min(workers, len(sizes)),
-            recycle_after=settings.recycle_after,
-            deadline_s=settings.deadline_s,
-        )
+        results = run_tasks(work, plan(sizes, journal.done), limits, memory.add)
         with contextlib.closing(results):
             for result in results:
                 record = _record(result, shards, targets)
@@ -213,11 +209,6 @@ def _record(result: TaskResult, shards: PoseShards, targets: Library) -> dict[st
     if value.sdf:
         poses = asdict(shards.append(value.sdf)) | {"count": len(value.record["scores"])}
     return value.record | {"poses": poses, "cost": cost}
-
-
-def _machine(workers: int) -> str:
-    cores, memory = probe.available_cores(), probe.available_memory()
-    return f"{workers} workers ({cores} cores, {memory / 2**30:.1f} GiB of memory available)"
 
 
 class _Tally:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from templ.cli.options import FAILURES, LARGEST_SEED, WORKERS, parse_workers, progress, say
+from templ.cli.options import (
+    FAILURES,
+    LARGEST_SEED,
+    MEMORY,
+    RECYCLE,
+    WORKERS,
+    parse_memory,
+    parse_workers,
+    progress,
+    say,
+)
 from templ.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,6 +32,8 @@ def run(
     out: Path | None = typer.Option(None, "-o", "--out", help="Run folder; by default runs/NAME."),
     data: Path | None = typer.Option(None, "--data", help="Folder with the files of polaris."),
     workers: str = WORKERS,
+    memory: str | None = MEMORY,
+    recycle_after: int = RECYCLE,
     limit: int | None = typer.Option(None, "--limit", min=1, help="Only the first so many targets."),
     targets: Path | None = typer.Option(
         None, "--targets", help="File of target ids, one a line: only these."
@@ -38,7 +50,12 @@ def run(
 
     make = find_benchmark(benchmark, data)
     folder = out or Path("runs") / Path(benchmark).stem
-    settings = RunSettings(workers=parse_workers(workers), max_failures=max_failures)
+    settings = RunSettings(
+        workers=parse_workers(workers),
+        memory=parse_memory(memory),
+        recycle_after=recycle_after,
+        max_failures=max_failures,
+    )
     with progress(Path(benchmark).stem) as show:
         summary = run_benchmark(
             make,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from contextlib import contextmanager
@@ -26,6 +27,34 @@ FAILURES = typer.Option(
 SEED = typer.Option(1, "--seed", min=0, max=LARGEST_SEED, help="Of the conformers: same seed, same poses.")
 TOP = typer.Option(5, "--top", min=1, max=100, help="Poses kept of each query.")
 WORKERS = typer.Option("auto", "--workers", help="Worker processes: a number, or auto.")
+
+
+MEMORY = typer.Option(
+    None, "--memory", help="For all processes together, such as 8GiB; by default 80 % of what is available."
+)
+RECYCLE = typer.Option(25, "--recycle-after", min=1, help="Tasks after which a worker is replaced.")
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+def parse_memory(text: str | None) -> int | None:
+    """Read ``--memory`` as bytes.
+
+    Raises
+    ------
+    InputError
+        When it is no size.
+
+    Examples
+    --------
+    >>> parse_memory("1.5GiB")
+    1610612736
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmg]?i?)b?", text.strip().lower())
+    if found is None or found[2] not in UNITS or not float(found[1]):
+        raise InputError(f"--memory {text}: expected a size such as 8GiB or 800MB")
+    return int(float(found[1]) * UNITS[found[2]])
 
 
 def parse_workers(text: str) -> int | Literal["auto"]:

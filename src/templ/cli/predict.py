@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from templ.cli.options import FAILURES, SEED, TOP, WORKERS, parse_workers, progress, report_ledger, say
+from templ.cli.options import (
+    FAILURES,
+    MEMORY,
+    SEED,
+    TOP,
+    WORKERS,
+    parse_memory,
+    parse_workers,
+    progress,
+    report_ledger,
+    say,
+)
 from templ.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,11 +49,12 @@ def predict(
     top: int = TOP,
     seed: int = SEED,
     workers: str = WORKERS,
+    memory: str | None = MEMORY,
     max_failures: int = FAILURES,
 ) -> None:
     """Predict how queries bind; writes poses (SDF) and a table (CSV) as they come, in the queries' order."""
     from templ.batch import predict_queries
-    from templ.engine.local import choose_workers
+    from templ.engine.local import choose_limits
     from templ.settings import PredictionSettings, RunSettings
     from templ.sources.ledger import Ledger
 
@@ -51,15 +63,14 @@ def predict(
     table = out.with_suffix(".csv")
     if queries is not None and queries.resolve() in (out.resolve(), table.resolve()):
         raise InputError(f"{queries} would be overwritten by the results; choose another -o")
-    chosen = parse_workers(workers)
-    count = 1 if smiles is not None else choose_workers() if chosen == "auto" else chosen
+    run = RunSettings(workers=parse_workers(workers), memory=parse_memory(memory))
+    limits = choose_limits(run, 1 if smiles is not None else None)
     with Ledger(out.with_name(f"{out.name}.ledger.csv")) as ledger:
         results = predict_queries(
             _read(smiles, queries, ledger),
             library,
             PredictionSettings(top=top, seed=seed),
-            RunSettings(),
-            count,
+            limits,
             receptor=receptor,
             group=group,
         )

@@ -28,8 +28,9 @@ def doctor() -> None:
 
     import psutil
 
-    from templ.engine.local import choose_workers
+    from templ.engine.local import choose_limits
     from templ.engine.probe import available_cores, available_memory
+    from templ.settings import RunSettings
 
     def show(name: str, value: str) -> None:
         typer.echo(f"{name:<24} {value}")
@@ -45,7 +46,7 @@ def doctor() -> None:
     memory, host = available_memory(), psutil.virtual_memory()
     limited = ", limited by a cgroup" if memory < 0.95 * host.available else ""
     show("memory available", f"{memory / 2**30:.1f} GiB of {host.total / 2**30:.1f} GiB{limited}")
-    show("workers (auto)", str(choose_workers()))
+    show("a run would take", str(choose_limits(RunSettings())))
     for requirement in optional:
         name, extra = re.split(r"[ <>=;\[]", requirement)[0], requirement.rpartition("==")[2].strip(" '\"")
         try:

@@ -1,69 +1,100 @@
-"""A pool of worker processes on this machine: recycled, with a deadline a task, and crashes kept to one task.
-
-Pebble keeps the pool when a worker dies (concurrent.futures and loky lose it); see ../shared/DESIGN.md.
-"""
+"""Does many tasks in worker processes of this machine, within a budget of memory and through any fault."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import queue
-from concurrent.futures.process import BrokenProcessPool
+import time
+from collections import deque
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from pebble import ProcessExpired, ProcessPool
-
 from templ.engine import probe
-from templ.engine.worker import TaskResult, perform, start
-from templ.errors import TemplError
+from templ.engine.governor import Action, Observation, State, decide
+from templ.engine.pool import Pool, cause_of_death
+from templ.engine.worker import Kind, TaskResult
+from templ.errors import BudgetError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
-    Finished = queue.SimpleQueue[tuple[str, Future[TaskResult]]]
+    from templ.engine.pool import Work, Worker
+    from templ.settings import RunSettings
 
-WORKER_BYTES = 512 * 2**20
-"""Private memory a worker is expected to need at most; about 150 MB is usual."""
-SPARE_MEMORY = 0.8
-"""Share of the available memory that workers may fill."""
-QUEUED_PER_WORKER = 2
-"""Tasks handed over ahead, so that no worker waits and no long queue is held."""
-STALL_S = 120.0
-"""Seconds after a deadline in which a pool that still works must have ended some task."""
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-"""One thread a worker: the cores are shared out by process."""
+SHARE_OF_AVAILABLE = 0.8
+"""Of the memory that is available when the run begins, used unless the user says otherwise."""
+LOOK_EVERY_S = 1.0
+"""Seconds between two looks at memory."""
+SMALLEST_HEADROOM = 2**29
+"""Bytes that a worker may always take, however small its share: less fails on ordinary molecules."""
+SMALLEST_BUDGET = 384 * 2**20
+"""Bytes: parent, forkserver and one worker."""
+OUT_OF_MEMORY: Kind = "out-of-memory"
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What the workers do, by name, so that this module imports none of it.
+class Limits:
+    """What a run may take from the machine.
 
     Attributes
     ----------
-    function : str
-        ``package.module:function``, see `templ.engine.worker.start`.
-    context : Mapping
-        Plain values handed to that function once a worker.
-    preload : sequence of str
-        Modules imported once, before workers are forked from the process that holds them.
+    memory : int
+        Bytes for all processes of the run.
+    most_workers : int
+        No more at a time.
+    all_at_once : bool
+        Start with `most_workers` and keep to it while memory allows; else start with one and grow.
+    recycle_after : int
+        Tasks after which a worker is replaced.
+    deadline_s : float
+        Seconds after which a task's worker is killed.
     """
 
-    function: str
-    context: Mapping[str, Any]
-    preload: Sequence[str] = ()
+    memory: int
+    most_workers: int
+    all_at_once: bool = False
+    recycle_after: int = 25
+    deadline_s: float = 180.0
+
+    def __str__(self) -> str:
+        how = "" if self.all_at_once or self.most_workers == 1 else ", beginning with one"
+        return (
+            f"up to {self.most_workers} workers{how}, {self.memory / 2**30:.1f} GiB of memory for all "
+            f"({probe.available_cores()} cores and {probe.available_memory() / 2**30:.1f} GiB available)"
+        )
 
 
-def choose_workers() -> int:
-    """As many workers as cores and free memory allow, at least one."""
-    by_memory = int(probe.available_memory() * SPARE_MEMORY / WORKER_BYTES)
-    return max(1, min(probe.available_cores(), by_memory))
+def choose_limits(settings: RunSettings, tasks: int | None = None) -> Limits:
+    """Limits of a run on this machine: what the user said, else cores and memory as they are now.
+
+    Parameters
+    ----------
+    settings : RunSettings
+        What the user said.
+    tasks : int, optional
+        More workers than tasks are of no use.
+
+    Raises
+    ------
+    BudgetError
+        When the memory allowed is less than one worker needs.
+    """
+    memory = settings.memory or int(probe.available_memory() * SHARE_OF_AVAILABLE)
+    if memory < SMALLEST_BUDGET:
+        raise BudgetError(
+            f"{memory / 2**20:.0f} MiB of memory are not enough for a run: at least "
+            f"{SMALLEST_BUDGET / 2**20:.0f} MiB are needed; free memory, or give more with --memory"
+        )
+    auto = settings.workers == "auto"
+    most = probe.available_cores() if settings.workers == "auto" else settings.workers
+    if tasks is not None:
+        most = max(1, min(most, tasks))
+    return Limits(memory, most, not auto, settings.recycle_after, settings.deadline_s)
 
 
 def run_tasks(
-    work: Work, tasks: Iterable[str], *, workers: int, recycle_after: int, deadline_s: float
+    work: Work,
+    tasks: Iterable[str],
+    limits: Limits,
+    on_memory: Callable[[dict[str, Any]], None] = lambda sample: None,
 ) -> Generator[TaskResult]:
     """Do all tasks and yield their results as they come; closing the iterator stops the workers.
 
@@ -72,13 +103,11 @@ def run_tasks(
     work : Work
         What to do.
     tasks : iterable of str
-        Ids; read as workers become free.
-    workers : int
-        Processes.
-    recycle_after : int
-        Tasks after which a worker is replaced.
-    deadline_s : float
-        Seconds after which a task's worker is killed.
+        Ids; one is read when a worker is free for it.
+    limits : Limits
+        Memory, workers, deadlines.
+    on_memory : callable
+        Told what was seen of memory, once a second, and every action with its reason.
 
     Yields
     ------
@@ -87,69 +116,153 @@ def run_tasks(
 
     Raises
     ------
-    StorageError
-        When a worker met one; see `templ.engine.worker.perform`.
     TemplError
-        When the workers die between tasks, or no task ends any more.
+        When workers cannot be started.
     """
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload(list(work.preload))
-    for variable in THREAD_VARIABLES:
-        os.environ.setdefault(variable, "1")
-    finished: Finished = queue.SimpleQueue()
-    pool = ProcessPool(
-        max_workers=workers,
-        max_tasks=recycle_after,
-        initializer=start,
-        initargs=(work.function, dict(work.context)),
-        context=context,
-    )
-    try:
-        waiting = iter(tasks)
-        pending = 0
-        for task in islice(waiting, workers * (1 + QUEUED_PER_WORKER)):
-            _submit(pool, task, deadline_s, finished)
-            pending += 1
-        while pending:
-            task, future = _next_finished(finished, deadline_s)
-            pending -= 1
-            for following in islice(waiting, 1):
-                _submit(pool, following, deadline_s, finished)
-                pending += 1
-            yield _result(task, future, deadline_s)
-    finally:
-        pool.stop()
-        pool.join()
+    headroom = max(SMALLEST_HEADROOM, limits.memory // (2 if limits.most_workers > 1 else 1))
+    with Pool(work, headroom) as pool:
+        yield from _Run(pool, tasks, limits, on_memory).results()
 
 
-def _submit(pool: ProcessPool, task: str, deadline_s: float, finished: Finished) -> None:
-    try:
-        future = pool.schedule(perform, args=[task], timeout=deadline_s)
-    except RuntimeError as error:
-        raise _stopped("the worker processes died between tasks") from error
-    future.add_done_callback(lambda done: finished.put((task, done)))
+class _Run:
+    """State of one run of the engine; lives in the parent and holds no result."""
 
+    def __init__(
+        self,
+        pool: Pool,
+        tasks: Iterable[str],
+        limits: Limits,
+        on_memory: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self.pool = pool
+        self.limits = limits
+        self.on_memory = on_memory
+        self.state = State(workers=limits.most_workers if limits.all_at_once else 1)
+        self.worker_peak = 0
+        self.action = Action.RUN
+        self.looked_at = float("-inf")
+        self.again: deque[str] = deque()
+        self.tried: set[str] = set()
+        self._tasks = iter(tasks)
+        self._next = next(self._tasks, None)
 
-def _next_finished(finished: Finished, deadline_s: float) -> tuple[str, Future[TaskResult]]:
-    try:
-        return finished.get(timeout=deadline_s + STALL_S)
-    except queue.Empty:
-        # A worker killed while it sends leaves the others without the pipe (pebble issues 97 and 163).
-        raise _stopped(f"no task has ended for {deadline_s + STALL_S:g} s, past every deadline") from None
+    def results(self) -> Iterator[TaskResult]:
+        """Look at memory, keep the right number of workers busy, and pass on what they send."""
+        while self._next is not None or self.again or any(w.task is not None for w in self.pool.workers):
+            self._look()
+            self._staff()
+            self._dispatch()
+            for worker, result in self.pool.wait(self._until_next()):
+                ended = self._died(worker) if result is None else result
+                if ended is not None:
+                    self.worker_peak = max(self.worker_peak, ended.uss_bytes)
+                    yield ended
 
+    def _until_next(self) -> float:
+        """Seconds until something is due: a look at memory, or a deadline."""
+        now = time.monotonic()
+        due = self.looked_at + LOOK_EVERY_S
+        for worker in self.pool.workers:
+            if worker.task is not None:
+                due = min(due, worker.since + self.limits.deadline_s)
+        return due - now
 
-def _result(task: str, future: Future[TaskResult], deadline_s: float) -> TaskResult:
-    try:
-        return future.result()
-    except TimeoutError:
-        return TaskResult(task, "timeout", detail=f"stopped after {deadline_s:g} s", wall_s=deadline_s)
-    except ProcessExpired as error:
-        return TaskResult(task, "crash", detail=f"the worker died (exit code {error.exitcode})")
-    except BrokenProcessPool as error:
-        raise _stopped("the worker processes died between tasks") from error
+    def _look(self) -> None:
+        """Once a second: measure, let the governor decide, act. Always: end what is past its deadline."""
+        now = time.monotonic()
+        for worker in self.pool.workers:
+            if worker.task is not None and now - worker.since >= self.limits.deadline_s:
+                self.pool.kill(worker, "timeout")
+        if now - self.looked_at < LOOK_EVERY_S:
+            return
+        self.looked_at = now
+        held = [worker.measure() for worker in self.pool.workers]
+        self.worker_peak = max([self.worker_peak, *(w.peak_bytes for w in self.pool.workers)])
+        seen = Observation(
+            at=now,
+            budget=self.limits.memory,
+            tree=probe.tree_bytes(),
+            available=probe.available_memory(),
+            limit=probe.memory_limit(),
+            workers=held,
+            worker_peak=self.worker_peak,
+            most_workers=self.limits.most_workers,
+            waiting=len(self.again) + (self._next is not None),
+        )
+        decision = decide(seen, self.state)
+        self.action, self.state = decision.action, decision.state
+        self.on_memory(
+            {
+                "time": time.time(),
+                "tree": seen.tree,
+                "available": seen.available,
+                "workers": held,
+                "action": decision.action.value,
+                "reason": decision.reason,
+            }
+        )
+        self._act(decision.reason)
 
+    def _act(self, reason: str) -> None:
+        if self.action in (Action.RELEASE, Action.BARRIER, Action.SHRINK):
+            for worker in self.pool.workers:
+                if worker.idle:
+                    self.pool.release(worker)
+        if self.action is Action.KILL:
+            largest = max(self.pool.workers, key=lambda worker: worker.uss_bytes)
+            self.pool.kill(largest, OUT_OF_MEMORY)
 
-def _stopped(why: str) -> TemplError:
-    return TemplError(f"{why}; what was finished before is kept, start the same command again to go on")
+    def _staff(self) -> None:
+        """Replace workers that have done enough or grown too large, start missing ones, end spare ones."""
+        share = self.limits.memory // self.state.workers
+        for worker in self.pool.workers:
+            if worker.idle and (worker.done >= self.limits.recycle_after or worker.uss_bytes > share):
+                self.pool.stop(worker)
+        spare = len(self._staying()) - self.state.workers
+        for worker in [worker for worker in self._staying() if worker.idle][: max(0, spare)]:
+            self.pool.stop(worker)
+        if self.action in (Action.HOLD, Action.BARRIER, Action.SHRINK, Action.KILL) and self._staying():
+            return
+        for _ in range(self.state.workers - len(self._staying())):
+            self.pool.start()
+
+    def _staying(self) -> list[Worker]:
+        return [worker for worker in self.pool.workers if not worker.stopping and not worker.verdict]
+
+    def _dispatch(self) -> None:
+        """Give idle workers their next task; one that once ran out of memory gets the machine to itself."""
+        if self.action not in (Action.RUN, Action.GROW, Action.RELEASE):
+            # At least one goes on, or the run would wait for ever for memory that others hold.
+            if any(worker.task is not None for worker in self.pool.workers):
+                return
+            idle = [worker for worker in self.pool.workers if worker.idle][:1]
+        else:
+            idle = [worker for worker in self.pool.workers if worker.idle]
+        for worker in idle:
+            busy = [other for other in self.pool.workers if other.task is not None]
+            if any(other.task in self.tried for other in busy):
+                return
+            if self._next is not None:
+                self.pool.give(worker, self._next)
+                self._next = next(self._tasks, None)
+            elif self.again and not busy:
+                self.pool.give(worker, self.again.popleft())
+
+    def _died(self, worker: Worker) -> TaskResult | None:
+        """What the death of a worker means for its task: None when it had none, or when it is tried again."""
+        task = worker.task
+        if task is None:
+            return None
+        wall = time.monotonic() - worker.since
+        if worker.verdict == OUT_OF_MEMORY and task not in self.tried:
+            self.tried.add(task)
+            self.again.append(task)
+            return None
+        kind: Kind = "crash"
+        detail = f"the worker died ({cause_of_death(worker)})"
+        if worker.verdict == "timeout":
+            kind, detail = "timeout", f"stopped after {self.limits.deadline_s:g} s"
+        elif worker.verdict == OUT_OF_MEMORY:
+            kind = OUT_OF_MEMORY
+            detail = f"held {worker.peak_bytes / 2**20:.0f} MiB when memory ran out, also when it was alone"
+        return TaskResult(task, kind, None, detail, wall_s=wall, uss_bytes=worker.peak_bytes)

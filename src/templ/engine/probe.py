@@ -7,31 +7,101 @@ belong to none; the unique set size (USS) counts what would be freed if the proc
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 CGROUP = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
+"""Which cgroups this process is in."""
 UNLIMITED = 2**60
 """Bytes: cgroup v1 writes about 2^63 where there is no limit."""
 
 
 def uss_bytes(pid: int | None = None) -> int:
-    """Private memory of a process (this one by default), bytes: from the kernel's roll-up, else psutil."""
+    """Private memory of a process (this one by default), bytes: from the kernel's roll-up, else psutil.
+
+    Raises
+    ------
+    ProcessLookupError
+        When there is no such process any more.
+    """
+    rollup = _rollup(pid)
+    if not rollup:
+        return int(_psutil_memory(pid).uss)
+    return sum(rollup[name] for name in rollup if name.startswith("Private_"))
+
+
+def anonymous_bytes(pid: int | None = None) -> int:
+    """What a process (this one by default) adds to the memory in use, bytes: its share of pages with no file.
+
+    Pages that forked processes still share are divided among them, so that these numbers may be added up.
+    """
+    rollup = _rollup(pid)
+    if not rollup:
+        return int(_psutil_memory(pid).uss)
+    return rollup.get("Pss_Anon", rollup.get("Pss", 0)) + rollup.get("Pss_Shmem", 0)
+
+
+def tree_bytes() -> int:
+    """`anonymous_bytes` of this process and all it has started, directly or not."""
+    total = 0
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        with suppress(ProcessLookupError):  # it ended between two looks
+            total += anonymous_bytes(process.pid)
+    return total
+
+
+def data_bytes() -> int:
+    """What RLIMIT_DATA counts for this process: private writable mappings, bytes; 0 where not told."""
+    try:
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return 0
+    line = next((line for line in status.splitlines() if line.startswith("VmData:")), "VmData: 0")
+    return 1024 * int(line.split()[1])
+
+
+def _rollup(pid: int | None) -> dict[str, int]:
+    """The kernel's summary of a process's memory in bytes; empty where there is none to read."""
     try:
         text = Path(f"/proc/{pid or 'self'}/smaps_rollup").read_text()
-    except OSError:
-        return int(psutil.Process(pid).memory_full_info().uss)
-    private = (line.split()[1] for line in text.splitlines() if line.startswith("Private_"))
-    return 1024 * sum(map(int, private))
+    except (FileNotFoundError, ProcessLookupError):
+        if pid is not None and not psutil.pid_exists(pid):
+            raise ProcessLookupError(pid) from None
+        return {}
+    except PermissionError:
+        return {}
+    fields = (line.split() for line in text.splitlines()[1:])
+    return {name.rstrip(":"): 1024 * int(value) for name, value, *_ in fields}
 
 
-def available_memory(root: Path = CGROUP) -> int:
+def _psutil_memory(pid: int | None) -> Any:  # noqa: ANN401  psutil's named tuple differs by platform
+    try:
+        return psutil.Process(pid).memory_full_info()
+    except psutil.NoSuchProcess:
+        raise ProcessLookupError(pid) from None
+
+
+def available_memory(root: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:
     """Bytes that can still be taken: the container's limit (cgroup v2 or v1) if it is below the host's."""
     host = int(psutil.virtual_memory().available)
-    left = [
-        limit - used
-        for folder in _own_groups(root)
+    return max(0, min([host, *(limit - used for limit, used in _group_limits(root, membership))]))
+
+
+def memory_limit(root: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:
+    """Bytes there are at all: the container's limit if it is below the host's memory."""
+    host = int(psutil.virtual_memory().total)
+    return min([host, *(limit for limit, _ in _group_limits(root, membership))])
+
+
+def _group_limits(root: Path, membership: Path) -> list[tuple[int, int]]:
+    """Limit and use of each cgroup with a limit that this process is in, bytes."""
+    return [
+        (limit, used)
+        for folder in _own_groups(root, membership)
         for limit_file, usage_file, reclaimable in (
             ("memory.max", "memory.current", "inactive_file"),
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -40,34 +110,33 @@ def available_memory(root: Path = CGROUP) -> int:
         and limit < UNLIMITED
         and (used := _used(folder, usage_file, reclaimable)) is not None
     ]
-    return max(0, min([host, *left]))
 
 
-def available_cores(root: Path = CGROUP) -> int:
+def available_cores(root: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:
     """Cores this process may use: its affinity, or the container's quota if that is less; at least 1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for folder in _own_groups(root):
+    for folder in _own_groups(root, membership):
         quota = _quota(folder)
         if quota is not None:
             cores = min(cores, max(1, int(quota)))
     return cores
 
 
-def _own_groups(root: Path) -> list[Path]:
+def _own_groups(root: Path, membership: Path) -> list[Path]:
     """Folders of the cgroups this process is in, from the root down; limits hold at every level."""
     folders = []
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = membership.read_text().splitlines()
     except OSError:
         lines = []
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        if controllers and not {"memory", "cpu"} & set(controllers.split(",")):
-            continue
-        base = root / controllers if controllers else root
-        folders.append(base)
-        for part in Path(path).parts[1:]:
-            folders.append(folders[-1] / part)
+        # v2 has one tree for all. The trees of v1 are found by a controller's own name: those joined in one
+        # tree are not always listed in the order of its folder's name (cpuacct,cpu in cpu,cpuacct).
+        for tree in {"memory", "cpu"}.intersection(controllers.split(",")) if controllers else {""}:
+            folders.append(root / tree)
+            for part in Path(path).parts[1:]:
+                folders.append(folders[-1] / part)
     return folders or [root, root / "memory", root / "cpu"]
 
 

@@ -1,4 +1,4 @@
-"""What runs in a worker process: one task in, one result out.
+"""What runs in a worker process: orders in, one result out for each task.
 
 The edge of the worker: whatever a task raises becomes a result here, and nothing goes further.
 """
@@ -6,27 +6,29 @@ The edge of the worker: whatever a task raises becomes a result here, and nothin
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
-import multiprocessing
 import os
 import pickle
+import resource
 import signal
 import sys
 import time
 import traceback
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from templ.engine.probe import uss_bytes
-from templ.errors import StorageError
+from templ.engine.probe import data_bytes, uss_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from multiprocessing.connection import Connection
 
 Kind = Literal["done", "error", "out-of-memory", "timeout", "crash"]
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+LARGEST_RESULT = 16 * 2**20
+"""Bytes that a result may have when it is sent; those of a prediction have about 20 thousand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,10 @@ class TaskResult:
     stage : str
         Function of the program in which it went wrong; empty when unknown.
     cpu_s, wall_s : float
-        Seconds; 0 where the worker died before it could tell.
+        Seconds.
     uss_bytes : int
-        Private memory of the worker when the task ended, its data still held; 0 like them.
+        Private memory of the worker when the task ended, its data still held; for a worker that was stopped,
+        when it was last looked at.
     """
 
     task: str
@@ -61,66 +64,73 @@ class TaskResult:
     uss_bytes: int = 0
 
 
-_source: tuple[str, Mapping[str, Any]] | None = None
+def serve(pipe: Connection, work: str, context: Mapping[str, Any], parent: int, headroom: int) -> None:
+    """Be a worker: prepare, then follow orders until told to stop or the parent is gone.
 
-
-def start(function: str, context: Mapping[str, Any]) -> None:
-    """Prepare a worker.
+    Orders are ``("task", id)``, ``("release", "")`` and ``("stop", "")``; answers are ``("ready", bytes)``,
+    ``("broken", reason)``, ``("released", bytes)`` and ``("result", TaskResult)``.
 
     Parameters
     ----------
-    function : str
-        ``package.module:function``; called with `context` once, it returns the callable for tasks.
+    pipe : Connection
+        To the parent, of this worker alone.
+    work : str
+        ``package.module:function``; called with `context` once, it returns the callable for tasks. An
+        attribute ``release`` of that callable, if there is one, empties its caches.
     context : Mapping
         Plain values: paths and settings, no open files.
+    parent : int
+        Process id of the run, without which a worker has no reason to live.
+    headroom : int
+        Bytes of data that the worker may take beyond what it has at the start; 0 for no limit.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if sys.platform == "linux":
-        # The forkserver ends when the run does, however it ends; then the kernel ends its children.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    run = multiprocessing.parent_process()
-    if run is not None and not run.is_alive():
-        os._exit(1)  # it ended before the kernel was asked
-    global _source
-    _source = function, context
+    _belong_to(parent)
+    _be_quiet()
+    try:
+        module, _, function = work.partition(":")
+        perform = getattr(importlib.import_module(module), function)(context)
+    except Exception as error:  # noqa: BLE001  the worker's edge
+        pipe.send(("broken", f"{type(error).__name__}: {error}"))
+        return
+    if headroom:
+        _limit_data(headroom)
+    pipe.send(("ready", uss_bytes()))
+    while True:
+        try:
+            order, task = pipe.recv()
+        except (EOFError, OSError):
+            return
+        if order == "stop":
+            return
+        if order == "release":
+            release(perform)
+            pipe.send(("released", uss_bytes()))
+        else:
+            pipe.send_bytes(_packed(_perform(perform, task)))
 
 
-@cache
-def _work() -> Callable[[str], Any]:
-    """Make the callable that does the work, with the first task: from there an error reaches the run."""
-    assert _source is not None, "start() comes first"
-    name, context = _source
-    module, _, function = name.partition(":")
-    work: Callable[[str], Any] = getattr(importlib.import_module(module), function)(context)
-    return work
+def release(perform: Callable[[str], Any]) -> None:
+    """Empty the caches of the work, then give what is free back to the system."""
+    empty = getattr(perform, "release", None)
+    if empty is not None:
+        empty()
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc; others keep what they have
+    if trim is not None:
+        trim(0)
 
 
-def perform(task: str) -> TaskResult:
-    """Do one task; whatever it raises becomes a result.
-
-    Raises
-    ------
-    StorageError
-        Of the task: the host's trouble, which the next task would meet too. The run stops.
-    Exception
-        When the work cannot be made.
-    """
-    work = _work()
+def _perform(perform: Callable[[str], Any], task: str) -> TaskResult:
     cpu, wall = time.process_time(), time.perf_counter()
     kind: Kind = "done"
     value, detail, stage = None, "", ""
     try:
-        result = work(task)
-        # What cannot be read on arrival would stop the pool, so it is tried where only this task fails.
-        pickle.loads(pickle.dumps(result))
-        value = result
-    except StorageError:
-        raise
+        value = perform(task)
     except MemoryError as error:
-        kind, detail, stage = "out-of-memory", str(error) or "the worker ran out of memory", _stage(error)
-    except BaseException as error:  # noqa: BLE001  the worker's edge: sys.exit() and a Rust panic too
-        kind, detail, stage = "error", "".join(traceback.format_exception_only(error)), _stage(error)
+        kind, stage = "out-of-memory", _stage(error)
+        detail = str(error) or "an allocation went beyond the worker's share of memory"
+    except Exception as error:  # noqa: BLE001  the worker's edge
+        kind, detail, stage = "error", f"{type(error).__name__}: {_text(error)}", _stage(error)
     return TaskResult(
         task,
         kind,
@@ -133,7 +143,58 @@ def perform(task: str) -> TaskResult:
     )
 
 
+def _packed(result: TaskResult) -> bytes:
+    """Bytes to send; what cannot be sent is an error of its task."""
+    try:
+        data = pickle.dumps(("result", result))
+        if len(data) <= LARGEST_RESULT:
+            return data
+        reason = f"its result has {len(data)} bytes; at most {LARGEST_RESULT} can be sent"
+    except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"its result cannot be sent ({error})"
+    except MemoryError:
+        failed = replace(result, kind="out-of-memory", value=None, detail="no memory left to send the result")
+        return pickle.dumps(("result", failed))
+    return pickle.dumps(("result", replace(result, kind="error", value=None, detail=reason)))
+
+
+def _belong_to(parent: int) -> None:
+    """Die with the run, however it ends, and leave Ctrl-C to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform == "linux":
+        # The forkserver ends when the run does; then the kernel ends the forkserver's children.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() == 1 and parent != 1:
+            os._exit(1)
+
+
+def _be_quiet() -> None:
+    """What a library prints must neither fill the terminal nor block on a pipe that nobody reads."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
+def _limit_data(headroom: int) -> None:
+    """Make an allocation beyond the worker's share fail; mapped files do not count, as in RLIMIT_AS."""
+    limit = data_bytes() + headroom
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
 def _stage(error: BaseException) -> str:
     """Innermost function of this program on the way to the error."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if f"{os.sep}templ{os.sep}" in f.filename]
     return frames[-1].name if frames else ""
+
+
+def _text(error: BaseException) -> str:
+    """The message, also of an exception that cannot say it."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  the worker's edge
+        return "(no message)"

@@ -1,0 +1,266 @@
+"""Worker processes that the engine starts, watches, empties, stops and kills one by one.
+
+Each worker has a pipe of its own, and the parent never waits inside a message: a worker that dies or hangs
+while it sends can spoil nothing but its own result. See docs/decisions/0006-own-pool.md.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import selectors
+import signal
+import struct
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from templ.engine import worker as child
+from templ.engine.probe import uss_bytes
+from templ.errors import TemplError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
+
+HEADER = struct.Struct("!i")
+"""Length before every message, as `multiprocessing.Connection.send_bytes` writes it for less than 2 GiB."""
+READ_BYTES = 2**18
+FALSE_STARTS = 3
+"""Workers in a row that die before they are ready, after which the run gives up."""
+JOIN_S = 5.0
+"""Seconds that a process may take to end after its pipe was closed, before it is killed."""
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""One thread a worker: the cores are shared out by process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the workers do, by name, so that the engine imports none of it.
+
+    Attributes
+    ----------
+    function : str
+        ``package.module:function``, see `templ.engine.worker.serve`.
+    context : Mapping
+        Plain values handed to that function once a worker.
+    preload : sequence of str
+        Modules imported once, before workers are forked from the process that holds them.
+    """
+
+    function: str
+    context: Mapping[str, Any]
+    preload: Sequence[str] = ()
+
+
+@dataclass(eq=False, slots=True)
+class Worker:
+    """One worker as its parent sees it.
+
+    Attributes
+    ----------
+    ready : bool
+        It has answered and can be given something to do.
+    task : str or None
+        What it is at work on.
+    since : float
+        When that was given to it, monotonic clock.
+    done : int
+        Tasks it has finished.
+    uss_bytes, peak_bytes : int
+        Private memory when it was last looked at, and the most seen during its task.
+    stopping : bool
+        It has been told to end.
+    verdict : str
+        Why it was killed; empty when it was not.
+    """
+
+    process: BaseProcess
+    pipe: Connection
+    inbox: bytearray = field(default_factory=bytearray)
+    ready: bool = False
+    releasing: bool = False
+    task: str | None = None
+    since: float = 0.0
+    done: int = 0
+    uss_bytes: int = 0
+    peak_bytes: int = 0
+    verdict: str = ""
+    stopping: bool = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether it can be given a task."""
+        return self.ready and not (self.task or self.releasing or self.stopping or self.verdict)
+
+    def measure(self) -> int:
+        """Look at its private memory, bytes; what was seen last when it is gone."""
+        try:
+            self.uss_bytes = uss_bytes(self.process.pid)
+        except (ProcessLookupError, PermissionError):
+            return self.uss_bytes
+        self.peak_bytes = max(self.peak_bytes, self.uss_bytes)
+        return self.uss_bytes
+
+
+class Pool:
+    """The workers of one run; leaving the ``with`` block ends them all.
+
+    Parameters
+    ----------
+    work : Work
+        What they do.
+    headroom : int
+        Bytes of data each may take beyond what it starts with; 0 for no limit.
+    """
+
+    def __init__(self, work: Work, headroom: int = 0) -> None:
+        self.workers: list[Worker] = []
+        self._work = work
+        self._headroom = headroom
+        self._false_starts = 0
+        methods = multiprocessing.get_all_start_methods()
+        self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+        self._context.set_forkserver_preload(list(work.preload))
+        for variable in THREAD_VARIABLES:
+            os.environ.setdefault(variable, "1")
+        self._selector = selectors.DefaultSelector()
+
+    def start(self) -> Worker:
+        """Start one more worker; it says when it is ready."""
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=child.serve,
+            args=(theirs, self._work.function, dict(self._work.context), os.getpid(), self._headroom),
+            daemon=True,
+        )
+        process.start()
+        theirs.close()
+        os.set_blocking(ours.fileno(), False)
+        worker = Worker(process, ours)
+        self.workers.append(worker)
+        self._selector.register(ours, selectors.EVENT_READ, worker)
+        return worker
+
+    def give(self, worker: Worker, task: str) -> None:
+        """Give an idle worker its next task."""
+        worker.task, worker.since, worker.peak_bytes = task, time.monotonic(), 0
+        self._send(worker, ("task", task))
+
+    def release(self, worker: Worker) -> None:
+        """Tell an idle worker to empty its caches."""
+        worker.releasing = True
+        self._send(worker, ("release", ""))
+
+    def stop(self, worker: Worker) -> None:
+        """Let an idle worker end."""
+        worker.stopping = True
+        self._send(worker, ("stop", ""))
+
+    def kill(self, worker: Worker, verdict: str) -> None:
+        """End a worker now, whatever it does; its task ends with `verdict`."""
+        worker.verdict = worker.verdict or verdict
+        worker.process.kill()
+
+    def wait(self, seconds: float) -> list[tuple[Worker, child.TaskResult | None]]:
+        """Take what has come from the workers, waiting for it at most so long.
+
+        Returns
+        -------
+        list of (Worker, TaskResult or None)
+            Results; None for a worker that is gone, its `task` still set if it had one.
+
+        Raises
+        ------
+        TemplError
+            When workers cannot be started.
+        """
+        events: list[tuple[Worker, child.TaskResult | None]] = []
+        for key, _ in self._selector.select(max(0.0, seconds)):
+            worker: Worker = key.data
+            alive = self._read(worker)
+            for answer, content in self._messages(worker):
+                if answer == "result":
+                    worker.task, worker.uss_bytes = None, content.uss_bytes
+                    worker.done += 1
+                    events.append((worker, content))
+                elif answer == "broken":
+                    raise TemplError(f"a worker could not start ({content})")
+                else:
+                    worker.ready, worker.releasing, worker.uss_bytes = True, False, content
+                    self._false_starts = 0
+            if not alive:
+                self._bury(worker)
+                events.append((worker, None))
+        return events
+
+    def close(self) -> None:
+        """Kill all workers and wait until they are gone."""
+        for worker in list(self.workers):
+            worker.process.kill()
+        for worker in list(self.workers):
+            self._bury(worker, counts=False)
+        self._selector.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _send(self, worker: Worker, order: tuple[str, str]) -> None:
+        data = pickle.dumps(order)
+        try:
+            # An order is a few bytes to a worker that waits for it: the pipe takes it at once.
+            os.write(worker.pipe.fileno(), HEADER.pack(len(data)) + data)
+        except OSError:
+            worker.process.kill()  # gone or beyond reach; `wait` will report it
+
+    def _read(self, worker: Worker) -> bool:
+        """Take in what the pipe has; False once the other end is closed."""
+        try:
+            data = os.read(worker.pipe.fileno(), READ_BYTES)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        worker.inbox += data
+        return bool(data)
+
+    def _messages(self, worker: Worker) -> list[tuple[str, Any]]:
+        messages = []
+        while len(worker.inbox) >= HEADER.size:
+            (size,) = HEADER.unpack_from(worker.inbox)
+            if len(worker.inbox) < HEADER.size + size:
+                break
+            messages.append(pickle.loads(worker.inbox[HEADER.size : HEADER.size + size]))
+            del worker.inbox[: HEADER.size + size]
+        return messages
+
+    def _bury(self, worker: Worker, *, counts: bool = True) -> None:
+        self._selector.unregister(worker.pipe)
+        worker.pipe.close()
+        worker.process.join(JOIN_S)
+        if worker.process.exitcode is None:
+            worker.process.kill()
+            worker.process.join()
+        self.workers.remove(worker)
+        if counts and not worker.ready and not worker.verdict:
+            self._false_starts += 1
+            if self._false_starts >= FALSE_STARTS:
+                raise TemplError(
+                    f"{FALSE_STARTS} workers in a row ended before they were ready "
+                    f"({cause_of_death(worker)}); see `templ doctor`"
+                )
+
+
+def cause_of_death(worker: Worker) -> str:
+    """Say how a worker's process ended."""
+    code = worker.process.exitcode
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
+    often = ", often the kernel when memory runs out" if -code == signal.SIGKILL else ""
+    return f"{name}{often}"

@@ -1,0 +1,74 @@
+"""The memory log of a run: what was seen of memory over time, in a file that stays small.
+
+Samples come once a second. When there are MOST_LINES of them every second line is dropped, and from then on
+only every second sample is written, and so on; one that tells of an action is written whenever it comes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Self
+
+from templ.disk import GrowingFile, replacing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+MEMORY_NAME = "memory.jsonl"
+MOST_LINES = 4000
+"""About 1 MB, an hour at full detail, three months after ten halvings."""
+
+
+class MemoryLog:
+    """Writes samples; goes on with a file that is there.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = GrowingFile(path)
+        self._lines = path.read_bytes().count(b"\n")
+        self._every = 1
+        self._skipped = 0
+
+    def add(self, sample: Mapping[str, Any]) -> None:
+        """Note what was seen; ``action`` and ``reason`` say what was done about it.
+
+        Raises
+        ------
+        StorageError
+            When the disk refuses.
+        """
+        self._skipped += 1
+        if self._skipped < self._every and not sample["reason"]:
+            return
+        self._skipped = 0
+        self._file.append(json.dumps(sample, separators=(",", ":")).encode() + b"\n", durable=False)
+        self._lines += 1
+        if self._lines >= MOST_LINES:
+            self._thin()
+
+    def close(self) -> None:
+        """Close the file; closing twice is harmless."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _thin(self) -> None:
+        """Drop every second line."""
+        self._every *= 2
+        lines = self._path.read_bytes().splitlines(keepends=True)[::2]
+        self._file.close()
+        with replacing(self._path) as file:
+            file.writelines(lines)
+        self._file = GrowingFile(self._path)
+        self._lines = len(lines)
