@@ -18,7 +18,7 @@ from templ.engine import probe
 from templ.engine.local import Limits, choose_limits, run_tasks
 from templ.engine.plan import plan
 from templ.engine.pool import Work
-from templ.errors import RunError
+from templ.errors import InputError, RunError
 from templ.evaluation.summary import Summary, summarise, to_markdown
 from templ.identity import identity_digest
 from templ.library.store import open_library
@@ -84,6 +84,7 @@ def run_benchmark(
     prediction: Mapping[str, Any] | None = None,
     only: Iterable[str] | None = None,
     limit: int | None = None,
+    shard: tuple[int, int] | None = None,
     on_start: Callable[[list[str]], None] = lambda lines: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Summary:
@@ -101,6 +102,8 @@ def run_benchmark(
         Settings of the prediction that replace the benchmark's.
     only, limit :
         See `list_targets`.
+    shard : tuple of (int, int), optional
+        ``(i, n)``: do only the i-th of n shares of the targets (from 1); see `templ.benchmark.merge`.
     on_start, on_progress : callable
         Told what there is to know about data and machine, then how far the run is.
 
@@ -122,13 +125,38 @@ def run_benchmark(
         benchmark = make(folder / INPUTS_FOLDER)
         science = benchmark.settings.model_copy(update=dict(prediction or {}))
         sizes = list_targets(benchmark, only=only, limit=limit)
+        manifest = _manifest(benchmark, science, settings, list(sizes))
+        if shard is not None:
+            sizes = take_shard(sizes, *shard)
+            manifest = manifest.model_copy(update={"shard": shard, "targets": len(sizes)})
         limits = choose_limits(settings, len(sizes))
-        start_run(folder, _manifest(benchmark, science, settings, list(sizes)))
+        start_run(folder, manifest)
         on_start([*benchmark.notes, str(limits)])
         _record_all(benchmark, folder, science, limits, sizes, on_progress)
         finish_run(folder, list(sizes))
         mark_finished(folder)
         return write_summary(folder)
+
+
+def take_shard(sizes: Mapping[str, int], index: int, count: int) -> dict[str, int]:
+    """Every `count`-th target, beginning with the `index`-th (from 1).
+
+    Raises
+    ------
+    InputError
+        When there is no such shard, or it would be empty.
+
+    Examples
+    --------
+    >>> take_shard({"a": 1, "b": 1, "c": 1}, 1, 2)
+    {'a': 1, 'c': 1}
+    """
+    if not 1 <= index <= count:
+        raise InputError(f"there is no shard {index}/{count}; expected 1/{count} to {count}/{count}")
+    own = dict(list(sizes.items())[index - 1 :: count])
+    if not own:
+        raise InputError(f"shard {index}/{count} is empty: there are only {len(sizes)} targets")
+    return own
 
 
 def write_summary(folder: Path) -> Summary:

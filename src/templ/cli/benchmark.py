@@ -41,6 +41,9 @@ def run(
     seed: int | None = typer.Option(
         None, "--seed", min=0, max=LARGEST_SEED, help="Of the conformers: same seed, same poses."
     ),
+    shard: str | None = typer.Option(
+        None, "--shard", help="I/N: do only the I-th of N shares of the targets; `merge` joins them."
+    ),
     max_failures: int = FAILURES,
 ) -> None:
     """Predict every target of a benchmark; the same command again goes on where a run was stopped."""
@@ -64,6 +67,7 @@ def run(
             prediction={} if seed is None else {"seed": seed},
             only=None if targets is None else read_ids(targets),
             limit=limit,
+            shard=None if shard is None else parse_shard(shard),
             on_start=lambda started: say("\n".join(started)),
             on_progress=lambda state: show(state.done, state.total, str(state)),
         )
@@ -78,6 +82,31 @@ def summary(run: Path = typer.Argument(..., help="A run folder.")) -> None:
     from templ.benchmark.run import write_summary
 
     _print_summary(write_summary(run), run)
+
+
+@app.command()
+def merge(
+    out: Path = typer.Argument(..., help="The run to make; must be absent or empty."),
+    runs: list[Path] = typer.Argument(..., help="Finished runs, one of each shard."),
+) -> None:
+    """Join the shards of a run into one."""
+    from templ.benchmark.merge import merge_runs
+
+    _print_summary(merge_runs(out, runs), out)
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Read ``--shard``.
+
+    Raises
+    ------
+    InputError
+        When it is not I/N.
+    """
+    index, mark, count = text.partition("/")
+    if not (mark and index.isdecimal() and count.isdecimal()):
+        raise InputError(f"--shard {text}: expected I/N, such as 1/4")
+    return int(index), int(count)
 
 
 def read_ids(path: Path) -> list[str]:

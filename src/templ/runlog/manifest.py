@@ -63,7 +63,9 @@ class RunManifest(BaseModel):
     host : Host
         Machine that the run was started on.
     targets : int
-        Number of targets.
+        Number of targets of this run.
+    shard : tuple of (int, int) or None
+        ``(i, n)``: this run is the i-th of n (from 1) that share the targets; None when it has them all.
     created : datetime.datetime
         When the run was first started, UTC.
     finished : datetime.datetime or None
@@ -85,6 +87,7 @@ class RunManifest(BaseModel):
     versions: dict[str, str]
     host: Host
     targets: int
+    shard: tuple[int, int] | None = None
     created: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     finished: AwareDatetime | None = None
     command: list[str]
@@ -187,7 +190,7 @@ def start_run(folder: Path, manifest: RunManifest) -> RunManifest:
         write_manifest(folder, manifest)
         return manifest
     stored = read_manifest(folder)
-    if stored.identity != manifest.identity:
+    if (stored.identity, stored.shard) != (manifest.identity, manifest.shard):
         raise RunError(
             f"{folder} holds a run with other settings ({_first_difference(stored, manifest)}); "
             "choose another folder"
@@ -279,6 +282,7 @@ def _first_difference(old: RunManifest, new: RunManifest) -> str:
 
 def _identifying(manifest: RunManifest) -> dict[str, Any]:
     return manifest.settings | {
+        "shard": manifest.shard,
         "rule": manifest.rule,
         "library": manifest.library_digest,
         "targets": manifest.targets,

@@ -1,0 +1,39 @@
+"""Make a library of any size out of a small one: its ligands again and again under new ids.
+
+    python benchmarks/repeat.py SOURCE.templ OUT.templ COUNT
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+from templ.library.format import DATA_FILES, MANIFEST, Counts, describe_file
+from templ.library.store import open_library
+from templ.library.writer import LigandWriter
+
+
+def repeat_library(source: Path, out: Path, count: int) -> None:
+    """Write `count` ligands; the first copy keeps its ids, so that targets are found in every size."""
+    if out.exists():
+        shutil.rmtree(out)
+    out.mkdir(parents=True)
+    with open_library(source) as library, LigandWriter(out) as writer:
+        names = list(library.columns)
+        for number in range(count):
+            copy, row = divmod(number, len(library))
+            batch, place = library._locate(row)
+            values = {name: batch.column(name)[place].as_py() for name in names}
+            if copy:
+                values["id"] = f"{values['id']}-{copy}"
+            writer.add(values, library.fingerprints[row])
+        manifest = library.manifest
+    files = {name: describe_file(out / name) for name in DATA_FILES}
+    counts = Counts(ligands=count, left_out=0)
+    manifest = manifest.model_copy(update={"counts": counts, "files": files})
+    (out / MANIFEST).write_text(manifest.model_dump_json(indent=1))
+
+
+if __name__ == "__main__":
+    repeat_library(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

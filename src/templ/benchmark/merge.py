@@ -1,0 +1,109 @@
+"""Joins the shards of a run: their results in target order, their poses beside them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from templ.benchmark.run import write_summary
+from templ.disk import replacing
+from templ.errors import RunError
+from templ.runlog.finish import FINAL_PREFIX
+from templ.runlog.journal import JOURNAL_NAME, encode_record, read_records
+from templ.runlog.manifest import (
+    RunManifest,
+    hold_run_folder,
+    mark_finished,
+    read_manifest,
+    start_run,
+)
+from templ.runlog.poses import PoseAddress, PoseShards, read_poses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from templ.evaluation.summary import Summary
+
+
+def merge_runs(out: Path, runs: Sequence[Path]) -> Summary:
+    """Join finished shards into one finished run, the same as if it had never been divided.
+
+    A shard may be given twice (a job that ran again) as long as both say the same.
+
+    Raises
+    ------
+    RunError
+        When one is unfinished, they are of different runs, a shard is missing, two disagree about a target, or
+        `out` is in use.
+    StorageError
+        When the disk refuses.
+    """
+    manifests = {run: read_manifest(run) for run in runs}
+    shards = _sorted_out(manifests)
+    first = manifests[shards[0]]
+    with hold_run_folder(out):
+        if (out / JOURNAL_NAME).exists():
+            raise RunError(f"{out} holds a run already; choose another folder")
+        merged = first.model_copy(
+            update={
+                "shard": None,
+                "targets": sum(manifests[run].targets for run in shards),
+                "finished": None,
+            }
+        )
+        start_run(out, merged)
+        with PoseShards(out, prefix=FINAL_PREFIX) as poses, replacing(out / JOURNAL_NAME) as results:
+            for run, record in _in_target_order(shards):
+                if address := PoseAddress.of(record):
+                    record["poses"] |= asdict(poses.append(read_poses(run, address), durable=False))
+                results.write(encode_record(record))
+            poses.close()  # on disk before the results that point there
+        mark_finished(out)
+        return write_summary(out)
+
+
+def _sorted_out(manifests: dict[Path, RunManifest]) -> list[Path]:
+    """One run of each shard, in order."""
+    chosen: dict[int, Path] = {}
+    (first, head), *_ = manifests.items()
+    if head.shard is None:
+        raise RunError(f"{first} is not a shard; it needs no merging")
+    for run, manifest in manifests.items():
+        if manifest.finished is None:
+            raise RunError(f"{run} is not finished; start its command again, then merge")
+        if manifest.identity != head.identity or (manifest.shard or (0, 0))[1] != head.shard[1]:
+            raise RunError(f"{run} and {first} are not shards of one run: their settings differ")
+        index = (manifest.shard or (0, 0))[0]
+        if index in chosen:
+            _refuse_disagreement(chosen[index], run)
+        else:
+            chosen[index] = run
+    missing = [index for index in range(1, head.shard[1] + 1) if index not in chosen]
+    if missing:
+        raise RunError(
+            f"shard {missing[0]}/{head.shard[1]} is missing ({len(missing)} are); give all of them to merge"
+        )
+    return [chosen[index] for index in sorted(chosen)]
+
+
+def _refuse_disagreement(one: Path, other: Path) -> None:
+    """Two runs of one shard must say the same, apart from cost; finished runs are in target order."""
+    for first, second in zip(
+        read_records(one / JOURNAL_NAME), read_records(other / JOURNAL_NAME), strict=True
+    ):
+        if first | {"cost": None} != second | {"cost": None}:
+            raise RunError(f"{one} and {other} disagree about {first['id']!r}; leave one of them out")
+
+
+def _in_target_order(shards: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Records of all shards, dealt out one by one as the targets were."""
+    readers = [(run, read_records(run / JOURNAL_NAME)) for run in shards]
+    while readers:
+        going = []
+        for run, reader in readers:
+            record = next(reader, None)
+            if record is not None:
+                yield run, record
+                going.append((run, reader))
+        readers = going
