@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 
 CGROUP = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
+"""Which cgroups this process is in."""
 UNLIMITED = 2**60
 """Bytes: cgroup v1 writes about 2^63 where there is no limit."""
 
@@ -26,12 +28,12 @@ def uss_bytes(pid: int | None = None) -> int:
     return 1024 * sum(map(int, private))
 
 
-def available_memory(root: Path = CGROUP) -> int:
+def available_memory(root: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:
     """Bytes that can still be taken: the container's limit (cgroup v2 or v1) if it is below the host's."""
     host = int(psutil.virtual_memory().available)
     left = [
         limit - used
-        for folder in _own_groups(root)
+        for folder in _own_groups(root, membership)
         for limit_file, usage_file, reclaimable in (
             ("memory.max", "memory.current", "inactive_file"),
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -43,31 +45,31 @@ def available_memory(root: Path = CGROUP) -> int:
     return max(0, min([host, *left]))
 
 
-def available_cores(root: Path = CGROUP) -> int:
+def available_cores(root: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:
     """Cores this process may use: its affinity, or the container's quota if that is less; at least 1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for folder in _own_groups(root):
+    for folder in _own_groups(root, membership):
         quota = _quota(folder)
         if quota is not None:
             cores = min(cores, max(1, int(quota)))
     return cores
 
 
-def _own_groups(root: Path) -> list[Path]:
+def _own_groups(root: Path, membership: Path) -> list[Path]:
     """Folders of the cgroups this process is in, from the root down; limits hold at every level."""
     folders = []
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = membership.read_text().splitlines()
     except OSError:
         lines = []
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        if controllers and not {"memory", "cpu"} & set(controllers.split(",")):
-            continue
-        base = root / controllers if controllers else root
-        folders.append(base)
-        for part in Path(path).parts[1:]:
-            folders.append(folders[-1] / part)
+        # v2 has one tree for all. The trees of v1 are found by a controller's own name: those joined in one
+        # tree are not always listed in the order of its folder's name (cpuacct,cpu in cpu,cpuacct).
+        for tree in {"memory", "cpu"}.intersection(controllers.split(",")) if controllers else {""}:
+            folders.append(root / tree)
+            for part in Path(path).parts[1:]:
+                folders.append(folders[-1] / part)
     return folders or [root, root / "memory", root / "cpu"]
 
 

@@ -5,17 +5,17 @@ The edge of the worker: whatever a task raises becomes a result here, and nothin
 
 from __future__ import annotations
 
-import ctypes
+import fcntl
 import importlib
 import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import time
 import traceback
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from templ.engine.probe import uss_bytes
@@ -23,10 +23,11 @@ from templ.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from multiprocessing.process import BaseProcess
 
 Kind = Literal["done", "error", "out-of-memory", "timeout", "crash"]
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+PACKAGE = str(Path(__file__).parents[1]) + os.sep
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +75,24 @@ def start(function: str, context: Mapping[str, Any]) -> None:
     context : Mapping
         Plain values: paths and settings, no open files.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    # Pebble's handler would first wait for compiled code to return. (It has SIGINT ignored, as it should be.)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if sys.platform == "linux":
-        # The forkserver ends when the run does, however it ends; then the kernel ends its children.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     run = multiprocessing.parent_process()
-    if run is not None and not run.is_alive():
-        os._exit(1)  # it ended before the kernel was asked
+    if run is not None:
+        _end_with(run)
     global _source
     _source = function, context
+
+
+def _end_with(run: BaseProcess) -> None:
+    """Have the kernel end this process when the run ends, however it ends and whatever this one computes."""
+    # The run holds the other end of this pipe. When it closes, SIGIO ends who does not handle it; a thread
+    # that waits would have to wait for compiled code that keeps the interpreter's lock, too.
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(run.sentinel, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(run.sentinel, fcntl.F_SETFL, os.O_ASYNC)
+    if not run.is_alive():
+        os._exit(1)  # it ended before the kernel was asked
 
 
 @cache
@@ -134,6 +143,7 @@ def perform(task: str) -> TaskResult:
 
 
 def _stage(error: BaseException) -> str:
-    """Innermost function of this program on the way to the error."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f"{os.sep}templ{os.sep}" in f.filename]
-    return frames[-1].name if frames else ""
+    """Innermost function of this program on the way from `perform` to the error."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    ours = [frame.name for frame in frames if frame.filename.startswith(PACKAGE)]
+    return ours[-1] if ours else ""
