@@ -8,7 +8,8 @@ import threading
 import time
 from pathlib import Path
 
-from templ.errors import StorageError
+from templ.errors import LibraryError, StorageError
+from templ.identity import identity_digest
 
 
 class Unprintable(Exception):
@@ -30,9 +31,9 @@ class UnreadableOnArrival:
 
 
 def open_work(context):
-    """Return the work; a `context` with "broken" makes no worker start."""
-    if "broken" in context:
-        raise ValueError(context["broken"])
+    """Return the work; a `context` that names what is missing makes none."""
+    if "missing" in context:
+        raise LibraryError(context["missing"])
 
     def work(task):
         kind, _, argument = task.partition(" ")
@@ -67,37 +68,48 @@ def hang(argument):
 
 def talk(argument):
     for stream in (sys.stdout, sys.stderr):
-        stream.write("x" * 2_000_000)
+        stream.write("x" * 200_000)
     return "said"
 
 
-def die_later(argument):
-    threading.Timer(0.3, lambda: os._exit(7)).start()
+def die_later(folder):
+    """Succeed, and take the worker down when it has nothing to do."""
+    announce(folder)
+    threading.Timer(0.2, os._exit, [7]).start()
     return "still here"
 
 
-def announce(argument):
-    """Write this worker's process id where the test looks for it, then stay."""
-    Path(argument, str(os.getpid())).touch()
+def stay(folder):
+    announce(folder)
     time.sleep(600)
 
+
+def announce(folder):
+    """Tell the test this worker's process id."""
+    Path(folder, str(os.getpid())).touch()
+
+
+# A library that lies under a folder of this program's name, as in a checkout with its environment inside.
+exec(compile("def fail_in_library(_):\n    raise ValueError", "/home/me/templ/.venv/library.py", "exec"))
 
 ACTIONS = {
     "echo": str,
     "pid": lambda _: os.getpid(),
     "huge": lambda size: b"x" * int(size),
     "fail": fail,
+    "fail-in-library": lambda argument: globals()["fail_in_library"](argument),
+    "fail-in-program": lambda _: identity_digest(settings=object(), library="", targets=[], rule={}),
     "memory": memory,
     "storage": refuse_to_write,
     "unprintable": unprintable,
     "panic": panic,
     "leave": lambda _: sys.exit(3),
     "exit": lambda code: os._exit(int(code)),
-    "kill": lambda number: os.kill(os.getpid(), int(number)) or time.sleep(600),
+    "kill": lambda number: os.kill(os.getpid(), int(number)),
     "hang": hang,
     "unpicklable": lambda _: lambda: None,
     "unreadable": lambda _: UnreadableOnArrival(),
     "talk": talk,
     "die-later": die_later,
-    "announce": announce,
+    "stay": stay,
 }

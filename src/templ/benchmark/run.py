@@ -60,7 +60,7 @@ class Progress:
     done, total : int
         Targets with a record, and all.
     judged, within : int
-        Posed or failed targets of known crystal, and those whose first pose is within 2 Angstrom.
+        Targets but for those posed without a known crystal, and those whose first pose is within 2 Angstrom.
     failed : int
         Targets that a fault ended.
     """

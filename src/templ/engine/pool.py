@@ -133,7 +133,7 @@ class Pool:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=child.serve,
-            args=(theirs, self._work.function, dict(self._work.context), os.getpid(), self._headroom),
+            args=(theirs, self._work.function, dict(self._work.context), self._headroom),
             daemon=True,
         )
         process.start()
@@ -187,7 +187,7 @@ class Pool:
                     worker.done += 1
                     events.append((worker, content))
                 elif answer == "broken":
-                    raise TemplError(f"a worker could not start ({content})")
+                    raise content
                 else:
                     worker.ready, worker.releasing, worker.uss_bytes = True, False, content
                     self._false_starts = 0

@@ -6,19 +6,22 @@ The edge of the worker: whatever a task raises becomes a result here, and nothin
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import gc
 import importlib
+import multiprocessing
 import os
 import pickle
 import resource
 import signal
-import sys
 import time
 import traceback
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from templ.engine.probe import data_bytes, uss_bytes
+from templ.errors import StorageError, TemplError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["done", "error", "out-of-memory", "timeout", "crash"]
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+PACKAGE = str(Path(__file__).parents[1]) + os.sep
 LARGEST_RESULT = 16 * 2**20
 """Bytes that a result may have when it is sent; those of a prediction have about 20 thousand."""
 
@@ -64,11 +67,11 @@ class TaskResult:
     uss_bytes: int = 0
 
 
-def serve(pipe: Connection, work: str, context: Mapping[str, Any], parent: int, headroom: int) -> None:
+def serve(pipe: Connection, work: str, context: Mapping[str, Any], headroom: int) -> None:
     """Be a worker: prepare, then follow orders until told to stop or the parent is gone.
 
     Orders are ``("task", id)``, ``("release", "")`` and ``("stop", "")``; answers are ``("ready", bytes)``,
-    ``("broken", reason)``, ``("released", bytes)`` and ``("result", TaskResult)``.
+    ``("broken", TemplError)``, ``("released", bytes)`` and ``("result", TaskResult)``.
 
     Parameters
     ----------
@@ -79,18 +82,16 @@ def serve(pipe: Connection, work: str, context: Mapping[str, Any], parent: int, 
         attribute ``release`` of that callable, if there is one, empties its caches.
     context : Mapping
         Plain values: paths and settings, no open files.
-    parent : int
-        Process id of the run, without which a worker has no reason to live.
     headroom : int
         Bytes of data that the worker may take beyond what it has at the start; 0 for no limit.
     """
-    _belong_to(parent)
+    _end_with_run()
     _be_quiet()
     try:
         module, _, function = work.partition(":")
         perform = getattr(importlib.import_module(module), function)(context)
-    except Exception as error:  # noqa: BLE001  the worker's edge
-        pipe.send(("broken", f"{type(error).__name__}: {error}"))
+    except BaseException as error:  # noqa: BLE001  the worker's edge
+        pipe.send(("broken", _as_templ_error(error)))
         return
     if headroom:
         _limit_data(headroom)
@@ -106,7 +107,10 @@ def serve(pipe: Connection, work: str, context: Mapping[str, Any], parent: int, 
             release(perform)
             pipe.send(("released", uss_bytes()))
         else:
-            pipe.send_bytes(_packed(_perform(perform, task)))
+            try:
+                pipe.send_bytes(_packed(_perform(perform, task)))
+            except StorageError as error:
+                pipe.send(("broken", error))
 
 
 def release(perform: Callable[[str], Any]) -> None:
@@ -121,21 +125,30 @@ def release(perform: Callable[[str], Any]) -> None:
 
 
 def _perform(perform: Callable[[str], Any], task: str) -> TaskResult:
+    """Do one task; whatever it raises becomes a result.
+
+    Raises
+    ------
+    StorageError
+        Of the task: the host's trouble, which the next task would meet too. The run stops.
+    """
     cpu, wall = time.process_time(), time.perf_counter()
     kind: Kind = "done"
     value, detail, stage = None, "", ""
     try:
         value = perform(task)
+    except StorageError:
+        raise
     except MemoryError as error:
         kind, stage = "out-of-memory", _stage(error)
         detail = str(error) or "an allocation went beyond the worker's share of memory"
-    except Exception as error:  # noqa: BLE001  the worker's edge
-        kind, detail, stage = "error", f"{type(error).__name__}: {_text(error)}", _stage(error)
+    except BaseException as error:  # noqa: BLE001  the worker's edge: sys.exit() and a Rust panic too
+        kind, detail, stage = "error", _text(error), _stage(error)
     return TaskResult(
         task,
         kind,
         value,
-        " ".join(detail.split())[:500],
+        detail[:500],
         stage,
         time.process_time() - cpu,
         time.perf_counter() - wall,
@@ -148,25 +161,30 @@ def _packed(result: TaskResult) -> bytes:
     try:
         data = pickle.dumps(("result", result))
         if len(data) <= LARGEST_RESULT:
+            pickle.loads(data)  # noqa: S301  what cannot be read on arrival must fail where only this task does
             return data
         reason = f"its result has {len(data)} bytes; at most {LARGEST_RESULT} can be sent"
-    except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
-        reason = f"its result cannot be sent ({error})"
     except MemoryError:
         failed = replace(result, kind="out-of-memory", value=None, detail="no memory left to send the result")
         return pickle.dumps(("result", failed))
+    except BaseException as error:  # noqa: BLE001  the worker's edge: pickling runs code of the result
+        reason = f"its result cannot be sent ({_text(error)})"
     return pickle.dumps(("result", replace(result, kind="error", value=None, detail=reason)))
 
 
-def _belong_to(parent: int) -> None:
-    """Die with the run, however it ends, and leave Ctrl-C to it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _end_with_run() -> None:
+    """Have the kernel end this process when the run ends, however it ends and whatever this one computes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the run decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if sys.platform == "linux":
-        # The forkserver ends when the run does; then the kernel ends the forkserver's children.
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == 1 and parent != 1:
-            os._exit(1)
+    run = multiprocessing.parent_process()
+    assert run is not None
+    # The run holds the other end of this pipe. When it closes, SIGIO ends who does not handle it; a thread
+    # that waits would have to wait for compiled code that keeps the interpreter's lock, too.
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    fcntl.fcntl(run.sentinel, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(run.sentinel, fcntl.F_SETFL, os.O_ASYNC)
+    if not run.is_alive():
+        os._exit(1)  # it ended before the kernel was asked
 
 
 def _be_quiet() -> None:
@@ -186,15 +204,18 @@ def _limit_data(headroom: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
+def _as_templ_error(error: BaseException) -> TemplError:
+    """Pass on what the user can mend as it is, and anything else as a sentence."""
+    return error if isinstance(error, TemplError) else TemplError(f"a worker could not start: {_text(error)}")
+
+
 def _stage(error: BaseException) -> str:
-    """Innermost function of this program on the way to the error."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f"{os.sep}templ{os.sep}" in f.filename]
-    return frames[-1].name if frames else ""
+    """Innermost function of this program on the way from the worker's edge to the error."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    ours = [frame.name for frame in frames if frame.filename.startswith(PACKAGE)]
+    return ours[-1] if ours else ""
 
 
 def _text(error: BaseException) -> str:
-    """The message, also of an exception that cannot say it."""
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001  the worker's edge
-        return "(no message)"
+    """Class and message on one line, also of an exception that cannot say its own."""
+    return " ".join("".join(traceback.format_exception_only(error)).split())

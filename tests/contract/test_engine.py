@@ -1,0 +1,135 @@
+"""What every engine promises: one result a task, and a task's trouble is its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from templ.engine.local import Work, run_tasks
+from templ.errors import LibraryError, StorageError
+
+ECHOES = [f"echo {number}" for number in range(8)]
+DEADLINE_S = 60.0
+SHORT_DEADLINE_S = 4.0
+"""For what ends by its deadline alone."""
+
+
+@pytest.fixture(autouse=True)
+def _work_on_the_path(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "helpers")
+
+
+@pytest.fixture(params=[run_tasks], ids=["local"])
+def engine(request):
+    def run(tasks, *, context=None, workers=2, recycle_after=25, deadline_s=DEADLINE_S):
+        work = Work("engine_work:open_work", context or {})
+        return request.param(work, tasks, workers=workers, recycle_after=recycle_after, deadline_s=deadline_s)
+
+    return run
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_every_task_gives_one_result_with_its_value(engine, workers):
+    tasks = [f"echo {number}" for number in range(40)]
+    results = list(engine(tasks, workers=workers, recycle_after=7))
+    assert sorted(result.task for result in results) == sorted(tasks)
+    assert all(result.kind == "done" and result.task == f"echo {result.value}" for result in results)
+    assert all(result.uss_bytes > 0 and result.wall_s > 0 and not result.detail for result in results)
+
+
+def test_no_tasks_give_no_results(engine):
+    assert list(engine([])) == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind", "detail"),
+    [
+        ("fail money", "error", "ValueError: no money at all"),
+        ("unprintable", "error", "engine_work.Unprintable: <exception str() failed>"),
+        ("leave", "error", "SystemExit: 3"),
+        ("panic", "error", "BaseException: as a Rust library's panic"),
+        ("unpicklable", "error", "pickle"),
+        ("unreadable", "error", "ValueError: invalid literal for int()"),
+        ("memory", "out-of-memory", "the worker ran out of memory"),
+        ("exit 3", "crash", "the worker died (exit code 3)"),
+        (f"kill {int(signal.SIGKILL)}", "crash", "the worker died (exit code -9)"),
+        (f"kill {int(signal.SIGSEGV)}", "crash", "the worker died (exit code -11)"),
+    ],
+)
+def test_a_bad_task_costs_only_itself(engine, bad, kind, detail):
+    """Three of them, so that each worker meets one, and the first waits for no other."""
+    results = list(engine([bad, *ECHOES[:4], bad, *ECHOES[4:], bad]))
+    failed = [result for result in results if result.kind != "done"]
+    assert [(result.task, result.kind, result.value) for result in failed] == [(bad, kind, None)] * 3
+    assert all(detail in result.detail for result in failed)
+    assert sorted(result.task for result in results if result.kind == "done") == ECHOES
+
+
+@pytest.mark.parametrize("bad", ["hang", "exit 0"])
+def test_a_task_without_end_costs_only_itself_at_its_deadline(engine, bad):
+    """To a pool, a worker that leaves with exit code 0 is a recycled one; the deadline finds it out."""
+    results = list(engine([bad, *ECHOES, bad], deadline_s=SHORT_DEADLINE_S))
+    failed = [result for result in results if result.kind != "done"]
+    assert [(result.task, result.kind, result.detail) for result in failed] == [
+        (bad, "timeout", "stopped after 4 s")
+    ] * 2
+    assert sorted(result.task for result in results if result.kind == "done") == ECHOES
+
+
+def test_large_results_and_much_output_block_nobody(engine):
+    sizes = [20_000_000, 1, 20_000_000]
+    tasks = [*(f"huge {size}" for size in sizes), "talk", *ECHOES]
+    results = list(engine(tasks))
+    assert all(result.kind == "done" for result in results)
+    assert sorted(len(result.value) for result in results if result.task.startswith("huge")) == sorted(sizes)
+    assert sorted(result.task for result in results) == sorted(tasks)
+
+
+@pytest.mark.parametrize(("task", "stage"), [("fail-in-program", "_canonical"), ("fail-in-library", "")])
+def test_a_failure_names_the_innermost_function_of_this_program(engine, task, stage):
+    [result] = engine([task])
+    assert (result.kind, result.stage) == ("error", stage)
+
+
+def test_workers_are_replaced_after_their_number_of_tasks(engine):
+    results = list(engine(["pid"] * 12, workers=2, recycle_after=2))
+    tasks_of = [result.value for result in results]
+    assert os.getpid() not in tasks_of
+    assert all(tasks_of.count(pid) == 2 for pid in tasks_of)
+
+
+def test_tasks_are_read_as_they_are_needed(engine):
+    read = 0
+
+    def tasks():
+        nonlocal read
+        for number in range(100):
+            read += 1
+            yield f"echo {number}"
+
+    for count, _ in enumerate(engine(tasks(), workers=2)):
+        assert read <= min(100, count + 1 + 3 * 2)
+
+
+def test_trouble_in_reading_the_tasks_reaches_the_caller(engine):
+    def tasks():
+        yield from ECHOES
+        raise ZeroDivisionError("no more of them")
+
+    with pytest.raises(ZeroDivisionError, match="no more"):
+        list(engine(tasks()))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_disk_that_refuses_a_worker_ends_the_run(engine, workers):
+    """The next task would meet it too, and each would be recorded as failed for good."""
+    with pytest.raises(StorageError, match="/full cannot be written"):
+        list(engine([*ECHOES, "storage", *ECHOES], workers=workers))
+
+
+def test_work_that_cannot_be_opened_ends_the_run_with_its_reason(engine):
+    with pytest.raises(LibraryError, match=r"lib\.templ is absent"):
+        list(engine(ECHOES, context={"missing": "lib.templ is absent"}))
