@@ -1,7 +1,7 @@
-"""The original way (every worker loads the whole library) beside ours: memory, start, speed, and where it dies.
+"""The original way (every worker loads the whole library) beside ours: memory, speed, and where it dies.
 
-    python benchmarks/memory_original_vs_mapped.py LIBRARY.templ [--sizes 1000,10000,40000,160000] [--targets 40]
-                                                   [--limit 1.5GiB]
+    python benchmarks/memory_original_vs_mapped.py LIBRARY.templ [--sizes 1000,10000,40000,160000]
+                                                   [--targets 40] [--limit 1.5GiB]
 
 Both ways predict the same targets with the same two workers and the same code; only where the molecules come
 from differs. LIBRARY is the one that `benchmarks/library.py --out DIR` leaves; larger ones repeat its ligands
@@ -25,6 +25,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from repeat import repeat_library
+
 from templ.cli.options import parse_memory
 from templ.engine import probe
 from templ.engine.local import Limits, run_tasks
@@ -33,7 +34,13 @@ from templ.library.store import open_library
 
 WAYS = ("original", "mapped")
 WORKERS = 2
-PRELOAD = ("works", "templ.posing.finish", "templ.scoring.ranking", "templ.selection.policy", "templ.selection.screen")
+PRELOAD = (
+    "works",
+    "templ.posing.finish",
+    "templ.scoring.ranking",
+    "templ.selection.policy",
+    "templ.selection.screen",
+)
 
 
 def measure(way: str, library: Path, targets: int) -> dict[str, Any]:
@@ -47,7 +54,9 @@ def measure(way: str, library: Path, targets: int) -> dict[str, Any]:
         nonlocal tree, worker
         tree, worker = max(tree, sample["tree"]), max([worker, *sample["workers"]])
 
-    limits = Limits(probe.memory_limit() * 10, WORKERS, all_at_once=True)  # no governor: what it takes, it takes
+    limits = Limits(
+        probe.memory_limit() * 10, WORKERS, all_at_once=True
+    )  # no governor: what it takes, it takes
     begin, first = time.perf_counter(), 0.0
     done = lost = 0
     for result in run_tasks(Work(f"works:{way}", {"library": str(library)}, PRELOAD), ids, limits, look):
@@ -116,7 +125,9 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
     for way in WAYS:
-        points = [(row["entries"], row["worker_mb"]) for row in rows if row["way"] == way and "worker_mb" in row]
+        points = [
+            (row["entries"], row["worker_mb"]) for row in rows if row["way"] == way and "worker_mb" in row
+        ]
         axes.loglog(*zip(*points, strict=True), marker="o", label=way)
     axes.set(xlabel="library entries", ylabel="private memory of a worker (MB)")
     axes.legend()
@@ -125,7 +136,9 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
 def main() -> None:
     """Measure all sizes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("library", type=Path)
     parser.add_argument("--sizes", default="1000,10000,40000,160000")
     parser.add_argument("--targets", type=int, default=40)
@@ -143,7 +156,9 @@ def main() -> None:
             for way in WAYS:
                 rows.append(in_a_process(way, library, options.targets))
                 print(rows[-1], file=sys.stderr)
-        limited = under_a_limit(library, options.targets, parse_memory(options.limit) or 0) if options.limit else []
+        limited = (
+            under_a_limit(library, options.targets, parse_memory(options.limit) or 0) if options.limit else []
+        )
     results = HERE / "results"
     results.mkdir(exist_ok=True)
     name = "memory_original_vs_mapped"

@@ -1,6 +1,6 @@
 """Make a library of any size out of a small one: its ligands again and again under new ids.
 
-    python benchmarks/repeat.py SOURCE.templ OUT.templ COUNT
+python benchmarks/repeat.py SOURCE.templ OUT.templ COUNT
 """
 
 from __future__ import annotations

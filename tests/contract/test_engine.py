@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from templ.engine.local import Work, run_tasks
+from templ.engine.local import Limits, run_tasks
+from templ.engine.pool import Work
+from templ.engine.worker import LARGEST_RESULT
 from templ.errors import LibraryError, StorageError
 
 ECHOES = [f"echo {number}" for number in range(8)]
@@ -26,7 +28,8 @@ def _work_on_the_path(monkeypatch):
 def engine(request):
     def run(tasks, *, context=None, workers=2, recycle_after=25, deadline_s=DEADLINE_S):
         work = Work("engine_work:open_work", context or {})
-        return request.param(work, tasks, workers=workers, recycle_after=recycle_after, deadline_s=deadline_s)
+        limits = Limits(8 * 2**30, workers, True, recycle_after, deadline_s)
+        return request.param(work, tasks, limits)
 
     return run
 
@@ -53,10 +56,15 @@ def test_no_tasks_give_no_results(engine):
         ("panic", "error", "BaseException: as a Rust library's panic"),
         ("unpicklable", "error", "pickle"),
         ("unreadable", "error", "ValueError: invalid literal for int()"),
-        ("memory", "out-of-memory", "the worker ran out of memory"),
+        ("memory", "out-of-memory", "beyond the worker's share of memory"),
         ("exit 3", "crash", "the worker died (exit code 3)"),
-        (f"kill {int(signal.SIGKILL)}", "crash", "the worker died (exit code -9)"),
-        (f"kill {int(signal.SIGSEGV)}", "crash", "the worker died (exit code -11)"),
+        ("exit 0", "crash", "the worker died (exit code 0)"),
+        (
+            f"kill {int(signal.SIGKILL)}",
+            "crash",
+            "the worker died (SIGKILL, often the kernel when memory runs out)",
+        ),
+        (f"kill {int(signal.SIGSEGV)}", "crash", "the worker died (SIGSEGV)"),
     ],
 )
 def test_a_bad_task_costs_only_itself(engine, bad, kind, detail):
@@ -68,9 +76,9 @@ def test_a_bad_task_costs_only_itself(engine, bad, kind, detail):
     assert sorted(result.task for result in results if result.kind == "done") == ECHOES
 
 
-@pytest.mark.parametrize("bad", ["hang", "exit 0"])
+@pytest.mark.parametrize("bad", ["hang", "freeze"])
 def test_a_task_without_end_costs_only_itself_at_its_deadline(engine, bad):
-    """To a pool, a worker that leaves with exit code 0 is a recycled one; the deadline finds it out."""
+    """Also one that holds the interpreter's lock, so that no thread of the worker can do anything."""
     results = list(engine([bad, *ECHOES, bad], deadline_s=SHORT_DEADLINE_S))
     failed = [result for result in results if result.kind != "done"]
     assert [(result.task, result.kind, result.detail) for result in failed] == [
@@ -80,12 +88,24 @@ def test_a_task_without_end_costs_only_itself_at_its_deadline(engine, bad):
 
 
 def test_large_results_and_much_output_block_nobody(engine):
-    sizes = [20_000_000, 1, 20_000_000]
+    sizes = [LARGEST_RESULT - 1000, 1, LARGEST_RESULT - 1000]
     tasks = [*(f"huge {size}" for size in sizes), "talk", *ECHOES]
     results = list(engine(tasks))
     assert all(result.kind == "done" for result in results)
     assert sorted(len(result.value) for result in results if result.task.startswith("huge")) == sorted(sizes)
     assert sorted(result.task for result in results) == sorted(tasks)
+
+
+def test_a_result_too_large_to_send_is_an_error_of_its_task(engine):
+    [result] = engine([f"huge {LARGEST_RESULT}"])
+    assert (result.kind, result.value) == ("error", None)
+    assert f"at most {LARGEST_RESULT} can be sent" in result.detail
+
+
+def test_an_allocation_beyond_the_share_is_out_of_memory(engine):
+    results = list(engine(["allocate 30000000000", *ECHOES]))
+    [failed] = [result for result in results if result.kind != "done"]
+    assert (failed.task, failed.kind) == ("allocate 30000000000", "out-of-memory")
 
 
 @pytest.mark.parametrize(("task", "stage"), [("fail-in-program", "_canonical"), ("fail-in-library", "")])

@@ -14,8 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from templ.engine.local import Work, run_tasks
-from templ.errors import StorageError, TemplError
+from templ.engine.local import Limits, run_tasks
+from templ.engine.pool import Work
+from templ.errors import StorageError
 
 HELPERS = Path(__file__).parents[1] / "helpers"
 MARK = "TEMPL_TEST_RUN"
@@ -24,13 +25,12 @@ PATIENCE_S = 30.0
 
 RUN = """
 import sys
-from templ.engine.local import Work, run_tasks
+from templ.engine.local import Limits, run_tasks
+from templ.engine.pool import Work
 
 if __name__ == "__main__":
     tasks = sys.argv[1:] * 1000
-    for _ in run_tasks(
-        Work("engine_work:open_work", {}), tasks, workers=2, recycle_after=1, deadline_s=600
-    ):
+    for _ in run_tasks(Work("engine_work:open_work", {}), tasks, Limits(2**32, 2, True, 1, 600)):
         print("done", flush=True)
 """
 
@@ -146,7 +146,7 @@ def test_ctrl_c_ends_the_run_and_no_task_counts_as_a_crash(start_run, pids):
 
 @pytest.mark.parametrize("task", ["echo 1", "hang"])
 def test_closing_the_results_early_leaves_no_worker(work, task):
-    results = run_tasks(work, ["pid", *[task] * 50], workers=2, recycle_after=25, deadline_s=600)
+    results = run_tasks(work, ["pid", *[task] * 50], Limits(2**32, 2, True, 25, 600))
     first = next(results)
     if first.task == "pid":
         assert psutil.pid_exists(first.value)
@@ -158,13 +158,13 @@ def test_closing_the_results_early_leaves_no_worker(work, task):
 @pytest.mark.parametrize("task", ["storage", "echo 1"])
 def test_the_end_of_a_run_leaves_no_worker(work, task):
     try:
-        list(run_tasks(work, [task, "hang"], workers=2, recycle_after=25, deadline_s=1))
+        list(run_tasks(work, [task, "hang"], Limits(2**32, 2, True, 25, 1)))
     except StorageError:
         assert task == "storage"
     assert not own_workers()
 
 
-def test_a_worker_that_dies_between_tasks_ends_the_run_with_a_sentence(work, pids):
+def test_a_worker_that_dies_between_tasks_is_replaced(work, pids):
     def tasks():
         yield f"die-later {pids}"
         wait_for(lambda: list(pids.iterdir()))
@@ -172,7 +172,6 @@ def test_a_worker_that_dies_between_tasks_ends_the_run_with_a_sentence(work, pid
         wait_for(lambda: not psutil.pid_exists(pid))
         yield "echo 1"
 
-    results = run_tasks(work, tasks(), workers=1, recycle_after=25, deadline_s=600)
-    with pytest.raises(TemplError, match=r"died between tasks; .* start the same command again"):
-        list(results)
+    results = list(run_tasks(work, tasks(), Limits(2**32, 1, True, 25, 600)))
+    assert [(result.kind, result.value) for result in results] == [("done", "still here"), ("done", "1")]
     assert not own_workers()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 import time
@@ -92,7 +93,15 @@ def announce(folder):
 # A library that lies under a folder of this program's name, as in a checkout with its environment inside.
 exec(compile("def fail_in_library(_):\n    raise ValueError", "/home/me/templ/.venv/library.py", "exec"))
 
+
+def freeze(argument):
+    """Hang in compiled code that never lets the interpreter's lock go."""
+    re.match(r"(a+)+$", "a" * 64 + "b")
+
+
 ACTIONS = {
+    "freeze": freeze,
+    "allocate": lambda size: len(bytearray(int(size))),
     "echo": str,
     "pid": lambda _: os.getpid(),
     "huge": lambda size: b"x" * int(size),

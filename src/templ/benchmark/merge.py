@@ -34,8 +34,8 @@ def merge_runs(out: Path, runs: Sequence[Path]) -> Summary:
     Raises
     ------
     RunError
-        When one is unfinished, they are of different runs, a shard is missing, two disagree about a target, or
-        `out` is in use.
+        When one is unfinished, they are of different runs, a shard is missing, two disagree about a
+        target, or `out` is in use.
     StorageError
         When the disk refuses.
     """

@@ -141,7 +141,7 @@ def _perform(perform: Callable[[str], Any], task: str) -> TaskResult:
         raise
     except MemoryError as error:
         kind, stage = "out-of-memory", _stage(error)
-        detail = str(error) or "an allocation went beyond the worker's share of memory"
+        detail = " ".join(str(error).split()) or "an allocation went beyond the worker's share of memory"
     except BaseException as error:  # noqa: BLE001  the worker's edge: sys.exit() and a Rust panic too
         kind, detail, stage = "error", _text(error), _stage(error)
     return TaskResult(
@@ -161,7 +161,7 @@ def _packed(result: TaskResult) -> bytes:
     try:
         data = pickle.dumps(("result", result))
         if len(data) <= LARGEST_RESULT:
-            pickle.loads(data)  # noqa: S301  what cannot be read on arrival must fail where only this task does
+            pickle.loads(data)
             return data
         reason = f"its result has {len(data)} bytes; at most {LARGEST_RESULT} can be sent"
     except MemoryError:

@@ -1,42 +1,47 @@
 from __future__ import annotations
 
-from concurrent.futures import Future
-
 import pytest
-from pebble import ProcessPool
 
-from templ.engine import local, probe
-from templ.engine.local import WORKER_BYTES, Work, choose_workers, run_tasks
-from templ.errors import TemplError
+from templ.engine import probe
+from templ.engine.local import SHARE_OF_AVAILABLE, SMALLEST_BUDGET, choose_limits
+from templ.errors import BudgetError
+from templ.settings import RunSettings
 
-
-class DeafPool(ProcessPool):
-    """Takes tasks and never ends one, as a pool whose pipe a killed worker has blocked."""
-
-    def schedule(self, *args, **kwargs):
-        return Future()
+GiB = 2**30
 
 
-def test_a_pool_that_is_stuck_ends_the_run(monkeypatch):
-    monkeypatch.setattr(local, "ProcessPool", DeafPool)
-    monkeypatch.setattr(local, "STALL_S", 0.1)
-    results = run_tasks(
-        Work("engine_work:open_work", {}), ["a", "b"], workers=1, recycle_after=1, deadline_s=0.1
+@pytest.fixture(autouse=True)
+def machine(monkeypatch):
+    monkeypatch.setattr(probe, "available_cores", lambda: 8)
+    monkeypatch.setattr(probe, "available_memory", lambda: 10 * GiB)
+
+
+def test_left_alone_a_run_takes_all_cores_and_most_of_the_memory():
+    limits = choose_limits(RunSettings())
+    assert (limits.most_workers, limits.all_at_once) == (8, False)
+    assert limits.memory == int(SHARE_OF_AVAILABLE * 10 * GiB)
+
+
+def test_what_the_user_says_is_taken():
+    limits = choose_limits(RunSettings(workers=3, memory=GiB, recycle_after=7, deadline_s=9))
+    assert (limits.most_workers, limits.all_at_once) == (3, True)
+    assert (limits.memory, limits.recycle_after, limits.deadline_s) == (GiB, 7, 9)
+
+
+def test_no_more_workers_than_tasks():
+    assert choose_limits(RunSettings(), tasks=2).most_workers == 2
+    assert choose_limits(RunSettings(workers=5), tasks=1).most_workers == 1
+
+
+def test_too_little_memory_is_said_before_anything_starts():
+    with pytest.raises(BudgetError, match=r"100 MiB of memory are not enough .* --memory"):
+        choose_limits(RunSettings(memory=100 * 2**20))
+    assert choose_limits(RunSettings(memory=SMALLEST_BUDGET)).memory == SMALLEST_BUDGET
+
+
+def test_the_choice_is_explained_on_one_line():
+    text = str(choose_limits(RunSettings()))
+    assert (
+        text
+        == "up to 8 workers, beginning with one, 8.0 GiB of memory for all (8 cores and 10.0 GiB available)"
     )
-    with pytest.raises(TemplError, match=r"no task has ended for 0\.2 s.*start the same command again"):
-        next(results)
-
-
-@pytest.mark.parametrize(
-    ("cores", "memory", "workers"),
-    [
-        (8, 100 * WORKER_BYTES, 8),
-        (8, 5 * WORKER_BYTES, 4),
-        (8, 0, 1),
-        (1, 100 * WORKER_BYTES, 1),
-    ],
-)
-def test_as_many_workers_as_cores_and_memory_allow(monkeypatch, cores, memory, workers):
-    monkeypatch.setattr(probe, "available_cores", lambda: cores)
-    monkeypatch.setattr(probe, "available_memory", lambda: memory)
-    assert choose_workers() == workers
