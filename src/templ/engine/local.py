@@ -201,9 +201,10 @@ class _Run:
                 "reason": decision.reason,
             }
         )
-        self._act(decision.reason)
+        self._act()
 
-    def _act(self, reason: str) -> None:
+    def _act(self) -> None:
+        """Do what the governor decided, so far as it is not a matter of dispatching or staffing."""
         if self.action in (Action.RELEASE, Action.BARRIER, Action.SHRINK):
             for worker in self.pool.workers:
                 if worker.idle:
@@ -243,10 +244,10 @@ class _Run:
             if any(other.task in self.tried for other in busy):
                 return
             if self._next is not None:
-                self.pool.give(worker, self._next)
-                self._next = next(self._tasks, None)
-            elif self.again and not busy:
-                self.pool.give(worker, self.again.popleft())
+                if self.pool.give(worker, self._next):
+                    self._next = next(self._tasks, None)
+            elif self.again and not busy and self.pool.give(worker, self.again[0]):
+                self.again.popleft()
 
     def _died(self, worker: Worker) -> TaskResult | None:
         """What the death of a worker means for its task: None when it had none, or when it is tried again."""

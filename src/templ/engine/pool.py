@@ -144,10 +144,12 @@ class Pool:
         self._selector.register(ours, selectors.EVENT_READ, worker)
         return worker
 
-    def give(self, worker: Worker, task: str) -> None:
-        """Give an idle worker its next task."""
+    def give(self, worker: Worker, task: str) -> bool:
+        """Give an idle worker its next task; False when it turns out to be gone and the task is still to do."""
+        if not self._send(worker, ("task", task)):
+            return False
         worker.task, worker.since, worker.peak_bytes = task, time.monotonic(), 0
-        self._send(worker, ("task", task))
+        return True
 
     def release(self, worker: Worker) -> None:
         """Tell an idle worker to empty its caches."""
@@ -210,13 +212,15 @@ class Pool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _send(self, worker: Worker, order: tuple[str, str]) -> None:
+    def _send(self, worker: Worker, order: tuple[str, str]) -> bool:
         data = pickle.dumps(order)
         try:
             # An order is a few bytes to a worker that waits for it: the pipe takes it at once.
             os.write(worker.pipe.fileno(), HEADER.pack(len(data)) + data)
         except OSError:
-            worker.process.kill()  # gone or beyond reach; `wait` will report it
+            self.kill(worker, "gone")  # `wait` will report its end
+            return False
+        return True
 
     def _read(self, worker: Worker) -> bool:
         """Take in what the pipe has; False once the other end is closed."""
