@@ -145,7 +145,7 @@ class Pool:
         return worker
 
     def give(self, worker: Worker, task: str) -> bool:
-        """Give an idle worker its next task; False when it turns out to be gone and the task is still to do."""
+        """Give an idle worker its next task; False when it turns out to be gone, the task still to do."""
         if not self._send(worker, ("task", task)):
             return False
         worker.task, worker.since, worker.peak_bytes = task, time.monotonic(), 0
