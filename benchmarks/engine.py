@@ -32,7 +32,7 @@ def main() -> None:
         before = uss_bytes()
         begin, first = time.perf_counter(), 0.0
         tasks = (str(number) for number in range(options.tasks))
-        for result in run_tasks(Work("works:nothing", {}), tasks, limits):
+        for result in run_tasks(Work("works:nothing", {}, ("works",)), tasks, limits):
             journal.append({"id": result.task, "kind": result.kind})
             first = first or time.perf_counter() - begin
         seconds = time.perf_counter() - begin

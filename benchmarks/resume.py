@@ -28,19 +28,17 @@ RESULTS = Path(__file__).parent / "results" / "resume.json"
 WORKERS = 2
 
 
-def start(run: Path, workers: int = WORKERS) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "templ", "benchmark", "run", "demo", "-o", str(run)]
-    return subprocess.Popen(
-        [*command, "--workers", str(workers)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+def command(run: Path, workers: int = WORKERS) -> list[str]:
+    options = ["-o", str(run), "--workers", str(workers)]
+    return [sys.executable, "-m", "templ", "benchmark", "run", "demo", *options]
 
 
 def finish(run: Path, workers: int = WORKERS) -> float:
     """Run to the end; return the seconds that took."""
     began = time.perf_counter()
-    code = start(run, workers).wait()
-    if code:
-        raise SystemExit(f"the run in {run} ended with exit code {code}")
+    ended = subprocess.run(command(run, workers), capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise SystemExit(f"the run in {run} ended with exit code {ended.returncode}:\n{ended.stderr}")
     return time.perf_counter() - began
 
 
@@ -52,7 +50,7 @@ def recorded(run: Path) -> int:
 
 def kill_after(run: Path, records: int, pause_s: float) -> int:
     """Run until there are so many records and a little longer, then kill; return how many there are."""
-    process = start(run)
+    process = subprocess.Popen(command(run), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while recorded(run) < records and process.poll() is None:
         time.sleep(0.002)
     time.sleep(pause_s)

@@ -1,31 +1,19 @@
-"""Work for the engine's benchmarks: nothing at all, our way, and the original way."""
+"""Work for the engine's benchmarks: nothing at all, our way, and the original way.
+
+What a prediction needs is imported where it is used: workers that do nothing are to stay as small as can be.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from templ.benchmark.definition import target_of
-from templ.library.store import Library, open_library
-from templ.pipeline import predict
-from templ.settings import PredictionSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from rdkit.Chem import Mol
 
-
-class LoadedLibrary(Library):
-    """The original way: every process holds every molecule, as a list made when it starts."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self._molecules = [super(LoadedLibrary, self).ligand(row) for row in range(len(self))]
-
-    def ligand(self, row: int) -> Mol:
-        """Take a molecule from the list."""
-        return self._molecules[row]
+    from templ.library.store import Library
 
 
 def nothing(context: Mapping[str, Any]) -> Callable[[str], str]:
@@ -36,17 +24,32 @@ def nothing(context: Mapping[str, Any]) -> Callable[[str], str]:
 
 def mapped(context: Mapping[str, Any]) -> Callable[[str], str]:
     """Return the prediction of a library's own ligand, the library mapped."""
+    from templ.library.store import open_library
+
     return _predictions(open_library(context["library"]), context)
 
 
 def original(context: Mapping[str, Any]) -> Callable[[str], str]:
-    """Return the same prediction, the library loaded."""
-    from pathlib import Path
+    """Return the same prediction, every molecule of the library loaded into a list when the worker starts."""
+    from templ.library.store import Library
+
+    class LoadedLibrary(Library):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            mapped = super().ligand
+            self._molecules = [mapped(row) for row in range(len(self))]
+
+        def ligand(self, row: int) -> Mol:
+            return self._molecules[row]
 
     return _predictions(LoadedLibrary(Path(context["library"])), context)
 
 
 def _predictions(library: Library, context: Mapping[str, Any]) -> Callable[[str], str]:
+    from templ.benchmark.definition import target_of
+    from templ.pipeline import predict
+    from templ.settings import PredictionSettings
+
     settings = PredictionSettings.model_validate(context.get("settings", {}))
 
     def work(id: str) -> str:

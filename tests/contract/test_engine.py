@@ -11,7 +11,7 @@ import pytest
 from templ.engine.local import Limits, run_tasks
 from templ.engine.pool import Work
 from templ.engine.worker import LARGEST_RESULT
-from templ.errors import LibraryError, StorageError
+from templ.errors import LibraryError, StorageError, TemplError
 
 ECHOES = [f"echo {number}" for number in range(8)]
 DEADLINE_S = 60.0
@@ -153,3 +153,9 @@ def test_a_disk_that_refuses_a_worker_ends_the_run(engine, workers):
 def test_work_that_cannot_be_opened_ends_the_run_with_its_reason(engine):
     with pytest.raises(LibraryError, match=r"lib\.templ is absent"):
         list(engine(ECHOES, context={"missing": "lib.templ is absent"}))
+
+
+def test_workers_that_die_before_their_first_task_end_the_run(engine):
+    """Else it would start new ones for ever."""
+    with pytest.raises(TemplError, match=r"ended before they were ready \(exit code 5\)"):
+        list(engine(ECHOES, context={"exit": 5}))

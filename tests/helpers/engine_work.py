@@ -32,7 +32,9 @@ class UnreadableOnArrival:
 
 
 def open_work(context):
-    """Return the work; a `context` that names what is missing makes none."""
+    """Return the work; a `context` that says what goes wrong makes none."""
+    if "exit" in context:
+        os._exit(context["exit"])
     if "missing" in context:
         raise LibraryError(context["missing"])
 

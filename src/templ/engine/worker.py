@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Kind = Literal["done", "error", "out-of-memory", "timeout", "crash"]
 
 PACKAGE = str(Path(__file__).parents[1]) + os.sep
+_C = ctypes.CDLL(None)
 LARGEST_RESULT = 16 * 2**20
 """Bytes that a result may have when it is sent; those of a prediction have about 20 thousand."""
 
@@ -95,6 +96,7 @@ def serve(pipe: Connection, work: str, context: Mapping[str, Any], headroom: int
         return
     if headroom:
         _limit_data(headroom)
+    gc.freeze()  # what every task needs is never garbage: looking at it each time would take longer than most
     pipe.send(("ready", uss_bytes()))
     while True:
         try:
@@ -111,6 +113,7 @@ def serve(pipe: Connection, work: str, context: Mapping[str, Any], headroom: int
                 pipe.send_bytes(_packed(_perform(perform, task)))
             except StorageError as error:
                 pipe.send(("broken", error))
+            give_back()
 
 
 def release(perform: Callable[[str], Any]) -> None:
@@ -118,8 +121,13 @@ def release(perform: Callable[[str], Any]) -> None:
     empty = getattr(perform, "release", None)
     if empty is not None:
         empty()
+    give_back()
+
+
+def give_back() -> None:
+    """Collect garbage and return free memory to the system, so that a worker does not grow with its tasks."""
     gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc; others keep what they have
+    trim = getattr(_C, "malloc_trim", None)  # glibc; others keep what they have
     if trim is not None:
         trim(0)
 
