@@ -1,12 +1,13 @@
 """The original way (every worker loads the whole library) beside ours: memory, speed, and where it dies.
 
     python benchmarks/memory_original_vs_mapped.py LIBRARY.templ [--sizes 1000,10000,40000,160000]
-                                                   [--targets 40] [--limit 1.5GiB]
+                                                   [--targets 40] [--limit 1.5GiB] [--limited-targets 500]
 
 Both ways predict the same targets with the same two workers and the same code; only where the molecules come
 from differs. LIBRARY is the one that `benchmarks/library.py --out DIR` leaves; larger ones repeat its ligands
-under new ids. With `--limit` (root, cgroup v1) both run once more on the largest library in a memory group of
-that size. Prints a table; numbers and plot go to benchmarks/results/.
+under new ids. With `--limit` (root, cgroup v1) both run once more on LIBRARY itself in a memory group of that
+size, beside a neighbour that takes and returns 300 MB again and again; ours has the governor's defaults.
+Prints a table; numbers and plot go to benchmarks/results/.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,37 +29,42 @@ sys.path.insert(0, str(HERE))
 
 from repeat import repeat_library
 
+from templ import batch
 from templ.cli.options import parse_memory
 from templ.engine import probe
-from templ.engine.local import Limits, run_tasks
+from templ.engine.local import Limits, choose_limits, run_tasks
 from templ.engine.pool import Work
 from templ.library.store import open_library
+from templ.settings import RunSettings
 
 WAYS = ("original", "mapped")
 WORKERS = 2
-PRELOAD = (
-    "works",
-    "templ.posing.finish",
-    "templ.scoring.ranking",
-    "templ.selection.policy",
-    "templ.selection.screen",
-)
+PRELOAD = ("works", *batch.PRELOAD)
 
 
-def measure(way: str, library: Path, targets: int) -> dict[str, Any]:
+NEIGHBOUR = """
+import time
+while True:
+    for megabytes in (300, 1):
+        held = bytearray(megabytes * 1_000_000)
+        time.sleep(3)
+"""
+
+
+def measure(way: str, library: Path, targets: int, *, governed: bool) -> dict[str, Any]:
     """Run the targets and say what that took."""
     with open_library(library) as opened:
         step = max(1, 1000 // targets)
-        ids = [id for number, id in zip(range(1000), opened, strict=False) if number % step == 0][:targets]
+        ids = list(islice(opened, 0, step * targets, step))
     tree = worker = 0
 
     def look(sample: dict[str, Any]) -> None:
         nonlocal tree, worker
         tree, worker = max(tree, sample["tree"]), max([worker, *sample["workers"]])
 
-    limits = Limits(
-        probe.memory_limit() * 10, WORKERS, all_at_once=True
-    )  # no governor: what it takes, it takes
+    # By itself: a budget so large that the governor never acts, and each way takes what it takes.
+    alone = Limits(probe.memory_limit() * 10, WORKERS, all_at_once=True)
+    limits = choose_limits(RunSettings()) if governed else alone
     begin, first = time.perf_counter(), 0.0
     done = lost = 0
     for result in run_tasks(Work(f"works:{way}", {"library": str(library)}, PRELOAD), ids, limits, look):
@@ -67,7 +75,7 @@ def measure(way: str, library: Path, targets: int) -> dict[str, Any]:
     seconds = time.perf_counter() - begin
     return {
         "way": way,
-        "entries": len(ids) and _entries(library),
+        "entries": _entries(library),
         "worker_mb": round(worker / 1e6, 1),
         "all_mb": round(tree / 1e6, 1),
         "first_result_s": round(first, 2),
@@ -85,26 +93,36 @@ def _entries(library: Path) -> int:
 def in_a_process(way: str, library: Path, targets: int, group: Path | None = None) -> dict[str, Any]:
     """Measure in a process of its own, in a memory group if one is given; say how it died if it did."""
     command = [sys.executable, __file__, str(library), "--one", way, "--targets", str(targets)]
-    join = (lambda: (group / "cgroup.procs").write_text(str(os.getpid())) and None) if group else None
+    if group is not None and way == "mapped":
+        command.append("--governed")
+    join = partial(_join, group) if group else None
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=join, check=False)
     if done.returncode == 0:
         return dict(json.loads(done.stdout.splitlines()[-1]))
-    reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-    return {"way": way, "entries": _entries(library), "died": reason[0]}
+    reason = (done.stderr.strip().splitlines() or [""])[-1]
+    return {"way": way, "entries": _entries(library), "died": f"exit code {done.returncode} {reason}"[:120]}
+
+
+def _join(group: Path) -> None:
+    """Put the new process into the memory group, before it becomes the program."""
+    (group / "cgroup.procs").write_text(str(os.getpid()))
 
 
 def under_a_limit(library: Path, targets: int, limit: int) -> list[dict[str, Any]]:
-    """Both ways in a cgroup v1 memory group of `limit` bytes."""
+    """Both ways in a cgroup v1 memory group of `limit` bytes, beside a neighbour that breathes."""
     rows = []
     for way in WAYS:
         group = Path("/sys/fs/cgroup/memory/templ_benchmark")
         group.mkdir()
+        (group / "memory.limit_in_bytes").write_text(str(limit))
+        neighbour = subprocess.Popen([sys.executable, "-c", NEIGHBOUR], preexec_fn=partial(_join, group))
         try:
-            (group / "memory.limit_in_bytes").write_text(str(limit))
             row = in_a_process(way, library, targets, group)
             killed = (group / "memory.oom_control").read_text().split("oom_kill ")[-1].split()[0]
             rows.append(row | {"limit_mb": round(limit / 1e6), "kernel_kills": int(killed)})
         finally:
+            neighbour.kill()
+            neighbour.wait()
             group.rmdir()
     return rows
 
@@ -143,10 +161,13 @@ def main() -> None:
     parser.add_argument("--sizes", default="1000,10000,40000,160000")
     parser.add_argument("--targets", type=int, default=40)
     parser.add_argument("--limit", default=None)
+    parser.add_argument("--limited-targets", type=int, default=500)
     parser.add_argument("--one", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--governed", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measure(options.one, options.library, options.targets)))
+        governed = options.governed
+        print(json.dumps(measure(options.one, options.library, options.targets, governed=governed)))
         return
     rows = []
     with tempfile.TemporaryDirectory() as folder:
@@ -156,9 +177,8 @@ def main() -> None:
             for way in WAYS:
                 rows.append(in_a_process(way, library, options.targets))
                 print(rows[-1], file=sys.stderr)
-        limited = (
-            under_a_limit(library, options.targets, parse_memory(options.limit) or 0) if options.limit else []
-        )
+    limit = parse_memory(options.limit)
+    limited = under_a_limit(options.library, options.limited_targets, limit) if limit else []
     results = HERE / "results"
     results.mkdir(exist_ok=True)
     name = "memory_original_vs_mapped"

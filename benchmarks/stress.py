@@ -10,6 +10,8 @@ the second tenth (the first warms up). Prints a table; the numbers and the cours
 from __future__ import annotations
 
 import argparse
+import csv
+import gzip
 import json
 import sys
 import tempfile
@@ -31,7 +33,6 @@ from templ.runlog.journal import Journal
 from templ.settings import PredictionSettings
 from templ.sources.demo import demo_files
 from templ.sources.ledger import Ledger
-from templ.sources.queries import read_queries
 from templ.sources.sdf import read_sdf
 
 if TYPE_CHECKING:
@@ -101,8 +102,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for count in map(int, options.real.split(",")):
-            found = islice(read_queries(options.queries, Ledger()), count)
-            tasks = (json.dumps([query.id, query.smiles]) for query in found)
+            with gzip.open(options.queries, "rt") as lines:
+                rows_read = islice(csv.DictReader(lines), count)
+                tasks = [json.dumps([str(n), row["smiles"]]) for n, row in enumerate(rows_read)]
             rows.append(stress(f"real {count}", real_work(folder), tasks, folder))
             print(rows[-1] | {"worker_mb": "..."}, file=sys.stderr)
         cheap = Work("works:nothing", {}, ("works",))
