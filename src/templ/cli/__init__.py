@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import traceback
@@ -63,10 +62,6 @@ class _ExitCodes:
             return
         if isinstance(error, TemplError):
             _end(f"error: {error}", error.exit_code)
-        if isinstance(error, BrokenPipeError):
-            # The reader (`| head`) has had enough; what is left in the buffer must not raise again at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(0)
         traceback.print_exception(error)
         _end(f"internal fault, please report it: {type(error).__name__}: {error}", INTERNAL_FAULT)
 

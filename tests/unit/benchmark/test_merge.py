@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from templ.benchmark.builtin import find_benchmark
+from templ.benchmark.merge import merge_runs
+from templ.benchmark.run import run_benchmark, take_shard
+from templ.errors import InputError, RunError
+from templ.runlog.manifest import read_manifest
+from templ.settings import RunSettings
+
+FAST = {"conformers": 5, "screened": 5}
+
+
+def run(folder, shard=None, **changes):
+    return run_benchmark(
+        find_benchmark("demo"),
+        folder,
+        RunSettings(workers=2),
+        prediction=FAST | changes,
+        limit=5,
+        shard=shard,
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The same five targets in two shards, and undivided."""
+    folder = tmp_path_factory.mktemp("runs")
+    for shard in (1, 2):
+        run(folder / f"s{shard}", (shard, 2))
+    run(folder / "whole")
+    return folder
+
+
+def without_cost(path):
+    return [json.loads(line) | {"cost": None} for line in path.read_text().splitlines()]
+
+
+def test_the_shards_together_are_the_undivided_run(runs, tmp_path):
+    summary = merge_runs(tmp_path / "merged", [runs / "s2", runs / "s1"])
+    assert summary.overall.attempted == 5
+    merged, whole = tmp_path / "merged", runs / "whole"
+    assert without_cost(merged / "results.jsonl") == without_cost(whole / "results.jsonl")
+    assert (merged / "poses" / "0000.sdf").read_bytes() == (whole / "poses" / "0000.sdf").read_bytes()
+    manifest = read_manifest(merged)
+    assert (manifest.shard, manifest.targets) == (None, 5)
+    assert manifest.identity == read_manifest(whole).identity
+    assert manifest.finished is not None
+
+
+def test_a_shard_given_twice_must_say_the_same(runs, tmp_path):
+    shutil.copytree(runs / "s1", tmp_path / "again")
+    merge_runs(tmp_path / "merged", [runs / "s1", tmp_path / "again", runs / "s2"])
+    results = tmp_path / "again" / "results.jsonl"
+    results.write_text(results.read_text().replace('"status":"posed"', '"status":"refused"', 1))
+    with pytest.raises(RunError, match="disagree about"):
+        merge_runs(tmp_path / "other", [runs / "s1", tmp_path / "again", runs / "s2"])
+
+
+def test_what_cannot_be_merged(runs, tmp_path):
+    with pytest.raises(RunError, match="shard 2/2 is missing"):
+        merge_runs(tmp_path / "m", [runs / "s1"])
+    with pytest.raises(RunError, match="is not a shard"):
+        merge_runs(tmp_path / "m", [runs / "whole"])
+    run(tmp_path / "seed2", (2, 2), seed=2)
+    with pytest.raises(RunError, match="settings differ"):
+        merge_runs(tmp_path / "m", [runs / "s1", tmp_path / "seed2"])
+    shutil.copytree(runs / "s2", tmp_path / "unfinished")
+    manifest = tmp_path / "unfinished" / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"finished": None}))
+    with pytest.raises(RunError, match="is not finished"):
+        merge_runs(tmp_path / "m", [runs / "s1", tmp_path / "unfinished"])
+    with pytest.raises(RunError, match="holds a run already"):
+        merge_runs(runs / "whole", [runs / "s1", runs / "s2"])
+
+
+def test_a_shard_is_not_resumed_as_another(runs):
+    with pytest.raises(RunError, match=r"shard: \(1, 2\) -> \(2, 2\)"):
+        run(runs / "s1", (2, 2))
+
+
+def test_shards_share_the_targets_out():
+    sizes = dict.fromkeys("abcdefg", 1)
+    shards = [take_shard(sizes, index, 3) for index in (1, 2, 3)]
+    assert [list(shard) for shard in shards] == [["a", "d", "g"], ["b", "e"], ["c", "f"]]
+    for index, count in ((0, 3), (4, 3), (1, 0)):
+        with pytest.raises(InputError, match="there is no shard"):
+            take_shard(sizes, index, count)
+    with pytest.raises(InputError, match="is empty"):
+        take_shard({"a": 1}, 2, 2)

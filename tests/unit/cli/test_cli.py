@@ -1,0 +1,147 @@
+"""The commands as a user gives them, one process each."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+
+import pytest
+from rdkit import Chem
+
+import templ
+from templ.cli.benchmark import parse_shard
+from templ.cli.options import parse_memory, parse_workers
+from templ.errors import InputError
+from templ.sources.demo import demo_files
+
+HEAVY = {"rdkit", "numpy", "pyarrow", "pydantic", "gemmi", "psutil"}
+
+
+def run(*words, cwd, input=None):
+    command = [sys.executable, "-m", "templ", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, input=input)
+
+
+def test_help_loads_nothing_heavy(tmp_path):
+    command = [sys.executable, "-X", "importtime", "-m", "templ", "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert done.returncode == 0
+    assert "Predict how a small molecule binds" in done.stdout
+    assert not loaded & HEAVY
+
+
+def test_version_and_doctor(tmp_path):
+    assert run("--version", cwd=tmp_path).stdout == f"templ {templ.__version__}\n"
+    report = run("doctor", cwd=tmp_path).stdout
+    for word in ("rdkit", "cores", "memory available", "a run would take"):
+        assert word in report
+
+
+def test_demo_copies_files_that_the_other_commands_take(tmp_path):
+    assert run("demo", "data", cwd=tmp_path).returncode == 0
+    again = run("demo", "data", cwd=tmp_path)
+    assert (again.returncode, "exists and is not overwritten" in again.stderr) == (2, True)
+    ligands, receptor = "data/mpro_ligands.sdf.gz", "data/mpro_receptor.pdb.gz"
+    words = ("library", "build", "m.templ", "--ligands", ligands, "--receptor", receptor)
+    assert run(*words, "--date-property", "date", "--group", "mpro", cwd=tmp_path).returncode == 0
+    info = run("library", "info", "m.templ", cwd=tmp_path).stdout
+    for part in ("ligands    240", "groups     mpro", "2020-02-26 to 2020-10-15", "receptors/mpro.pdb.gz"):
+        assert part in info
+    assert "all checksums agree" in run("library", "verify", "m.templ", cwd=tmp_path).stdout
+
+
+def test_a_library_survives_export_and_build(demo_path, demo_library, tmp_path):
+    exported = run("library", "export", demo_path, cwd=tmp_path).stdout
+    (tmp_path / "all.sdf").write_text(exported)
+    words = ("library", "build", "again.templ", "--ligands", "all.sdf", "--date-property", "date")
+    assert run(*words, cwd=tmp_path).returncode == 0
+    with templ.open_library(tmp_path / "again.templ") as again:
+        assert list(again) == list(demo_library)
+        for row in range(0, len(again), 10):
+            assert again.entry(row).smiles == demo_library.entry(row).smiles
+            assert again.entry(row).date == demo_library.entry(row).date
+
+
+def test_get_prints_one_ligand(demo_path, demo_library, tmp_path):
+    block = run("library", "get", demo_path, "Mpro-x0072", cwd=tmp_path).stdout
+    mol = Chem.MolFromMolBlock(block)
+    assert Chem.MolToSmiles(mol) == Chem.MolToSmiles(demo_library["Mpro-x0072"])
+    assert mol.GetProp("_Name") == "Mpro-x0072"
+
+
+def test_a_reader_that_has_enough_makes_no_noise(demo_path, tmp_path):
+    command = f"{sys.executable} -m templ library export {demo_path} | head -1"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("Mpro-6lze\n", "")
+
+
+def test_queries_come_back_in_their_order_with_a_table(demo_path, tmp_path):
+    (tmp_path / "q.csv").write_text(
+        "name,SMILES\nbig,O=C(Nc1cccnc1)C1CCCc2ccccc21\niron,[Fe]OCCO\nsmall,CC(=O)Nc1cnccc1C.Cl\n"
+    )
+    words = ("predict", "-l", demo_path, "-q", "q.csv", "-o", "all.sdf", "--top", "2", "--workers", "2")
+    done = run(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    poses = list(Chem.SDMolSupplier(str(tmp_path / "all.sdf"), removeHs=False))
+    assert [(p.GetProp("_Name"), p.GetProp("rank")) for p in poses] == [
+        ("big", "1"),
+        ("big", "2"),
+        ("small", "1"),
+        ("small", "2"),
+    ]
+    for name in ("score", "score_consensus", "template", "mcs_atoms", "mcs_smarts", "core_rmsd", "way"):
+        assert poses[0].HasProp(name)
+    with (tmp_path / "all.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["id"], row["status"], row["rank"]) for row in rows] == [
+        ("big", "posed", "1"),
+        ("big", "posed", "2"),
+        ("iron", "refused", ""),
+        ("small", "posed", "1"),
+        ("small", "posed", "2"),
+    ]
+    assert rows[2]["reason"] == "unsupported-element"
+    assert rows[3]["notes"] == "largest fragment kept, left out: Cl"
+    assert rows[0]["template"] == poses[0].GetProp("template")
+
+
+def test_one_worker_or_two_the_seed_decides(demo_path, tmp_path):
+    def poses(name, *more):
+        words = ("predict", "-l", demo_path, "-s", "CC(=O)Nc1cnccc1CC", "-o", f"{name}.sdf")
+        assert run(*words, *more, cwd=tmp_path).returncode == 0
+        return (tmp_path / f"{name}.sdf").read_text()
+
+    assert poses("a", "--workers", "1") == poses("b", "--workers", "2")
+    assert poses("a") != poses("c", "--seed", "2")
+
+
+def test_the_library_of_a_group_only(tmp_path):
+    demo = demo_files()
+    words = ("library", "build", "g.templ", "--ligands", demo.ligands, "--group", "sars")
+    assert run(*words, cwd=tmp_path).returncode == 0
+    words = ("predict", "-l", "g.templ", "-s", "CC(=O)Nc1cnccc1C", "--group", "sars")
+    assert run(*words, cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [(None, None), ("8GiB", 8 * 2**30), ("800MB", 800_000_000), ("1.5g", 1_500_000_000), ("4096", 4096)],
+)
+def test_sizes_of_memory(text, size):
+    assert parse_memory(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GiB", "-1GiB", "8 gibbons", "0", "1e9"])
+def test_what_is_no_size(text):
+    with pytest.raises(InputError, match="--memory"):
+        parse_memory(text)
+
+
+def test_workers_and_shards():
+    assert (parse_workers("auto"), parse_workers("3")) == ("auto", 3)
+    assert parse_shard("2/4") == (2, 4)
+    for text in ("", "2", "2/", "/4", "-1/4", "2/4/8"):
+        with pytest.raises(InputError, match="--shard"):
+            parse_shard(text)

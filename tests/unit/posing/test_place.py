@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from templ.evaluation.rmsd import symmetric_rmsd
+from templ.molecules import parse_smiles, positions
+from templ.posing.finish import add_hydrogens, keeps_stereo
+from templ.posing.place import copy_core, overlay_whole, with_coordinates
+from templ.query import PreparedQuery
+from templ.selection.cores import shared_core
+
+LEADS = ["Mpro-x0072", "Mpro-x10019", "Mpro-x10201", "Mpro-x10876", "Mpro-x0434"]
+
+
+def prepared(smiles, conformers=30):
+    return PreparedQuery(parse_smiles(smiles), conformers, 1)
+
+
+@pytest.mark.parametrize("id", LEADS)
+def test_a_ligand_copied_from_itself_lies_where_it_was(demo_library, id):
+    entry = demo_library.entry(demo_library.row_of(id))
+    template, query = demo_library[id], prepared(entry.smiles)
+    core = shared_core(query, template)
+    assert len(core) == entry.heavy_atoms
+    placed = copy_core(query, template, core, 10)
+    assert placed.way in ("core", "partial-core")
+    best = with_coordinates(query.mol, placed.xyz[0])
+    assert symmetric_rmsd(best, template) < 0.6
+
+
+def test_core_rmsd_is_what_it_says(demo_library):
+    template = demo_library["Mpro-x10019"]
+    query = prepared(demo_library.entry(demo_library.row_of("Mpro-x10019")).smiles)
+    core = shared_core(query, template)
+    placed = copy_core(query, template, core, 5)
+    assert placed.core_atoms == len(core)
+    atoms = list(core.pairs)
+    onto = positions(template)[[core.pairs[atom] for atom in atoms]]
+    gap = np.sqrt(((placed.xyz[:, atoms] - onto) ** 2).sum(axis=-1).mean(axis=-1))
+    assert placed.core_rmsd == pytest.approx(gap)
+
+
+def test_bond_lengths_and_stereochemistry_are_those_of_the_conformers(demo_library):
+    entry = demo_library.entry(demo_library.row_of("Mpro-x10876"))
+    query, template = prepared(entry.smiles), demo_library["Mpro-x10876"]
+    placed = copy_core(query, template, shared_core(query, template), 10)
+    for bond in query.mol.GetBonds():
+        ends = [bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()]
+        lengths = np.linalg.norm(np.diff(query.conformers[:, ends], axis=1), axis=-1)
+        copied = np.linalg.norm(np.diff(placed.xyz[:, ends], axis=1), axis=-1)
+        assert lengths.min() - 1e-6 <= copied.min()
+        assert copied.max() <= lengths.max() + 1e-6
+
+
+def test_atoms_that_cannot_follow_are_let_go():
+    """The other enantiomer's template: three arms fit, the fourth cannot."""
+    template = prepared("C[C@H](c1ccccc1)C1CCCCC1", 1)
+    mol = with_coordinates(template.mol, template.conformers[0])
+    query = prepared("C[C@@H](c1ccccc1)C1CCCCC1")
+    placed = copy_core(query, mol, shared_core(query, mol), 5)
+    assert placed.way == "partial-core"
+    assert 3 <= placed.core_atoms < query.mol.GetNumAtoms()
+    assert keeps_stereo(add_hydrogens(query.mol, placed.xyz[0]), query.mol)
+
+
+def test_without_a_core_whole_molecules_are_overlaid(demo_library):
+    template, query = demo_library["Mpro-x10019"], prepared("C1C2CC3CC1CC(C2)C3")
+    placed = overlay_whole(query, template, 5)
+    assert (placed.way, placed.core_atoms, placed.smarts) == ("overlay", 0, "")
+    assert np.linalg.norm(placed.xyz[0].mean(axis=0) - positions(template).mean(axis=0)) < 5
+
+
+def test_stereochemistry_that_is_not_the_querys_is_seen():
+    one, other = prepared("C[C@H](F)Cl", 2), prepared("C[C@@H](F)Cl", 2)
+    pose = add_hydrogens(one.mol, one.conformers[0])
+    assert keeps_stereo(pose, one.mol)
+    assert not keeps_stereo(pose, other.mol)
+    assert keeps_stereo(pose, parse_smiles("CC(F)Cl"))
+
+
+def test_double_bonds_count_as_stereochemistry():
+    cis, trans = prepared("F/C=C\\Cl", 1), prepared("F/C=C/Cl", 1)
+    assert not keeps_stereo(add_hydrogens(cis.mol, cis.conformers[0]), trans.mol)
+
+
+def test_hydrogens_are_complete_and_leave_the_heavy_atoms():
+    query = prepared("CC(=O)Nc1ccccc1", 1)
+    mol = add_hydrogens(query.mol, query.conformers[0])
+    assert mol.GetNumAtoms() == 19
+    assert np.allclose(positions(mol)[: query.mol.GetNumAtoms()], query.conformers[0])

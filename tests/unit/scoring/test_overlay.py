@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from templ.features import atom_features
+from templ.molecules import parse_smiles, positions
+from templ.scoring.overlay import WIDTH, Cloud, overlay
+
+IDS = ["Mpro-x0072", "Mpro-x10019", "Mpro-x10201"]
+
+
+def by_loops(one, one_features, other, other_features):
+    """The definition, atom by atom."""
+
+    def volume(a, fa, b, fb):
+        shape = colour = 0.0
+        for i in range(len(a)):
+            for j in range(len(b)):
+                gaussian = np.exp(-WIDTH * ((a[i] - b[j]) ** 2).sum())
+                shape += gaussian
+                colour += gaussian * (fa[i] * fb[j]).sum()
+        return np.array([shape, colour])
+
+    both = volume(one, one_features, other, other_features)
+    own, its = (
+        volume(one, one_features, one, one_features),
+        volume(other, other_features, other, other_features),
+    )
+    return float((both / (own + its - both)).mean())
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_a_molecule_overlays_itself_wholly(demo_library, id):
+    cloud = Cloud.of(demo_library[id])
+    assert overlay(cloud.xyz[None], cloud.features, [cloud])[0, 0] == pytest.approx(1, abs=1e-4)
+
+
+def test_it_is_its_definition(demo_library):
+    clouds = [Cloud.of(demo_library[id]) for id in IDS]
+    query = clouds[0]
+    poses = np.stack([query.xyz, query.xyz + [1.0, -0.5, 0.3]])
+    scores = overlay(poses, query.features, clouds)
+    assert scores.shape == (3, 2)
+    for row, cloud in enumerate(clouds):
+        for column, pose in enumerate(poses):
+            expected = by_loops(pose, query.features, cloud.xyz, cloud.features)
+            assert scores[row, column] == pytest.approx(expected, abs=1e-4)
+
+
+def test_it_falls_with_distance(demo_library):
+    cloud = Cloud.of(demo_library[IDS[1]])
+    poses = np.stack([cloud.xyz + [shift, 0, 0] for shift in (0, 0.5, 1, 2, 4, 40)])
+    scores = overlay(poses, cloud.features, [cloud])[0]
+    assert (np.diff(scores) < 0).all()
+    assert scores[-1] == pytest.approx(0, abs=1e-6)
+
+
+def test_it_does_not_depend_on_the_frame(demo_library):
+    one, other = (Cloud.of(demo_library[id]) for id in IDS[:2])
+    turn = Rotation.from_euler("xyz", [20, 50, -70], degrees=True)
+    here = overlay(one.xyz[None], one.features, [other])
+    moved = Cloud((turn.apply(other.xyz) + 60).astype(np.float32), other.features)
+    there = overlay(turn.apply(one.xyz)[None] + 60, one.features, [moved])
+    assert there == pytest.approx(here, abs=1e-3)
+
+
+def test_features_tell_shapes_apart():
+    acid, ester = parse_smiles("CC(=O)O"), parse_smiles("CC(=O)C")
+    flat = np.array([[0, 0, 0], [1.5, 0, 0], [2.1, 1.1, 0], [2.1, -1.1, 0]], np.float32)
+    same = overlay(flat[None], atom_features(acid), [Cloud(flat, atom_features(acid))])
+    other = overlay(flat[None], atom_features(acid), [Cloud(flat, atom_features(ester))])
+    assert same[0, 0] == pytest.approx(1)
+    assert 0.5 < other[0, 0] < 0.9
+
+
+@pytest.mark.parametrize(
+    ("smiles", "atom", "names"),
+    [
+        ("CO", 1, {"donor", "acceptor"}),
+        ("CNC", 1, {"donor", "acceptor", "cation"}),
+        ("CC(=O)NC", 3, {"donor"}),
+        ("CC(=O)NC", 2, {"acceptor"}),
+        ("CC(=O)[O-]", 3, {"acceptor", "anion"}),
+        ("C[N+](C)(C)C", 1, {"cation"}),
+        ("c1ccncc1", 3, {"acceptor", "aromatic"}),
+        ("c1cc[nH]c1", 3, {"donor", "aromatic"}),
+        ("CCC", 1, {"hydrophobic"}),
+        ("CC#N", 2, {"acceptor"}),
+    ],
+)
+def test_features_of_known_atoms(smiles, atom, names):
+    from templ.features import FEATURES
+
+    flags = atom_features(parse_smiles(smiles))[atom]
+    assert {name for name, flag in zip(FEATURES, flags, strict=True) if flag} == names
+
+
+def test_positions_are_those_of_the_conformer(demo_library):
+    mol = demo_library[IDS[0]]
+    assert Cloud.of(mol).xyz == pytest.approx(positions(mol), abs=1e-4)

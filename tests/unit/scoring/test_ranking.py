@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from templ.benchmark.definition import target_of
+from templ.molecules import parse_smiles, positions
+from templ.posing.place import Placed
+from templ.query import PreparedQuery
+from templ.scoring.ranking import WEIGHTS, rank
+from templ.selection.screen import find_templates
+from templ.settings import PredictionSettings
+from templ.sources.splits import TemplateRule
+
+
+@pytest.fixture(scope="module")
+def case(demo_library):
+    """A real query with its crystal pose, that pose shifted, and its templates."""
+    row = demo_library.row_of("Mpro-x10019")
+    target = target_of(demo_library.entry(row))
+    query = PreparedQuery(parse_smiles(target.smiles), 1, 1)
+    hits, _ = find_templates(query, target, demo_library, TemplateRule(), PredictionSettings())
+    crystal = positions(demo_library.ligand(row))
+    return query, hits[:12], crystal
+
+
+def placed(*poses, core_rmsd=0.0, core_atoms=10):
+    return Placed(np.stack(poses), np.full(len(poses), core_rmsd), "core", core_atoms, "C")
+
+
+def test_the_score_is_the_sum_of_its_weighted_terms(case):
+    query, hits, crystal = case
+    ranked = rank(query, [placed(crystal, crystal + 1), placed(crystal + 2, core_rmsd=0.5)], hits, None)
+    total = sum(WEIGHTS[name] * ranked.terms[name] for name in WEIGHTS)
+    assert ranked.score == pytest.approx(total, abs=1e-5)
+    assert ranked.origin.tolist() == [0, 0, 1]
+    assert ranked.within.tolist() == [0, 1, 0]
+    assert ranked.terms["core_rmsd"] == pytest.approx([0, 0, 0.5])
+
+
+def test_the_crystal_pose_beats_one_that_leaves_the_consensus(case):
+    query, hits, crystal = case
+    ranked = rank(query, [placed(crystal, crystal + [4, 0, 0])], hits, None)
+    assert ranked.score[0] > ranked.score[1] + 0.1
+
+
+def test_a_pose_inside_the_receptor_ranks_lower(case):
+    query, hits, crystal = case
+    receptor = (crystal[:6] + [0.5, 0, 0]).astype(np.float32)
+    free, blocked = (rank(query, [placed(crystal)], hits, wall).score[0] for wall in (None, receptor))
+    assert blocked < free - 0.2
+
+
+def test_more_of_the_query_copied_ranks_higher(case):
+    query, hits, crystal = case
+    ranked = rank(query, [placed(crystal, core_atoms=5), placed(crystal, core_atoms=15)], hits, None)
+    assert ranked.score[1] > ranked.score[0]
