@@ -23,6 +23,8 @@ ROTOR = Chem.MolFromSmarts("[!$([D1])]-&!@[!$([D1])]")
 BUMP_DISTANCE = 3.0
 """Angstrom: two heavy atoms of one molecule, at least BUMP_BONDS bonds apart, are not nearer than this."""
 BUMP_BONDS = 4
+CHUNK = 64
+"""Poses looked at together, which bounds memory to a few MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,12 @@ class PreparedQuery:
     def bumps(self, poses: NDArray[np.float64]) -> NDArray[np.float64]:
         """How badly each pose runs into itself: sum of squared overlaps, Angstrom^2, shape (poses,)."""
         first, second = self._far_pairs
-        distance = np.linalg.norm(poses[:, first] - poses[:, second], axis=-1)
-        return np.asarray((np.clip(BUMP_DISTANCE - distance, 0, None) ** 2).sum(axis=1))
+        bumps = np.empty(len(poses))
+        for start in range(0, len(poses), CHUNK):
+            xyz = poses[start : start + CHUNK]
+            distance = np.linalg.norm(xyz[:, first] - xyz[:, second], axis=-1)
+            bumps[start : start + CHUNK] = (np.clip(BUMP_DISTANCE - distance, 0, None) ** 2).sum(axis=1)
+        return bumps
 
 
 def _embed(

@@ -172,7 +172,8 @@ def test_private_memory_without_the_kernels_summary(monkeypatch):
         raise FileNotFoundError(path)
 
     monkeypatch.setattr(probe.Path, "read_text", absent)
-    assert uss_bytes() == pytest.approx(with_summary, abs=2 * MB)
+    # A process that has run many tests goes on moving: this is about the order of things, not the last page.
+    assert uss_bytes() == pytest.approx(with_summary, rel=0.05)
 
 
 def test_private_memory_grows_by_what_is_allocated():

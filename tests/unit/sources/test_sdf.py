@@ -54,6 +54,10 @@ def test_junk_inside_a_record_never_stops_the_reading(tmp_path_factory, sdf_reco
     assert len(entries) + ledger.total == before + 2
 
 
+FLAGGED = "Mpro-x11894"
+"""Its file says of a double bond that cis or trans is not known."""
+
+
 def test_the_demo_reads_as_rdkit_reads_it():
     path = demo_files().ligands
     entries, ledger = read(path, date_property="date", group="mpro")
@@ -63,7 +67,10 @@ def test_the_demo_reads_as_rdkit_reads_it():
     assert len(entries) == len(expected) == 240
     for number, (entry, mol) in enumerate(zip(entries, expected, strict=True), start=1):
         assert (entry.id, entry.name) == (mol.GetProp("_Name"),) * 2
-        assert Chem.MolToSmiles(entry.mol) == Chem.MolToSmiles(mol)
+        if entry.id == FLAGGED:  # RDKit believes the flag, we the coordinates
+            assert "/C(=C/" in Chem.MolToSmiles(entry.mol)
+        else:
+            assert Chem.MolToSmiles(entry.mol) == Chem.MolToSmiles(mol)
         assert np.array_equal(positions(entry.mol), positions(mol))
         assert str(entry.date) == (mol.GetProp("date") if mol.HasProp("date") else "None")
         assert (entry.source, entry.group) == (f"mpro_ligands.sdf.gz#{number}", "mpro")
