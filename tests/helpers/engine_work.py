@@ -101,7 +101,16 @@ def freeze(argument):
     re.match(r"(a+)+$", "a" * 64 + "b")
 
 
+def hold(megabytes):
+    """Take memory that is really used, for a while."""
+    block = bytearray(int(megabytes) << 20)
+    time.sleep(0.5)
+    return len(block)
+
+
 ACTIONS = {
+    "hold": hold,
+    "nap": lambda seconds: time.sleep(float(seconds)),
     "freeze": freeze,
     "allocate": lambda size: len(bytearray(int(size))),
     "echo": str,

@@ -188,11 +188,14 @@ def _record_all(
 ) -> None:
     """Do the targets without a record; each has its poses, then its record, on disk before it counts."""
     path = folder / JOURNAL_NAME
+    with open_library(benchmark.library) as library, open_library(benchmark.targets) as truth:
+        digests = [library.digest, truth.digest]
     work = Work(
         FUNCTION,
         {
             "library": str(benchmark.library),
             "targets": str(benchmark.targets),
+            "digests": digests,
             "rule": benchmark.rule.to_json(),
             "settings": science.model_dump(mode="json"),
         },

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from templ.benchmark.definition import target_of
+from templ.errors import LibraryError
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.library.store import open_library
 from templ.pipeline import predict
@@ -62,9 +63,17 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], TargetResult]:
     Parameters
     ----------
     context : Mapping
-        ``library`` and ``targets`` (paths), ``rule`` and ``settings`` (as JSON).
+        ``library`` and ``targets`` (paths), ``digests`` of both, ``rule`` and ``settings`` (as JSON).
+
+    Raises
+    ------
+    LibraryError
+        When one of the libraries is not the one that the run was started with.
     """
     library, targets = open_library(context["library"]), open_library(context["targets"])
+    for opened, digest in zip((library, targets), context["digests"], strict=True):
+        if opened.digest != digest:
+            raise LibraryError(f"{opened.path} was replaced while the run used it; bring the old one back")
     rule = TemplateRule.from_json(context["rule"])
     settings = PredictionSettings.model_validate(context["settings"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from templ.engine import probe
@@ -155,8 +155,10 @@ class _Run:
             for worker, result in self.pool.wait(self._until_next()):
                 ended = self._died(worker) if result is None else result
                 if ended is not None:
-                    self.worker_peak = max(self.worker_peak, ended.uss_bytes)
-                    yield ended
+                    # What was seen while it worked may be more than what it still held at its end.
+                    peak = max(ended.uss_bytes, worker.peak_bytes)
+                    self.worker_peak = max(self.worker_peak, peak)
+                    yield replace(ended, uss_bytes=peak)
 
     def _until_next(self) -> float:
         """Seconds until something is due: a look at memory, or a deadline."""
@@ -177,7 +179,8 @@ class _Run:
             return
         self.looked_at = now
         held = [worker.measure() for worker in self.pool.workers]
-        self.worker_peak = max([self.worker_peak, *(w.peak_bytes for w in self.pool.workers)])
+        if self.worker_peak:  # not before a task has shown what it takes
+            self.worker_peak = max([self.worker_peak, *(w.peak_bytes for w in self.pool.workers)])
         seen = Observation(
             at=now,
             budget=self.limits.memory,

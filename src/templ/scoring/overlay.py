@@ -83,15 +83,15 @@ def overlay(poses: NDArray[np.float64], features: Floats, templates: list[Cloud]
     return scores
 
 
-def _volumes(poses: Floats, other: Floats, mine: Floats, others: Floats) -> tuple[Floats, Floats]:
-    """Overlap in shape and in features, shape (poses,) each; `other` is one molecule, or one for each pose."""
+def _volumes(poses: Floats, other: Floats, mine: Floats, its: Floats) -> tuple[Floats, Floats]:
+    """Overlap in shape and in features, shape (poses,) each; `other` is one molecule, or one a pose."""
     # |a-b|^2 by a matrix product: a third of the time of subtracting, and no (..., 3) array is made.
     centre = poses.mean(axis=(0, 1))
     moved, fixed = poses - centre, other - centre
     squared = (moved**2).sum(axis=-1)[..., None] + (fixed**2).sum(axis=-1)[..., None, :]
     squared -= 2 * (moved @ np.swapaxes(fixed, -1, -2))
     gaussian = np.exp(-WIDTH * np.maximum(squared, 0)).reshape(len(poses), -1)
-    return gaussian.sum(axis=1), gaussian @ (mine @ others.T).ravel()
+    return gaussian.sum(axis=1), gaussian @ (mine @ its.T).ravel()
 
 
 def _tanimoto(both: Floats, one: Floats, other: Floats) -> Floats:
