@@ -139,6 +139,7 @@ class _Run:
         self.on_memory = on_memory
         self.state = State(workers=limits.most_workers if limits.all_at_once else 1)
         self.worker_peak = 0
+        self.ended = 0
         self.action = Action.RUN
         self.looked_at = float("-inf")
         self.again: deque[str] = deque()
@@ -158,6 +159,7 @@ class _Run:
                     # What was seen while it worked may be more than what it still held at its end.
                     peak = max(ended.uss_bytes, worker.peak_bytes)
                     self.worker_peak = max(self.worker_peak, peak)
+                    self.ended += 1
                     yield replace(ended, uss_bytes=peak)
 
     def _until_next(self) -> float:
@@ -200,6 +202,7 @@ class _Run:
                 "tree": seen.tree,
                 "available": seen.available,
                 "workers": held,
+                "ended": self.ended,
                 "action": decision.action.value,
                 "reason": decision.reason,
             }
