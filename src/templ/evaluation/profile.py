@@ -43,8 +43,7 @@ def profile_run(run: Path) -> dict[str, Any]:
         "a worker, peak MB": round(max(workers) / 1e6, 1) if workers else "not known",
         "workers, most at a time": max(len(sample["workers"]) for sample in samples),
         "left on the machine, least MB": round(min(sample["available"] for sample in samples) / 1e6, 1),
-        "actions of the governor": ", ".join(f"{a} x {actions.count(a)}" for a in sorted(set(actions)))
-        or "none",
+        "actions of the governor": ", ".join(f"{action} x {n}" for action, n in actions.items()) or "none",
     }
 
 
@@ -78,7 +77,7 @@ def draw_profile(run: Path) -> Path:
         label="the governor holds back",
     )
     memory.set(ylabel="private memory (MB)", ylim=(0, None))
-    memory.legend(loc="lower right")
+    memory.legend(loc="center right")
     targets.plot(minutes, [sample["ended"] for sample in samples])
     targets.set(xlabel="minutes", ylabel="targets ended since the start")
     path = run / PICTURE
