@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, BinaryIO, Self
@@ -12,6 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+MENDS = {
+    errno.ENOENT: "make the folder first",
+    errno.ENOTDIR: "move the file that is in the way of the folder",
+    errno.EEXIST: "move the file that is in the way of the folder",
+    errno.EISDIR: "move the folder that has this name",
+}
+
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
@@ -19,8 +27,9 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        mend = MENDS.get(error.errno or 0, "free space or correct the permissions")
         raise StorageError(
-            f"{path} cannot be written ({error.strerror}): free space or correct the permissions, "
+            f"{path} cannot be written ({error.strerror}): {mend}, "
             "then start the same command again; what was finished before is kept"
         ) from error
 

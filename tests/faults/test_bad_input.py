@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
+import csv
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from contextlib import contextmanager
 
-import psutil
 import pytest
 
-from templ.benchmark.builtin import demo_benchmark
-from templ.benchmark.definition import list_targets
 from templ.sources.demo import demo_files
 
 SMILES = "CC(=O)Nc1cnccc1C"
@@ -33,34 +26,32 @@ M  END
 """
 
 
-def templ(*words, cwd, check=None):
-    """Run the program; with `check` that it ends so, in one sentence and without a traceback."""
-    done = subprocess.run(
-        [sys.executable, "-m", "templ", *map(str, words)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+def templ(*words, cwd, check, before=()):
+    """Run the program, perhaps through another (`before`), and check that it ends so, without a traceback."""
+    command = [*before, sys.executable, "-m", "templ", *map(str, words)]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
     assert "Traceback" not in done.stderr
-    if check is not None:
-        assert done.returncode == check, done.stderr
+    assert done.returncode == check, done.stderr
     return done
 
 
-def refused(*words, cwd, saying):
-    """Run the program and expect exit code 2 with exactly one line of error that says all of `saying`."""
-    done = templ(*words, cwd=cwd, check=2)
-    errors = [line for line in done.stderr.splitlines() if line.startswith("templ: error: ")]
-    assert len(errors) == 1, done.stderr
-    for part in saying if isinstance(saying, tuple) else (saying,):
-        assert part in errors[0]
-    return done
+def refused(*words, cwd, saying, before=()):
+    """Expect exit code 2 and nothing but one line of error, that has all of `saying`."""
+    done = templ(*words, cwd=cwd, check=2, before=before)
+    assert (done.stdout, done.stderr.count("\n")) == ("", 1), done.stderr
+    assert done.stderr.startswith("templ: error: ")
+    for part in (saying,) if isinstance(saying, str) else saying:
+        assert part in done.stderr
 
 
-@pytest.fixture
-def sdf():
-    return gzip.decompress(demo_files().ligands.read_bytes()).decode()
+def misused(*words, cwd, saying, before=()):
+    """Expect exit code 2, how the command is used, and one line of error that has all of `saying`."""
+    done = templ(*words, cwd=cwd, check=2, before=before)
+    usage, *_, error = done.stderr.splitlines()
+    assert usage.startswith("Usage: ")
+    assert error.startswith("Error: Invalid value for ")
+    for part in saying:
+        assert part in error
 
 
 @pytest.fixture
@@ -69,6 +60,11 @@ def predict(demo_path, tmp_path):
         return ("predict", "--library", demo_path, "-o", "poses.sdf", *words)
 
     return run
+
+
+def read_results(run):
+    lines = (run / "results.jsonl").read_text().splitlines()
+    return {record["id"]: record for record in map(json.loads, lines)}
 
 
 # --- queries
@@ -87,14 +83,25 @@ def test_a_bad_line_of_a_list_costs_only_itself(predict, tmp_path):
     text = (tmp_path / "poses.sdf").read_text()
     names = [record.split("\n", 1)[0] for record in text.split("$$$$\n") if record]
     assert list(dict.fromkeys(names)) == ["one", "three"]
-    assert templ(*predict("--queries", "q.smi", "--max-failures", "2"), cwd=tmp_path).returncode == 0
+    templ(*predict("--queries", "q.smi", "--max-failures", "2"), cwd=tmp_path, check=0)
+
+
+def test_a_query_cut_short_costs_only_itself(predict, tmp_path, sdf):
+    first, second = sdf.split("$$$$\n")[:2]
+    (tmp_path / "q.sdf").write_text(f"{first}$$$$\n{second[: len(second) // 2]}")
+    done = templ(*predict("--queries", "q.sdf", "--top", "1"), cwd=tmp_path, check=1)
+    line = first.count("\n") + 2
+    assert f"q.sdf, line {line} (Mpro-6m0k): missing M  END" in done.stderr
+    assert (tmp_path / "poses.sdf").read_text().startswith("Mpro-6lze\n")
 
 
 @pytest.mark.parametrize(
     ("name", "content", "saying"),
     [
         ("empty.smi", "", "empty.smi is empty"),
-        ("binary.smi", "\0\1\2", "binary"),
+        ("binary.smi", "\0\1\2", "binary.smi is not a list of SMILES: it is binary"),
+        ("empty.sdf", "", "empty.sdf is empty"),
+        ("binary.sdf", "\0\1\2", "binary.sdf is not an SDF file: it is binary"),
         ("none.csv", "id,name\n1,2\n", "smiles"),
         ("list.xyz", "CCO\n", "list.xyz"),
         ("bad.smi", "C1CC\n", "no query could be read"),
@@ -105,34 +112,43 @@ def test_lists_that_hold_no_query(predict, tmp_path, name, content, saying):
     refused(*predict("--queries", name), cwd=tmp_path, saying=saying)
 
 
-def test_options_that_make_no_sense(predict, demo_path, tmp_path):
-    for words in (("--smiles", SMILES, "--queries", "q.smi"), ()):
-        refused(*predict(*words), cwd=tmp_path, saying="give either --smiles or --queries")
-    for words in (("--top", "0"), ("--seed", "-1"), ("--seed", str(2**31))):
-        done = templ(*predict("--smiles", SMILES, *words), cwd=tmp_path, check=2)
-        assert words[0] in done.stderr
-    for workers in ("0", "many", "-2"):
-        refused(*predict("--smiles", SMILES, "--workers", workers), cwd=tmp_path, saying="--workers")
-    for memory in ("0", "much", "8TiBs"):
-        refused(*predict("--smiles", SMILES, "--memory", memory), cwd=tmp_path, saying="--memory")
-    refused(*predict("--smiles", SMILES, "--memory", "10MiB"), cwd=tmp_path, saying="not enough")
-    refused(*predict("--smiles", SMILES, "--group", "x"), cwd=tmp_path, saying=("no group 'x'", "none"))
-    (tmp_path / "poses.sdf").write_text("mine")
-    refused(*predict("--queries", "poses.sdf"), cwd=tmp_path, saying="poses.sdf would be overwritten")
-    assert (tmp_path / "poses.sdf").read_text() == "mine"
+def test_options_that_make_no_sense(predict, tmp_path):
+    one = predict("--smiles", SMILES)
+    refused(*one, "--queries", "q.smi", cwd=tmp_path, saying="give either --smiles or --queries")
+    refused(*predict(), cwd=tmp_path, saying="give either --smiles or --queries")
+    for option, value in (("--top", "0"), ("--seed", "-1"), ("--seed", str(2**31)), ("--top", "five")):
+        misused(*one, option, value, cwd=tmp_path, saying=[f"'{option}'"])
+    refused(*one, "--workers", "0", cwd=tmp_path, saying="--workers 0: expected auto or a number")
+    refused(*one, "--memory", "much", cwd=tmp_path, saying="--memory much: expected a size")
+    refused(*one, "--memory", "10MiB", cwd=tmp_path, saying="not enough")
+    refused(*one, "--group", "x", cwd=tmp_path, saying=("no group 'x'", "none"))
+    refused(*predict("--queries", "absent.smi"), cwd=tmp_path, saying="absent.smi does not exist")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_output_that_would_cost_a_file(demo_path, tmp_path):
+    """The queries, the receptor, a file of the library: whatever has the name of a result is left alone."""
+    one = ("predict", "--library", demo_path, "--smiles", SMILES)
+    (tmp_path / "poses.csv").write_text("smiles\nCCO\n")
+    (tmp_path / "r.pdb").write_text("mine")
+    (tmp_path / "folder.sdf").mkdir()
+    words = ("predict", "--library", demo_path, "--queries", "poses.csv", "-o", "./poses.sdf")
+    refused(*words, cwd=tmp_path, saying="poses.csv would be overwritten")
+    for name in ("r.pdb", "poses.csv", ".", demo_path / "manifest.json"):
+        refused(*one, "-o", name, cwd=tmp_path, saying=(f"-o {name}", "ends in .sdf"))
+    refused(*one, "-o", "folder.sdf", cwd=tmp_path, saying="folder.sdf is a directory")
+    refused(*one, "-o", "absent/poses.sdf", cwd=tmp_path, saying="absent/poses.sdf")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.sdf", "poses.csv", "r.pdb"]
+    assert (tmp_path / "r.pdb").read_text() == "mine"
 
 
 def test_a_receptor_that_is_none(predict, tmp_path):
     (tmp_path / "r.pdb").write_text("nothing\n")
     (tmp_path / "poses.sdf").write_text("mine")
     refused(*predict("--smiles", SMILES, "--receptor", "r.pdb"), cwd=tmp_path, saying="r.pdb")
-    refused(*predict("--smiles", SMILES, "--receptor", "no.pdb"), cwd=tmp_path, saying="no.pdb")
+    for name in ("no.pdb", "."):
+        refused(*predict("--smiles", SMILES, "--receptor", name), cwd=tmp_path, saying=name)
     assert (tmp_path / "poses.sdf").read_text() == "mine"
-
-
-def test_an_output_folder_that_is_not_there(demo_path, tmp_path):
-    words = ("predict", "--library", demo_path, "--smiles", SMILES, "-o", "absent/poses.sdf")
-    refused(*words, cwd=tmp_path, saying="absent/poses.sdf")
 
 
 # --- ligands and libraries
@@ -159,26 +175,79 @@ def test_files_without_a_ligand(tmp_path, content, saying):
 
 def test_what_cannot_be_read_is_left_out_with_its_line(tmp_path, sdf):
     """A drawing, a missing $$$$, a valence error, a duplicate id, and a record cut short at the end."""
-    records = sdf.split("$$$$\n")[:6]
-    drawing, joined = BENZENE, records[1].rstrip("\n") + "\n" + records[2]
+    good = sdf.split("$$$$\n")[:6]
+    joined = good[1].rstrip("\n") + "\n" + good[2]
     valence = BENZENE.replace("benzene", "odd").replace(" 0.0000 O ", " 0.0000 F ").replace("2D", "3D")
-    cut = records[5][: len(records[5]) // 2]
-    text = "$$$$\n".join([records[0], drawing, joined, valence, records[0], records[3], cut])
-    (tmp_path / "l.sdf").write_text(text)
+    records = [good[0], BENZENE, joined, valence, good[0], good[3], good[5][: len(good[5]) // 2]]
+    (tmp_path / "l.sdf").write_text("$$$$\n".join(records))
     done = templ(*build("l.sdf"), cwd=tmp_path, check=1)
     assert "out.templ: 2 ligands" in done.stderr
-    ledger = (tmp_path / "out.templ.ledger.csv").read_text()
-    for reason in ("no 3D coordinates", "two MOL blocks in one record", "duplicate id", "truncated"):
-        assert reason in ledger, ledger
-    assert templ("library", "verify", "out.templ", cwd=tmp_path).returncode == 0
+    with (tmp_path / "out.templ.ledger.csv").open() as file:
+        ledger = {int(row["record"]): row for row in csv.DictReader(file)}
+    starts = [1]
+    for record in records:
+        starts.append(starts[-1] + record.count("\n") + 1)
+    expected = {
+        2: ("benzene", "no 3D coordinates"),
+        3: ("Mpro-6m0k", "two MOL blocks in one record"),
+        4: ("odd", ""),
+        5: ("Mpro-6lze", "duplicate id"),
+        7: (good[5].split("\n", 1)[0], "missing M  END"),
+    }
+    assert ledger.keys() == expected.keys()
+    for number, (id, reason) in expected.items():
+        row = ledger[number]
+        assert (row["file"], row["id"]) == ("l.sdf", id)
+        assert row["line"] in ("0", str(starts[number - 1]))
+        assert row["reason"].startswith(reason)
+    templ("library", "verify", "out.templ", cwd=tmp_path, check=0)
 
 
 def test_files_that_are_not_there_or_not_files(tmp_path, demo_path):
     refused(*build("absent.sdf"), cwd=tmp_path, saying="absent.sdf does not exist")
     refused(*build("."), cwd=tmp_path, saying="is a directory")
     refused(*build(demo_files().ligands, "--receptor", "no.pdb"), cwd=tmp_path, saying="no.pdb")
+    refused(
+        "library", "build", ".", "--ligands", demo_files().ligands, cwd=tmp_path, saying=". exists already"
+    )
     (tmp_path / "out.templ").mkdir()
     refused(*build(demo_files().ligands), cwd=tmp_path, saying="out.templ exists already")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.templ"]
+
+
+def test_files_that_may_not_be_read_or_written(tmp_path, demo_path, predict, locked):
+    def lock(name):
+        (tmp_path / name).touch(mode=0)
+        return name
+
+    shutil.copytree(demo_path, tmp_path / "m.templ")
+    (tmp_path / "m.templ" / "ligands.arrow").chmod(0)
+    words = ("library", "info", "m.templ")
+    refused(*words, cwd=tmp_path, before=locked, saying=("ligands.arrow", "Permission denied"))
+    words = ("benchmark", "run", lock("b.toml"))
+    refused(*words, cwd=tmp_path, before=locked, saying=("b.toml", "Permission denied"))
+    for words in (
+        predict("--queries", lock("q.smi")),
+        predict("--smiles", SMILES, "--receptor", lock("r.pdb")),
+        build(lock("l.sdf")),
+        ("benchmark", "run", "demo", "--targets", lock("ids")),
+    ):
+        misused(*words, cwd=tmp_path, before=locked, saying=(words[-1], "not readable"))
+    (tmp_path / "folder").mkdir(mode=0o500)
+    words = ("predict", "--library", demo_path, "--smiles", SMILES, "-o", "folder/p.sdf")
+    refused(*words, cwd=tmp_path, before=locked, saying=("folder/p.sdf", "Permission denied"))
+    words = ("benchmark", "run", "demo", "-o", "folder/run")
+    refused(*words, cwd=tmp_path, before=locked, saying=("folder/run", "Permission denied"))
+
+
+def test_a_run_whose_poses_may_not_be_read(tmp_path, locked):
+    run = ("benchmark", "run", "demo", "--limit", "1", "-o", "run")
+    templ(*run, cwd=tmp_path, check=0)
+    (tmp_path / "run" / "poses").chmod(0)
+    done = templ(*run, cwd=tmp_path, check=2, before=locked)
+    (tmp_path / "run" / "poses").chmod(0o700)
+    assert done.stderr.splitlines()[-1].startswith("templ: error: run/poses/0000.sdf")
+    assert len(read_results(tmp_path / "run")) == 1
 
 
 def test_libraries_that_are_none(tmp_path, demo_path):
@@ -195,34 +264,61 @@ def test_libraries_that_are_none(tmp_path, demo_path):
         file.truncate(5000)
     for command in ("info", "verify"):
         refused("library", command, "torn.templ", cwd=tmp_path, saying="ligands.arrow")
+    words = ("predict", "--library", "torn.templ", "--smiles", SMILES)
+    refused(*words, cwd=tmp_path, saying="ligands.arrow")
+    assert not (tmp_path / "poses.sdf").exists()
     refused("library", "get", demo_path, "nobody", cwd=tmp_path, saying="'nobody'")
 
 
 # --- benchmarks
 
 
-def test_benchmarks_that_cannot_start(tmp_path, shared):
-    run = ("benchmark", "run")
-    refused(*run, "nope", cwd=tmp_path, saying="'nope' is no benchmark")
-    refused(*run, "polaris", cwd=tmp_path, saying="--data")
-    refused(*run, "demo", "--data", ".", cwd=tmp_path, saying="takes no --data")
+RUN = ("benchmark", "run")
+
+
+def test_benchmarks_that_are_none(tmp_path):
+    refused(*RUN, "nope", cwd=tmp_path, saying="'nope' is no benchmark")
+    refused(*RUN, "polaris", cwd=tmp_path, saying="--data")
+    refused(*RUN, "demo", "--data", ".", cwd=tmp_path, saying="takes no --data")
     (tmp_path / "empty").mkdir()
-    refused(*run, "polaris", "--data", "empty", cwd=tmp_path, saying=("lacks", "train_sars"))
-    (tmp_path / "bad.toml").write_text("library = ")
-    refused(*run, "bad.toml", cwd=tmp_path, saying="bad.toml")
-    for words in (("--limit", "0"), ("--seed", "-1"), ("--recycle-after", "0")):
-        assert words[0] in templ(*run, "demo", *words, cwd=tmp_path, check=2).stderr
-    for shard in ("1", "0/2", "3/2", "a/b"):
-        refused(*run, "demo", "--shard", shard, "-o", f"s{shard[0]}", cwd=tmp_path, saying="shard")
-    (tmp_path / "ids").write_text("nobody\n")
-    refused(*run, "demo", "--targets", "ids", cwd=tmp_path, saying="'nobody' is not a target")
-    (tmp_path / "ids").write_bytes(b"\0\1")
-    refused(*run, "demo", "--targets", "ids", "-o", "r2", cwd=tmp_path, saying="ids is not")
+    refused(*RUN, "polaris", "--data", "empty", cwd=tmp_path, saying=("lacks", "train_sars"))
+    refused(*RUN, "absent.toml", cwd=tmp_path, saying="absent.toml does not exist")
+    for content, saying in ((b"library = ", "TOML"), (b"\xff\0", "TOML"), (b'library = "m"\nx = 1', ": x: ")):
+        (tmp_path / "bad.toml").write_bytes(content)
+        refused(*RUN, "bad.toml", cwd=tmp_path, saying=("bad.toml", saying))
+
+
+def test_options_of_a_benchmark_that_make_no_sense(tmp_path):
+    for option, value in (
+        ("--limit", "0"),
+        ("--seed", "-1"),
+        ("--seed", str(2**31)),
+        ("--recycle-after", "0"),
+    ):
+        misused(*RUN, "demo", option, value, cwd=tmp_path, saying=[f"'{option}'"])
+    for workers in ("0", "abc"):
+        refused(*RUN, "demo", "--workers", workers, cwd=tmp_path, saying=f"--workers {workers}: ")
+    for shard in ("1", "3/2"):
+        refused(*RUN, "demo", "--shard", shard, "-o", f"s{shard[0]}", cwd=tmp_path, saying="shard")
+
+
+@pytest.mark.parametrize(
+    ("content", "saying"),
+    [(b"nobody\n", "'nobody' is not a target"), (b"", "ids is empty"), (b"\0\1", "ids is not")],
+    ids=["unknown", "empty", "binary"],
+)
+def test_a_list_of_targets_that_is_none(tmp_path, content, saying):
+    (tmp_path / "ids").write_bytes(content)
+    refused(*RUN, "demo", "--targets", "ids", cwd=tmp_path, saying=saying)
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "thesis.tex").write_text("x")
-    refused(*run, "demo", "-o", "thesis", cwd=tmp_path, saying="is not empty and not a run")
+    refused(*RUN, "demo", "-o", "thesis", cwd=tmp_path, saying="thesis is not empty and not a run")
+    refused(*RUN, "demo", "-o", "thesis/thesis.tex", cwd=tmp_path, saying="thesis.tex is a file")
+    refused("benchmark", "summary", "thesis", cwd=tmp_path, saying="thesis is not a run")
     assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["thesis.tex"]
-    refused("benchmark", "summary", "thesis", cwd=tmp_path, saying="is not a run")
 
 
 def test_a_run_with_other_settings_is_left_alone(tmp_path):
@@ -235,109 +331,29 @@ def test_a_run_with_other_settings_is_left_alone(tmp_path):
     assert templ(*run, "--workers", "1", cwd=tmp_path, check=0).stdout.startswith("# Summary")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_run_that_is_stopped_leaves_whole_results_and_no_process_and_goes_on(tmp_path, number, code):
-    command = [sys.executable, "-m", "templ", "benchmark", "run", "demo", "--limit", "8", "-o", "run"]
-    results = tmp_path / "run" / "results.jsonl"
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, start_new_session=True) as run:
-        while not (results.exists() and results.stat().st_size):
-            assert run.poll() is None
-            time.sleep(0.02)
-        family = psutil.Process(run.pid).children(recursive=True)
-        os.killpg(run.pid, number) if number == signal.SIGINT else run.send_signal(number)
-        _, errors = run.communicate(timeout=30)
-    assert run.returncode == code
-    assert b"interrupted; start the same command again" in errors
-    assert b"Traceback" not in errors
-    assert not psutil.wait_procs(family, timeout=20)[1]
-    done = [json.loads(line)["id"] for line in results.read_text().splitlines()]
-    assert 1 <= len(done) <= 8
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
-    assert len(results.read_text().splitlines()) == 8
-
-
-FAILING_WORK = """
-from templ.benchmark.work import open_work as real
-
-def open_work(context):
-    work = real(context)
-    def failing(id):
-        if id == "FAILING":
-            raise ValueError("on purpose")
-        return work(id)
-    return failing
-"""
-PROGRAM = """
-import sys
-import templ.benchmark.run
-from templ.cli import main
-
-if __name__ == "__main__":
-    templ.benchmark.run.FUNCTION = "failing_work:open_work"
-    main()
-"""
-
-
-def test_failures_above_the_allowed_end_with_1(tmp_path):
-    ids = list(list_targets(demo_benchmark(tmp_path / "inputs")))[:3]
-    (tmp_path / "failing_work.py").write_text(FAILING_WORK.replace("FAILING", ids[1]))
-    (tmp_path / "program.py").write_text(PROGRAM)
-
-    def run(*more):
-        command = [sys.executable, "program.py", "benchmark", "run", "demo", "--limit", "3", "-o", "run"]
-        return subprocess.run([*command, *more], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-
-    done = run()
-    assert done.returncode == 1, done.stderr
-    assert "| failed: error | 1 |" in done.stdout
-    records = [json.loads(line) for line in (tmp_path / "run" / "results.jsonl").read_text().splitlines()]
-    assert [(r["id"], r["status"]) for r in records] == list(
-        zip(ids, ["posed", "failed", "posed"], strict=True)
-    )
-    assert records[1]["detail"] == "ValueError: on purpose"
-    assert run("--max-failures", "1").returncode == 0
-
-
 # --- a disk that is full
 
 
-@contextmanager
-def small_disk(folder, size):
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
+def test_a_full_disk_keeps_what_was_done_and_the_run_goes_on(tmp_path, mount_disk):
+    disk = mount_disk("380k")  # enough for the library of the demo and a few targets
+    run = ("benchmark", "run", "demo", "--limit", "10", "-o", disk / "run")
+    error = templ(*run, cwd=tmp_path, check=2).stderr.splitlines()[-1]
+    assert error.startswith(f"templ: error: {disk}/run/")
+    assert "cannot be written (No space left on device)" in error
+    before = read_results(disk / "run")
+    assert 0 < len(before) < 10
+    subprocess.run(["mount", "-o", "remount,size=60m", str(disk)], check=True)
+    templ(*run, cwd=tmp_path, check=0)
+    after = read_results(disk / "run")
+    assert len(after) == 10
+    assert all(after[id]["cost"] == record["cost"] for id, record in before.items())  # not done again
 
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
-
-
-@needs_root
-def test_a_full_disk_keeps_what_was_done_and_the_run_goes_on(tmp_path):
-    with small_disk(tmp_path / "disk", "1m") as disk:
-        filler = disk / "filler"
-        filler.write_bytes(b"x" * 440_000)
-        run = ("benchmark", "run", "demo", "--limit", "40", "-o", disk / "run")
-        done = templ(*run, cwd=tmp_path, check=2)
-        assert "cannot be written" in done.stderr
-        assert str(disk) in done.stderr
-        results = disk / "run" / "results.jsonl"
-        before = results.read_text().splitlines() if results.exists() else []
-        assert all(json.loads(line)["id"] for line in before)
-        filler.unlink()
-        subprocess.run(["mount", "-o", "remount,size=60m", str(disk)], check=True)
-        templ(*run, cwd=tmp_path, check=0)
-        assert len(results.read_text().splitlines()) == 40
-
-
-@needs_root
-def test_a_full_disk_under_a_library_and_under_poses(tmp_path, demo_path):
-    with small_disk(tmp_path / "disk", "64k") as disk:
-        words = ("library", "build", disk / "l.templ", "--ligands", demo_files().ligands)
-        refused(*words, cwd=tmp_path, saying="cannot be written")
-        assert not [path for path in disk.iterdir() if path.name.startswith((".l", "l"))]
-        (disk / "filler").write_bytes(b"x" * 64_000)
-        words = ("predict", "--library", demo_path, "--smiles", SMILES, "-o", disk / "poses.sdf")
-        refused(*words, cwd=tmp_path, saying=("poses", "cannot be written"))
+def test_a_full_disk_under_a_library_and_under_poses(tmp_path, demo_path, mount_disk):
+    disk = mount_disk("64k")
+    words = ("library", "build", disk / "l.templ", "--ligands", demo_files().ligands)
+    refused(*words, cwd=tmp_path, saying=("l.templ", "cannot be written (No space left on device)"))
+    assert not list(disk.iterdir())
+    (disk / "filler").write_bytes(b"x" * 61_440)  # one page is left: not enough for five poses
+    words = ("predict", "--library", demo_path, "--smiles", SMILES, "-o", disk / "poses.sdf")
+    refused(*words, cwd=tmp_path, saying=("poses.sdf", "cannot be written (No space left on device)"))

@@ -35,7 +35,7 @@ def test_a_task_that_takes_the_budget_is_tried_again_alone_and_recorded_with_its
     [failed] = [result for result in results if result.kind != "done"]
     assert (failed.task, failed.kind) == ("hold 450", "out-of-memory")
     assert "also when it was alone" in failed.detail
-    assert failed.uss_bytes > 300 * MiB
+    assert failed.uss_bytes > 100 * MiB  # when it was last looked at, on its way up
     assert sorted(result.task for result in results) == sorted(tasks)
     assert [sample["action"] for sample in samples].count("kill") == 2
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
 import traceback
@@ -11,12 +13,13 @@ import typer
 
 from templ import __version__
 from templ.cli import benchmark, library, predict, tools
-from templ.errors import TemplError
+from templ.errors import StorageError, TemplError
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
 INTERNAL_FAULT = 3
+REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
 SIGNAL_CODE = 128
 """Plus the signal's number: 130 for Ctrl-C, 143 for SIGTERM, as a shell reports them."""
 
@@ -26,6 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # a wrong option is said in one line, not in a box
 )
 app.command("predict")(predict.predict)
 app.add_typer(library.app, name="library")
@@ -58,12 +62,25 @@ class _ExitCodes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError):
+            # Typer calls it a failure when the reader (`| head`) has had enough.
+            _discard_output()
+            raise SystemExit(0)
         if error is None or isinstance(error, SystemExit):
             return
+        if isinstance(error, OSError) and error.errno in REFUSED_BY_SYSTEM:
+            _discard_output()
+            what = error.filename or "the output"
+            error = StorageError(f"{what}: {error.strerror}; free space or correct the permissions")
         if isinstance(error, TemplError):
             _end(f"error: {error}", error.exit_code)
         traceback.print_exception(error)
         _end(f"internal fault, please report it: {type(error).__name__}: {error}", INTERNAL_FAULT)
+
+
+def _discard_output() -> None:
+    """Throw away what is left in the buffer of stdout, which would raise again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end(message: str, code: int) -> NoReturn:
@@ -74,7 +91,7 @@ def _end(message: str, code: int) -> NoReturn:
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     """End in order on Ctrl-C and SIGTERM: what is open is closed and workers are stopped on the way out."""
     signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not break the clean-up
-    _end("interrupted; start the same command again to go on", SIGNAL_CODE + number)
+    _end("interrupted; a benchmark goes on when the same command is given again", SIGNAL_CODE + number)
 
 
 def main() -> None:

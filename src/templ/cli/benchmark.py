@@ -80,8 +80,13 @@ def run(
 def summary(run: Path = typer.Argument(..., help="A run folder.")) -> None:
     """Print what a run has achieved so far, and write summary.json and summary.md into it."""
     from templ.benchmark.run import write_summary
+    from templ.runlog.manifest import read_manifest
 
-    _print_summary(write_summary(run), run)
+    written = write_summary(run)
+    _print_summary(written, run)
+    manifest = read_manifest(run)
+    if manifest.finished is None:
+        say(f"{run} is not finished: {written.overall.attempted} of {manifest.targets} targets are done")
 
 
 @app.command()

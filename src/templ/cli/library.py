@@ -40,7 +40,7 @@ def build(
     from templ.sources.ledger import Ledger
     from templ.sources.sdf import read_sdf
 
-    with Ledger(out.with_name(f"{out.name}.ledger.csv")) as ledger, progress("reading") as show:
+    with Ledger(Path(f"{out}.ledger.csv")) as ledger, progress("reading") as show:
         entries = chain.from_iterable(
             read_sdf(path, ledger, group=group, date_property=date_property) for path in ligands
         )

@@ -60,12 +60,12 @@ def predict(
 
     if (smiles is None) == (queries is None):
         raise InputError("give either --smiles or --queries")
-    table = out.with_suffix(".csv")
-    if queries is not None and queries.resolve() in (out.resolve(), table.resolve()):
+    table, ledger_path = _beside(out)
+    if queries is not None and queries.resolve() in {path.resolve() for path in (out, table, ledger_path)}:
         raise InputError(f"{queries} would be overwritten by the results; choose another -o")
     run = RunSettings(workers=parse_workers(workers), memory=parse_memory(memory))
     limits = choose_limits(run, 1 if smiles is not None else None)
-    with Ledger(out.with_name(f"{out.name}.ledger.csv")) as ledger:
+    with Ledger(ledger_path) as ledger:
         results = predict_queries(
             _read(smiles, queries, ledger),
             library,
@@ -78,6 +78,15 @@ def predict(
     report_ledger(ledger)
     if failed + ledger.total > max_failures:
         raise typer.Exit(1)
+
+
+def _beside(out: Path) -> tuple[Path, Path]:
+    """Name the table and the ledger that go beside the poses; any other suffix may be some other file's."""
+    if out.suffix.lower() != ".sdf":
+        raise InputError(f"-o {out}: expected a name that ends in .sdf")
+    if out.is_dir():
+        raise InputError(f"-o {out} is a directory, expected a file")
+    return out.with_suffix(".csv"), Path(f"{out}.ledger.csv")
 
 
 def _read(smiles: str | None, queries: Path | None, ledger: Ledger) -> Iterable[Query]:

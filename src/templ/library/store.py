@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import mmap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -71,7 +72,7 @@ class _Mapped:
     manifest: Manifest
     batches: int
     batch: Callable[[int], pa.RecordBatch]
-    fingerprints: NDArray[np.uint64]
+    fingerprints: np.memmap[Any, np.dtype[np.uint64]]
     ids: NDArray[np.uint64]
 
 
@@ -117,8 +118,9 @@ class Library:
                 manifest,
                 ligands.num_record_batches,
                 lru_cache(_BATCHES_KEPT)(ligands.get_batch),
-                _map_array(self.path / FINGERPRINTS),
-                _map_array(self.path / IDS),
+                np.load(self.path / FINGERPRINTS, mmap_mode="r", allow_pickle=False),
+                # A plain array over the mapped one: slices of a memmap object are slow to make.
+                np.asarray(np.load(self.path / IDS, mmap_mode="r", allow_pickle=False)),
             )
         except (OSError, ValueError) as error:
             raise LibraryError(f"{self.path} cannot be mapped ({error}): build the library again") from error
@@ -156,7 +158,7 @@ class Library:
     @property
     def fingerprints(self) -> NDArray[np.uint64]:
         """The mapped fingerprints, shape (ligands, 32)."""
-        return self._mapped().fingerprints
+        return np.asarray(self._mapped().fingerprints)
 
     @property
     def columns(self) -> Columns:
@@ -251,7 +253,10 @@ class Library:
 
     def similarity(self, mol: Mol) -> NDArray[np.float32]:
         """Tanimoto similarity of a molecule with every ligand, shape (ligands,)."""
-        return tanimoto(fingerprint(mol), self.fingerprints)
+        similarity = tanimoto(fingerprint(mol), self.fingerprints)
+        # Every row was looked at. The pages stay in the page cache, but count no longer as this process's.
+        self._mapped().fingerprints._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+        return similarity
 
     def nearest(
         self, mol: Mol, k: int = 10, mask: NDArray[np.bool_] | None = None
@@ -346,8 +351,3 @@ def open_library(path: Path | str) -> Library:
         When `path` is no library, was written by a newer TEMPL, or is torn or altered.
     """
     return Library(Path(path))
-
-
-def _map_array(path: Path) -> NDArray[np.uint64]:
-    # A plain array over the mapped one: slices of a memmap object are slow to make.
-    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))

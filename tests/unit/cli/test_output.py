@@ -1,0 +1,113 @@
+"""What the commands tell: their help, how far a run is; and output that nobody takes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from templ.cli import app
+
+FULL = Path("/dev/full")
+
+
+def templ(*words, cwd):
+    command = [sys.executable, "-m", "templ", *map(str, words)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of two targets."""
+    folder = tmp_path_factory.mktemp("finished")
+    done = templ("benchmark", "run", "demo", "--limit", "2", "-o", "run", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder / "run"
+
+
+@pytest.mark.parametrize("command", ["export", "info"])
+def test_a_reader_that_leaves_is_no_failure(demo_path, tmp_path, command):
+    """As with `| head`: the reader is gone before the first line, however much would have come."""
+    words = [sys.executable, "-m", "templ", "library", command, str(demo_path)]
+    with subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        program.stdout.close()
+        errors = program.stderr.read()
+    assert (program.returncode, errors) == (0, b"")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("command", ["export", "info"])
+def test_output_that_the_disk_refuses_is_an_error(demo_path, tmp_path, command):
+    words = [sys.executable, "-m", "templ", "library", command, str(demo_path)]
+    with FULL.open("w") as full:
+        done = subprocess.run(words, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("templ: error: the output: No space left on device; ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_place_for_results_that_is_none_is_named_with_its_own_mend(demo_path, tmp_path):
+    (tmp_path / "file").touch()
+    predict = ("predict", "--library", demo_path, "--smiles", "CC(=O)Nc1cnccc1C", "-o")
+    for words, mend in (
+        ((*predict, "absent/p.sdf"), "make the folder first"),
+        (("benchmark", "run", "demo", "-o", "file/run"), "move the file that is in the way"),
+        (("demo", "file/data"), "move the file that is in the way"),
+    ):
+        done = templ(*words, cwd=tmp_path)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert done.stderr.startswith(f"templ: error: {words[-1]} cannot be written")
+        assert mend in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_summary_of_a_finished_run_is_the_one_it_ended_with(finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    before = (run / "summary.md").read_text()
+    (run / "summary.md").unlink()
+    done = templ("benchmark", "summary", "run", cwd=tmp_path)
+    assert (done.returncode, "not finished" in done.stderr) == (0, False)
+    assert done.stdout.rstrip() == before.rstrip()
+    assert (run / "summary.md").read_text() == before
+
+
+def test_the_summary_of_an_unfinished_run_says_how_far_it_is(finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    manifest = json.loads((run / "manifest.json").read_text())
+    (run / "manifest.json").write_text(json.dumps(manifest | {"finished": None}))
+    first, _ = (run / "results.jsonl").read_bytes().splitlines(keepends=True)
+    (run / "results.jsonl").write_bytes(first)
+    done = templ("benchmark", "summary", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "| attempted | 1 |" in done.stdout
+    assert done.stderr.splitlines()[-1] == "run is not finished: 1 of 2 targets are done"
+    assert json.loads((run / "summary.json").read_text())["overall"]["attempted"] == 1
+    assert (run / "results.jsonl").read_bytes() == first
+
+
+def test_a_run_without_results_has_no_summary_yet(finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    (run / "results.jsonl").unlink()
+    done = templ("benchmark", "summary", "run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "templ: error: run has no results yet; start its benchmark again to go on\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *[(name,) for name in ("predict", "library", "benchmark", "demo", "doctor")],
+        *[("library", name) for name in ("build", "info", "verify", "get", "export")],
+        *[("benchmark", name) for name in ("run", "summary", "merge", "profile")],
+    ],
+    ids=" ".join,
+)
+def test_every_command_has_help(words):
+    shown = CliRunner().invoke(app, [*words, "--help"])
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert f"{' '.join(words)} [OPTIONS]" in shown.stdout
