@@ -87,12 +87,16 @@ def read_benchmark(path: Path) -> Benchmark:
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    try:
+        rule = TemplateRule.from_json(config.rule)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     library = path.parent / config.library
     return Benchmark(
         name=config.name or path.stem,
         library=library,
         targets=path.parent / config.targets if config.targets else library,
-        rule=TemplateRule.from_json(config.rule),
+        rule=rule,
         first_date=config.first_date,
         settings=config.settings,
     )

@@ -14,6 +14,7 @@ import signal
 import struct
 import time
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any, Self
 
 from templ.engine import worker as child
@@ -136,7 +137,14 @@ class Pool:
             args=(theirs, self._work.function, dict(self._work.context), self._headroom),
             daemon=True,
         )
-        process.start()
+        # A Ctrl-C that arrives while the forkserver starts would end it with a traceback of its own: it comes
+        # after. (The resource tracker, once running, inherits no blocked signal.)
+        resource_tracker.ensure_running()
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         theirs.close()
         os.set_blocking(ours.fileno(), False)
         worker = Worker(process, ours)

@@ -37,7 +37,7 @@ def test_a_file_says_it_all_with_paths_relative_to_it(tmp_path):
         ("name = 'x'", "library: Field required"),
         ("library = 'a'\nlibary = 'b'", "libary"),
         ("library = 'a'\n[settings]\nconformers = 0", r"settings\.conformers"),
-        ("library = 'a'\n[rule]\nbefore = true", "unknown before"),
+        ("library = 'a'\n[rule]\nbefore = true", r"bad\.toml: .*unknown before"),
         ("library = 'a'\nfirst_date = 'soon'", "first_date"),
     ],
 )
