@@ -23,6 +23,8 @@ ROTOR = Chem.MolFromSmarts("[!$([D1])]-&!@[!$([D1])]")
 BUMP_DISTANCE = 3.0
 """Angstrom: two heavy atoms of one molecule, at least BUMP_BONDS bonds apart, are not nearer than this."""
 BUMP_BONDS = 4
+LAST_TRY = 5
+"""Conformers asked for once all else failed: the tries for more take minutes where there are none (C60)."""
 CHUNK = 64
 """Poses looked at together, which bounds memory to a few MB."""
 
@@ -68,8 +70,13 @@ class PreparedQuery:
         """
         mol = Chem.Mol(self.mol)
         # Work is bounded by iterations, never by time: time would make poses depend on the machine.
-        for random_start, iterations in ((False, 5), (True, 20), (True, 200)):
-            found = _embed(mol, self._wanted, self._seed, random_start=random_start, iterations=iterations)
+        few = min(self._wanted, LAST_TRY)
+        for random_start, iterations, count in (
+            (False, 5, self._wanted),
+            (True, 20, self._wanted),
+            (True, 200, few),
+        ):
+            found = _embed(mol, count, self._seed, random_start=random_start, iterations=iterations)
             if len(found):
                 return found
         raise Refusal("no-conformer", "no 3D conformer could be made with the stereochemistry of the query")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import datetime
 import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -77,7 +78,7 @@ def test_every_pose_keeps_the_stereochemistry_of_its_query(demo_library):
     assert len(chiral) == 20
     for row in chiral:
         target = target_of(demo_library.entry(row))
-        found = predict(target, demo_library, FAST)
+        found = predict(target, demo_library, PredictionSettings(conformers=8, screened=8))
         query = templ.molecules.parse_smiles(target.smiles)
         assert found.poses, target
         assert found.stereo_kept
@@ -107,11 +108,14 @@ def test_no_template_is_a_refusal(demo_library):
     assert (found.status, found.reason) == ("refused", "no-template")
 
 
-def test_nothing_shared_is_overlaid_and_said_so(demo_library):
-    found = predict("C1C2CC3CC1CC(C2)C3", demo_library, PredictionSettings(conformers=5, min_tanimoto=0))
-    if found.poses[0].way == "overlay":
-        assert "whole molecules were overlaid" in found.notes[0]
-        assert found.poses[0].mcs_atoms == 0
+@pytest.mark.parametrize("smiles", ["C1CCC1", "O=C=O", "C1CCCCCCCCCCCC1"])
+def test_nothing_shared_is_overlaid_and_said_so(demo_library, smiles):
+    """The ring of four is overlaid with a zinc complex among others."""
+    found = predict(smiles, demo_library, FAST.model_copy(update={"min_tanimoto": 0.0}))
+    assert found.status == "posed"
+    assert found.poses[0].way == "overlay"
+    assert "whole molecules were overlaid" in found.notes[0]
+    assert (found.poses[0].mcs_atoms, found.poses[0].core_rmsd) == (0, 0)
 
 
 def test_a_smiles_that_cannot_be_read_names_its_target(demo_library):
@@ -119,10 +123,34 @@ def test_a_smiles_that_cannot_be_read_names_its_target(demo_library):
         predict(Target("t7", "C1CC"), demo_library)
 
 
-def test_nothing_of_a_target_is_left_when_it_is_done(demo_library):
-    predict("CC(=O)Nc1cnccc1C", demo_library, FAST)
+def test_nothing_of_a_target_is_left_when_it_is_done(demo_library, monkeypatch):
+    made = []
+    first = PreparedQuery.__init__
+
+    def remember(self, *args):
+        made.append(weakref.ref(self))
+        first(self, *args)
+
+    monkeypatch.setattr(PreparedQuery, "__init__", remember)
+    found = predict("CC(=O)Nc1cnccc1C", demo_library, FAST)
     gc.collect()
-    assert not [thing for thing in gc.get_objects() if isinstance(thing, PreparedQuery)]
+    assert found.poses
+    assert [ref() for ref in made] == [None]
+
+
+def test_a_salt_of_a_chiral_query_keeps_its_stereochemistry(demo_library):
+    found = predict("Cl.C[C@H](NC(=O)c1cccnc1)c1ccccc1", demo_library, FAST)
+    free = templ.molecules.parse_smiles("C[C@H](NC(=O)c1cccnc1)c1ccccc1")
+    assert found.poses
+    assert all(keeps_stereo(pose.mol, free) for pose in found.poses)
+
+
+def test_a_pose_in_the_receptor_costs(demo_library, receptor):
+    """Every pose has its clash term with a receptor, none without."""
+    smiles = "O=C(Nc1cccnc1)C1CCCc2ccccc21"
+    free, walled = (predict(smiles, demo_library, FAST, receptor=wall) for wall in (None, receptor))
+    assert {pose.parts["clash"] for pose in free.poses} == {0.0}
+    assert any(pose.parts["clash"] > 0 for pose in walled.poses)
 
 
 def test_odd_molecules_do_not_crash(demo_library):

@@ -73,3 +73,53 @@ def test_bumps_are_squared_overlaps_of_distant_atoms():
     )
     assert expected == 1
     assert query.bumps(close[None])[0] == pytest.approx(expected)
+
+
+FULLERENE = (
+    "c12c3c4c5c1c1c6c7c2c2c8c3c3c9c4c4c%10c5c5c1c1c6c6c%11c7c2c2c7c8c3c3c8c9c4c4c9c%10c5c5c1c1c6c6c%11c2c2c7c3"
+    "c3c8c4c4c9c5c1c1c6c2c3c41"
+)
+
+
+def test_a_molecule_without_conformers_is_given_up_in_seconds():
+    """Tries were 200 a conformer asked for: seven minutes for C60 at the default of 60."""
+    with pytest.raises(Refusal, match="no 3D conformer"):
+        _ = PreparedQuery(parse_smiles(FULLERENE), 1, 1).conformers
+
+
+def test_the_last_try_asks_for_few_conformers(monkeypatch):
+    asked = []
+
+    def fail(mol, count, seed, **how):
+        asked.append((count, how["iterations"]))
+        return np.empty((0, mol.GetNumAtoms(), 3))
+
+    monkeypatch.setattr("templ.query._embed", fail)
+    with pytest.raises(Refusal):
+        _ = PreparedQuery(parse_smiles("CCO"), 60, 1).conformers
+    assert sum(count * iterations for count, iterations in asked) <= 2500
+
+
+@pytest.mark.parametrize("smiles", ODD.values(), ids=ODD)
+def test_bounds_hold_for_the_conformers(smiles):
+    query = PreparedQuery(parse_smiles(smiles), 3, 1)
+    upper = np.triu_indices(query.mol.GetNumAtoms(), 1)
+    for xyz in query.conformers:
+        distance = np.linalg.norm(xyz[upper[0]] - xyz[upper[1]], axis=1)
+        assert (distance <= query.bounds[upper] + 0.5).all()
+        assert (distance >= query.bounds.T[upper] - 0.5).all()
+
+
+def test_symmetric_atoms_share_a_rank():
+    ranks = PreparedQuery(parse_smiles("FC(F)(F)c1ccccc1"), 1, 1).ranks
+    assert ranks[0] == ranks[2] == ranks[3]
+    assert ranks[5] == ranks[9]
+    assert len(set(ranks)) == 6
+
+
+def test_bumps_do_not_depend_on_how_many_poses_come_together():
+    query = PreparedQuery(parse_smiles("CCCCCCCCCO"), 100, 1)
+    poses = query.conformers * 0.5
+    together = query.bumps(poses)
+    assert together.max() > 0
+    assert together == pytest.approx([query.bumps(pose[None])[0] for pose in poses])

@@ -49,7 +49,8 @@ def superpose(poses: Array, atoms: Sequence[int], onto: Array) -> tuple[Array, A
 def dihedral(points: Array, a: int, b: int, c: int, d: int) -> Array:
     """Torsion angle a-b-c-d in radians, shape (poses,), of conformers of shape (poses, atoms, 3)."""
     axis = points[:, c] - points[:, b]
-    axis = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
+    # A template may have two atoms in one place: no torsion is defined there, and any finite angle will do.
+    axis = axis / np.maximum(np.linalg.norm(axis, axis=-1, keepdims=True), 1e-9)
     before, after = points[:, a] - points[:, b], points[:, d] - points[:, c]
     before = before - (before * axis).sum(axis=-1, keepdims=True) * axis
     after = after - (after * axis).sum(axis=-1, keepdims=True) * axis

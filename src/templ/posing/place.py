@@ -18,6 +18,7 @@ from rdkit.Geometry import Point3D
 from templ.molecules import positions
 from templ.posing.geometry import dihedral, distinct, rotate_about_bond, superpose
 from templ.selection.cores import MIN_CORE
+from templ.selection.policy import ELEMENTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -87,15 +88,25 @@ def overlay_whole(query: PreparedQuery, template: Chem.Mol, most: int) -> Placed
 
     Uses RDKit's port of PubChem's shape alignment (Grant, Gallardo, Pickup, J. Comput. Chem. 17 (1996) 1653).
     """
+    shown = _metals_as_carbon(template)
     scored = []
     for xyz in query.conformers:
         probe = with_coordinates(query.mol, xyz)
-        shape, colour = rdShapeAlign.AlignMol(template, probe)
+        shape, colour = rdShapeAlign.AlignMol(shown, probe)
         scored.append((-(shape + colour), positions(probe)))
     scored.sort(key=lambda pair: pair[0])
     xyz = np.array([pose for _, pose in scored])
     kept = xyz[distinct(xyz, SAME_POSE, most)]
     return Placed(kept, np.zeros(len(kept)), "overlay", 0, "")
+
+
+def _metals_as_carbon(mol: Chem.Mol) -> Chem.Mol:
+    """Copy in which metals have carbon's radius: RDKit's alignment has none for them and fails."""
+    copy = Chem.Mol(mol)
+    for atom in copy.GetAtoms():
+        if atom.GetAtomicNum() not in ELEMENTS:
+            atom.SetAtomicNum(6)
+    return copy
 
 
 def with_coordinates(mol: Chem.Mol, xyz: NDArray[np.float64]) -> Chem.Mol:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 
 import pytest
 
-from templ.benchmark.builtin import find_benchmark
-from templ.benchmark.definition import list_targets, read_benchmark
+from templ.benchmark.definition import list_targets, read_benchmark, target_of
 from templ.errors import InputError
+from templ.settings import PredictionSettings
+from templ.sources.splits import TemplateRule
 
 WHOLE = """
 library = "mpro.templ"
@@ -60,14 +62,47 @@ def test_targets_by_date_choice_and_number(tmp_path, demo_path):
         list_targets(benchmark, only=[first, "nobody"])
 
 
-@pytest.mark.parametrize(
-    ("name", "data", "message"),
-    [
-        ("polaris", False, "needs --data"),
-        ("demo", True, "takes no --data"),
-        ("nope", False, "'nope' is no benchmark; expected demo, polaris or a TOML file"),
-    ],
-)
-def test_benchmarks_by_name(tmp_path, name, data, message):
-    with pytest.raises(InputError, match=message):
-        find_benchmark(name, tmp_path if data else None)
+def test_rule_and_settings_survive_the_file(tmp_path):
+    rule = TemplateRule(before_date=True, groups={"sars": ("sars",), "mers": ("mers", "sars")})
+    (tmp_path / "mine.toml").write_text(
+        """
+        name = "time split"
+        library = "sub/a.templ"
+        targets = "/data/b.templ"
+        [rule]
+        before_date = true
+        [rule.groups]
+        sars = ["sars"]
+        mers = ["mers", "sars"]
+        [settings]
+        seed = 9
+        min_tanimoto = 0.25
+        """
+    )
+    benchmark = read_benchmark(tmp_path / "mine.toml")
+    assert benchmark.name == "time split"
+    assert benchmark.library == tmp_path / "sub" / "a.templ"
+    assert benchmark.targets == Path("/data/b.templ")
+    assert benchmark.rule == rule == TemplateRule.from_json(rule.to_json())
+    assert benchmark.settings == PredictionSettings(seed=9, min_tanimoto=0.25)
+
+
+def test_a_file_that_is_missing_or_no_text_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.toml"):
+        read_benchmark(tmp_path / "absent.toml")
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"binary\.toml is not a benchmark in TOML"):
+        read_benchmark(tmp_path / "binary.toml")
+
+
+def test_a_benchmark_without_targets_says_so(tmp_path, demo_path):
+    (tmp_path / "late.toml").write_text(f"library = '{demo_path}'\nfirst_date = 2099-01-01")
+    with pytest.raises(InputError, match="the benchmark late has no targets left to run"):
+        list_targets(read_benchmark(tmp_path / "late.toml"))
+
+
+def test_a_target_is_described_without_its_answer(demo_library):
+    entry = demo_library.entry(0)
+    target = target_of(entry)
+    assert (target.id, target.smiles, target.date) == (entry.id, entry.smiles, entry.date)
+    assert target.ligand_key == entry.inchikey.split("-")[0]

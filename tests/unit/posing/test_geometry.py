@@ -71,3 +71,8 @@ def test_distinct_keeps_the_first_of_each_kind():
     assert distinct(poses, 0.5, 10) == [0, 2, 3]
     assert distinct(poses, 0.5, 2) == [0, 2]
     assert distinct(poses[:0], 0.5, 2) == []
+
+
+def test_atoms_in_one_place_have_some_finite_torsion():
+    points = np.array([[[0.0, 1, 0], [0, 0, 0], [0, 0, 0], [1, 1, 1]]])
+    assert np.isfinite(dihedral(points, 0, 1, 2, 3)).all()

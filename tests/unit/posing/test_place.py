@@ -6,9 +6,9 @@ import pytest
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.molecules import parse_smiles, positions
 from templ.posing.finish import add_hydrogens, keeps_stereo
-from templ.posing.place import copy_core, overlay_whole, with_coordinates
+from templ.posing.place import SAME_POSE, copy_core, overlay_whole, with_coordinates
 from templ.query import PreparedQuery
-from templ.selection.cores import shared_core
+from templ.selection.cores import Core, shared_core
 
 LEADS = ["Mpro-x0072", "Mpro-x10019", "Mpro-x10201", "Mpro-x10876", "Mpro-x0434"]
 
@@ -89,3 +89,68 @@ def test_hydrogens_are_complete_and_leave_the_heavy_atoms():
     mol = add_hydrogens(query.mol, query.conformers[0])
     assert mol.GetNumAtoms() == 19
     assert np.allclose(positions(mol)[: query.mol.GetNumAtoms()], query.conformers[0])
+
+
+@pytest.mark.parametrize("smiles", ["C[Zn]C", "[Fe]OCC", "N[Pt]Cl", "C[Si](C)C", "CB(O)O", "C[Se]C"])
+def test_a_template_with_a_metal_can_be_overlaid(smiles):
+    """RDKit's shapes know no radius for metals and raise ValueError."""
+    mol = parse_smiles(smiles)
+    xyz = np.random.default_rng(1).normal(size=(mol.GetNumAtoms(), 3)) * 2
+    template = with_coordinates(mol, xyz)
+    placed = overlay_whole(prepared("C1C2CC3CC1CC(C2)C3", 3), template, 2)
+    assert np.isfinite(placed.xyz).all()
+    assert parse_smiles(smiles).HasSubstructMatch(template)  # which is left as it was
+
+
+def test_a_template_with_two_atoms_in_one_place_can_be_copied():
+    query = prepared("CCOC", 3)
+    xyz = np.array([[0.0, 0, 0], [1.5, 0, 0], [1.5, 0, 0], [2, 1.4, 0]])
+    placed = copy_core(query, with_coordinates(query.mol, xyz), Core({0: 0, 1: 1, 2: 2, 3: 3}, "CCOC"), 3)
+    assert np.isfinite(placed.xyz).all()
+    assert np.isfinite(placed.core_rmsd).all()
+
+
+def test_no_more_poses_than_asked_and_none_twice(demo_library):
+    template = demo_library["Mpro-x10019"]
+    query = prepared(demo_library.entry(demo_library.row_of("Mpro-x10019")).smiles)
+    xyz = copy_core(query, template, Core({0: 0, 1: 1, 2: 2}, "CCC"), 4).xyz
+    assert len(xyz) == 4
+    gaps = [np.sqrt(((a - b) ** 2).sum(axis=1).mean()) for i, a in enumerate(xyz) for b in xyz[:i]]
+    assert min(gaps) >= SAME_POSE
+
+
+ODD_STEREO = {
+    "ring": "C[C@H]1CC[C@@H](C)CC1",
+    "sulfoxide": "C[S@](=O)c1ccccc1",
+    "sulfoximine": "C[S@](=N)(=O)c1ccccc1",
+    "phosphinate": "C[P@](=O)(O)c1ccccc1",
+    "ammonium": "C[N@+](CC)(CCC)c1ccccc1",
+    "bridged": "CN1[C@H]2CC[C@@H]1C[C@@H](C2)OC(=O)c1ccccc1",
+    "oxime": "C/C(=N/O)c1ccccc1",
+    "imine": "[H]/N=C(/C)c1ccccc1",
+    "deuterium": "[2H][C@H](C)c1ccccc1",
+    "penicillin": "CC1(C)S[C@@H]2[C@H](NC(=O)Cc3ccccc3)C(=O)N2[C@H]1C(=O)O",
+    "azo": "c1ccccc1/N=N\\c1ccccc1",
+    "meso": "O[C@H](C(=O)O)[C@@H](O)C(=O)O",
+}
+
+
+@pytest.mark.parametrize("smiles", ODD_STEREO.values(), ids=ODD_STEREO)
+def test_right_stereochemistry_is_never_taken_for_wrong(smiles):
+    query = prepared(smiles, 3)
+    for xyz in query.conformers:
+        assert keeps_stereo(add_hydrogens(query.mol, xyz), query.mol)
+
+
+@pytest.mark.parametrize("name", [name for name in ODD_STEREO if name not in ("ring", "bridged", "meso")])
+def test_a_mirror_image_or_other_side_is_never_taken_for_right(name):
+    """Mirrors turn centres round; double bonds are compared with their other isomer."""
+    smiles = ODD_STEREO[name]
+    query = prepared(smiles, 1)
+    if "@" in smiles:
+        wrong = query.conformers[0] * [1, 1, -1]
+        assert not keeps_stereo(add_hydrogens(query.mol, wrong), query.mol)
+    else:
+        last = max(smiles.rfind("/"), smiles.rfind("\\"))
+        other = smiles[:last] + ("\\" if smiles[last] == "/" else "/") + smiles[last + 1 :]
+        assert not keeps_stereo(add_hydrogens(query.mol, query.conformers[0]), parse_smiles(other))

@@ -75,28 +75,6 @@ def test_features_tell_shapes_apart():
     assert 0.5 < other[0, 0] < 0.9
 
 
-@pytest.mark.parametrize(
-    ("smiles", "atom", "names"),
-    [
-        ("CO", 1, {"donor", "acceptor"}),
-        ("CNC", 1, {"donor", "acceptor", "cation"}),
-        ("CC(=O)NC", 3, {"donor"}),
-        ("CC(=O)NC", 2, {"acceptor"}),
-        ("CC(=O)[O-]", 3, {"acceptor", "anion"}),
-        ("C[N+](C)(C)C", 1, {"cation"}),
-        ("c1ccncc1", 3, {"acceptor", "aromatic"}),
-        ("c1cc[nH]c1", 3, {"donor", "aromatic"}),
-        ("CCC", 1, {"hydrophobic"}),
-        ("CC#N", 2, {"acceptor"}),
-    ],
-)
-def test_features_of_known_atoms(smiles, atom, names):
-    from templ.features import FEATURES
-
-    flags = atom_features(parse_smiles(smiles))[atom]
-    assert {name for name, flag in zip(FEATURES, flags, strict=True) if flag} == names
-
-
 def test_positions_are_those_of_the_conformer(demo_library):
     mol = demo_library[IDS[0]]
     assert Cloud.of(mol).xyz == pytest.approx(positions(mol), abs=1e-4)

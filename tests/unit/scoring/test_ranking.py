@@ -5,10 +5,10 @@ import pytest
 
 from templ.benchmark.definition import target_of
 from templ.molecules import parse_smiles, positions
-from templ.posing.place import Placed
+from templ.posing.place import Placed, with_coordinates
 from templ.query import PreparedQuery
 from templ.scoring.ranking import WEIGHTS, rank
-from templ.selection.screen import find_templates
+from templ.selection.screen import TemplateHit, find_templates
 from templ.settings import PredictionSettings
 from templ.sources.splits import TemplateRule
 
@@ -55,3 +55,27 @@ def test_more_of_the_query_copied_ranks_higher(case):
     query, hits, crystal = case
     ranked = rank(query, [placed(crystal, core_atoms=5), placed(crystal, core_atoms=15)], hits, None)
     assert ranked.score[1] > ranked.score[0]
+
+
+def test_a_pose_that_runs_into_itself_ranks_lower(case):
+    query, hits, crystal = case
+    squeezed = crystal.mean(axis=0) + (crystal - crystal.mean(axis=0)) * 0.5
+    ranked = rank(query, [placed(crystal, squeezed)], hits, None)
+    assert ranked.terms["bump"][1] > ranked.terms["bump"][0]
+    assert ranked.score[1] < ranked.score[0]
+
+
+def test_templates_that_explain_more_count_more(case):
+    """A pose on the best template beats one as far off it as that template is from the rest."""
+    query, hits, crystal = case
+    near = next(hit for hit in hits if hit.core)
+    bare = TemplateHit(-1, "moved", with_coordinates(near.mol, positions(near.mol) + [6, 0, 0]), 0.0, None)
+    ranked = rank(query, [placed(crystal, crystal + [6, 0, 0])], [near, bare], None)
+    assert ranked.score[0] > ranked.score[1]
+
+
+def test_the_order_of_placements_does_not_matter(case):
+    query, hits, crystal = case
+    one, two = placed(crystal), placed(crystal + 1)
+    there, back = rank(query, [one, two], hits, None), rank(query, [two, one], hits, None)
+    assert there.score == pytest.approx(back.score[::-1])

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
 from templ.molecules import parse_smiles
 from templ.posing.place import with_coordinates
 from templ.query import PreparedQuery
-from templ.selection.cores import MAX_MAPPINGS, mappings, shared_core
+from templ.selection.cores import MAX_MAPPINGS, MIN_CORE, TIMEOUT_S, mappings, shared_core
 
 
 def prepared(smiles):
@@ -69,6 +71,11 @@ def test_atoms_that_cannot_be_told_apart_make_no_new_way():
         assert len(list(mappings(shared_core(query, other), query, other))) == 1
 
 
+FULLERENE = (
+    "c12c3c4c5c1c1c6c7c2c2c8c3c3c9c4c4c%10c5c5c1c1c6c6c%11c7c2c2c7c8c3c3c8c9c4c4c9c%10c5c5c1c1c6c6c%11c2c2c7c3"
+    "c3c8c4c4c9c5c1c1c6c2c3c41"
+)
+
 SYMMETRIC = {
     "peg": "COCCOCCOCCOCCOCCOCCOCCOC",
     "alkane": "CCCCCCCCCCCCCCCCCC",
@@ -88,6 +95,50 @@ def test_symmetric_pairs_end_and_their_mappings_are_few(smiles):
     found = list(mappings(core, query, other))
     assert 1 <= len(found) <= MAX_MAPPINGS
     assert all(len(set(way.pairs.values())) == len(way) for way in found)
+
+
+def test_a_pair_with_too_many_bonds_to_compare_shares_nothing_at_once():
+    """C60 with itself: 90 bonds on 90, every one like every other."""
+    query = prepared(FULLERENE)
+    xyz = np.random.default_rng(1).normal(size=(60, 3)) * 5
+    start = time.monotonic()
+    assert shared_core(query, with_coordinates(query.mol, xyz)) is None
+    assert time.monotonic() - start < 2 * TIMEOUT_S
+
+
+def test_pairs_of_a_long_chain_end_in_time():
+    chain, other = prepared("C" * 60), template("C" * 50)
+    start = time.monotonic()
+    shared_core(chain, other)
+    assert time.monotonic() - start < 4 * TIMEOUT_S
+
+
+def test_every_mapping_can_be_reached_and_joins_equal_atoms(demo_library):
+    checked = 0
+    for row in range(0, 60, 6):
+        query = prepared(demo_library.entry(row).smiles)
+        for other, _ in demo_library.nearest(query.mol, 3):
+            mol = demo_library[other]
+            core = shared_core(query, mol)
+            ways = list(mappings(core, query, mol)) if core else []
+            assert len(ways) <= MAX_MAPPINGS
+            seen = {frozenset((query.ranks[a], t) for a, t in way.pairs.items()) for way in ways}
+            assert len(seen) == len(ways)
+            for way in ways:
+                checked += 1
+                assert len(way) >= MIN_CORE
+                assert len(set(way.pairs.values())) == len(way)
+                for a, t in way.pairs.items():
+                    one, two = query.mol.GetAtomWithIdx(a), mol.GetAtomWithIdx(t)
+                    assert one.GetAtomicNum() == two.GetAtomicNum()
+                    assert one.GetIsAromatic() == two.GetIsAromatic()
+    assert checked > 30
+
+
+def test_the_answer_does_not_change_from_call_to_call(demo_library):
+    query = prepared(demo_library.entry(3).smiles)
+    mol = demo_library.ligand(7)
+    assert shared_core(query, mol) == shared_core(query, mol)
 
 
 def test_real_pairs_have_plausible_cores(demo_library):

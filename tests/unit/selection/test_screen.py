@@ -100,3 +100,17 @@ def test_a_template_that_gives_the_answer_away_is_an_error(demo_library, monkeyp
     target = target_of(demo_library.entry(3))
     with pytest.raises(LeakageError, match=f"'{target.id}' is not allowed for target '{target.id}'"):
         find(demo_library, target)
+
+
+def test_a_ligand_of_the_same_skeleton_is_no_template_in_another_charge(mixed):
+    target = target_of(mixed.entry(4))  # butanoate; butanoic acid is row 5
+    rule = TemplateRule(exclude_same_ligand=True)
+    mask = allowed_rows(mixed, rule, target)
+    assert not mask[[row for row in range(48) if row % 6 in (4, 5)]].any()
+    assert mask.sum() == 32
+    assert not allowed_rows(mixed, rule, replace(target, ligand_key="")).any()
+
+
+def test_no_more_templates_are_looked_at_than_asked_for(demo_library):
+    hits, _ = find(demo_library, target_of(demo_library.entry(3)), screened=4)
+    assert len(hits) == 4

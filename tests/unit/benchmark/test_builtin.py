@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import datetime
+import json
+
+import pytest
+
+from templ.benchmark.builtin import RECIPE, demo_benchmark, find_benchmark, polaris_benchmark
+from templ.benchmark.definition import list_targets
+from templ.errors import InputError, RunError
+from templ.library.store import open_library
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    """The demo benchmark's inputs; tests change nothing in them."""
+    inputs = tmp_path_factory.mktemp("run") / "inputs"
+    demo_benchmark(inputs)
+    return inputs
+
+
+def test_the_demo_is_a_strict_time_split(inputs):
+    benchmark = demo_benchmark(inputs)
+    assert (benchmark.name, benchmark.first_date) == ("demo", datetime.date(2020, 6, 1))
+    assert benchmark.rule.before_date
+    assert benchmark.rule.exclude_same_ligand
+    assert benchmark.library == benchmark.targets
+    assert len(list_targets(benchmark)) == 144
+    with open_library(benchmark.library) as library:
+        assert library.receptor_path() is not None
+
+
+def test_inputs_are_made_once(inputs):
+    before = {path: path.stat().st_mtime_ns for path in inputs.rglob("*")}
+    demo_benchmark(inputs)
+    assert {path: path.stat().st_mtime_ns for path in inputs.rglob("*")} == before
+
+
+def test_what_an_interruption_left_is_made_anew(tmp_path):
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    (inputs / "library.templ").write_text("half")
+    with open_library(demo_benchmark(inputs).library) as library:
+        assert len(library) == 240
+    assert (inputs / RECIPE).exists()
+
+
+def test_inputs_of_other_files_are_refused(tmp_path):
+    inputs = tmp_path / "inputs"
+    demo_benchmark(inputs)
+    recipe = json.loads((inputs / RECIPE).read_text())
+    name = next(iter(recipe["files"]))
+    recipe["files"][name] = "0" * 64
+    (inputs / RECIPE).write_text(json.dumps(recipe))
+    with pytest.raises(RunError, match=f"{tmp_path} was started with another {name}; choose another folder"):
+        demo_benchmark(inputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("polaris", False, "the benchmark polaris needs --data"),
+        ("demo", True, "the benchmark demo takes no --data"),
+        ("mine.toml", True, r"mine\.toml takes no --data"),
+        ("nope", False, "'nope' is no benchmark; expected demo, polaris or a TOML file"),
+        ("", False, "'' is no benchmark"),
+    ],
+)
+def test_a_name_that_is_none_or_data_too_much(tmp_path, name, data, message):
+    with pytest.raises(InputError, match=message):
+        find_benchmark(name, tmp_path if data else None)
+
+
+def test_a_toml_file_that_is_missing_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.toml"):
+        find_benchmark(str(tmp_path / "absent.toml"))(tmp_path / "inputs")
+
+
+def test_a_toml_file_becomes_its_benchmark(tmp_path):
+    (tmp_path / "mine.toml").write_text("library = 'a.templ'\ntargets = 'b.templ'")
+    benchmark = find_benchmark(str(tmp_path / "mine.toml"))(tmp_path / "inputs")
+    assert (benchmark.name, benchmark.library) == ("mine", tmp_path / "a.templ")
+    assert benchmark.targets == tmp_path / "b.templ"
+    assert not (tmp_path / "inputs").exists()
+
+
+def test_polaris_without_its_files_is_an_input_error(tmp_path):
+    with pytest.raises(InputError):
+        polaris_benchmark(tmp_path / "inputs", tmp_path)
+    assert not (tmp_path / "inputs" / RECIPE).exists()
+
+
+def test_polaris_targets_see_their_own_frame(tmp_path, shared):
+    benchmark = polaris_benchmark(tmp_path / "inputs", shared / "data" / "polaris")
+    with open_library(benchmark.library) as library:
+        groups = set(library.columns["group"].to_pylist())
+    with open_library(benchmark.targets) as targets:
+        labels = set(targets.columns["group"].to_pylist())
+    assert labels <= set(benchmark.rule.groups)
+    assert {name for names in benchmark.rule.groups.values() for name in names} <= groups
+    assert benchmark.targets != benchmark.library
+    assert benchmark.notes
