@@ -103,11 +103,13 @@ class _Prediction:
 
     def run(self) -> Outcome:
         from templ.scoring.ranking import rank
-        from templ.selection.screen import find_templates
+        from templ.selection.screen import allowed_rows, find_templates
 
         query = self._prepare()
         self._stage("prepare")
-        hits, self.allowed = find_templates(query, self.target, self.library, self.rule, self.settings)
+        allowed = allowed_rows(self.library, self.rule, self.target)
+        self.allowed = int(allowed.sum())
+        hits = find_templates(query, self.target, self.library, self.rule, allowed, self.settings)
         self.best_tanimoto = max(hit.tanimoto for hit in hits)
         self._stage("select")
         placements, sources = self._place(query, hits)

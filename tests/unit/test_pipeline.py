@@ -3,13 +3,14 @@ from __future__ import annotations
 import datetime
 import gc
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import templ
 from templ.benchmark.definition import target_of
-from templ.errors import InputError
+from templ.errors import InputError, LeakageError
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.molecules import positions
 from templ.pipeline import DISTINCT_POSES, predict
@@ -106,6 +107,23 @@ def test_no_template_is_a_refusal(demo_library):
     target = Target("t", "CC(=O)Nc1cnccc1C", date=datetime.date(2000, 1, 1))
     found = predict(target, demo_library, FAST, rule=TemplateRule(before_date=True))
     assert (found.status, found.reason) == ("refused", "no-template")
+    assert found.templates_allowed == 0
+
+
+def test_a_refusal_for_want_of_similarity_still_says_how_many_were_allowed(demo_library):
+    found = predict("OCCOCCOCCO", demo_library, FAST.model_copy(update={"min_tanimoto": 0.9}))
+    assert (found.status, found.reason) == ("refused", "no-template")
+    assert found.templates_allowed == len(demo_library)
+
+
+@pytest.mark.parametrize("clause", ["before_date", "exclude_same_ligand"])
+def test_a_screen_that_lets_everything_through_ends_in_a_leakage_error(demo_library, monkeypatch, clause):
+    monkeypatch.setattr(
+        "templ.selection.screen.allowed_rows", lambda library, rule, target: np.ones(len(library), np.bool_)
+    )
+    target = replace(target_of(demo_library.entry(3)), id="under another name")
+    with pytest.raises(LeakageError, match=f"not allowed for target 'under another name': {clause}"):
+        predict(target, demo_library, FAST, rule=TemplateRule(**{clause: True}))
 
 
 @pytest.mark.parametrize("smiles", ["C1CCC1", "O=C=O", "C1CCCCCCCCCCCC1"])
@@ -143,6 +161,12 @@ def test_a_salt_of_a_chiral_query_keeps_its_stereochemistry(demo_library):
     free = templ.molecules.parse_smiles("C[C@H](NC(=O)c1cccnc1)c1ccccc1")
     assert found.poses
     assert all(keeps_stereo(pose.mol, free) for pose in found.poses)
+
+
+def test_nitrogens_with_stereochemistry_are_posed(demo_library):
+    """Quinine as PubChem writes it."""
+    smiles = "COC1=CC2=C(C=CN=C2C=C1)[C@H]([C@@H]3C[C@@H]4CC[N@]3C[C@@H]4C=C)O"
+    assert predict(smiles, demo_library, PredictionSettings(conformers=5, screened=5)).status == "posed"
 
 
 def test_a_pose_in_the_receptor_costs(demo_library, receptor):

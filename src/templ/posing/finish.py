@@ -14,15 +14,13 @@ from templ.posing.place import with_coordinates
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-HANDEDNESS = {Chem.ChiralType.CHI_TETRAHEDRAL_CCW: 1, Chem.ChiralType.CHI_TETRAHEDRAL_CW: -1}
-"""Sign of the volume that the first three neighbours of a stereocentre span."""
-SAME_SIDE = {
-    Chem.BondStereo.STEREOZ: True,
-    Chem.BondStereo.STEREOCIS: True,
-    Chem.BondStereo.STEREOE: False,
-    Chem.BondStereo.STEREOTRANS: False,
-}
-"""Whether the two atoms that a double bond's label is about lie on one side of it."""
+TETRAHEDRAL = (Chem.ChiralType.CHI_TETRAHEDRAL_CCW, Chem.ChiralType.CHI_TETRAHEDRAL_CW)
+CIS_OR_TRANS = (
+    Chem.BondStereo.STEREOZ,
+    Chem.BondStereo.STEREOE,
+    Chem.BondStereo.STEREOCIS,
+    Chem.BondStereo.STEREOTRANS,
+)
 
 
 def add_hydrogens(mol: Chem.Mol, xyz: NDArray[np.float64]) -> Chem.Mol:
@@ -33,8 +31,7 @@ def add_hydrogens(mol: Chem.Mol, xyz: NDArray[np.float64]) -> Chem.Mol:
 def keeps_stereo(pose: Chem.Mol, query: Chem.Mol) -> bool:
     """Tell whether the stereocentres and double bonds seen in the pose's coordinates are the query's.
 
-    What the query leaves open may come out either way. Each label is looked at by itself: RDKit's perception
-    from 3D is blind to nitrogens, and so would find every pose of quinine wrong.
+    What the query leaves open may come out either way.
 
     Parameters
     ----------
@@ -43,30 +40,25 @@ def keeps_stereo(pose: Chem.Mol, query: Chem.Mol) -> bool:
     query : rdkit.Chem.Mol
         Stereochemistry assigned.
     """
-    xyz = positions(pose)
-    return all(_turns_as_labelled(atom, xyz) for atom in query.GetAtoms()) and all(
-        _sides_as_labelled(bond, xyz) for bond in query.GetBonds()
-    )
+    # RDKit's own perception from 3D is blind to nitrogens, and would find every pose of quinine wrong.
+    seen = _labelled_as_seen(query, positions(pose))
+    # Not label by label: inverting both ends of a cis-1,4-cyclohexane or of meso-tartrate changes nothing.
+    return bool(seen.HasSubstructMatch(query, useChirality=True))
 
 
-def _turns_as_labelled(atom: Chem.Atom, xyz: NDArray[np.float64]) -> bool:
-    """Tell whether the neighbours go round the atom as its tag says; true without a tag.
-
-    The first three, in the order of bonds, are a right-handed triple where the tag is counterclockwise,
-    whether the fourth is an atom, an implicit hydrogen or a lone pair.
-    """
-    tag = atom.GetChiralTag()
-    if tag not in HANDEDNESS:
-        return True
-    ends = [bond.GetOtherAtomIdx(atom.GetIdx()) for bond in atom.GetBonds()][:3]
-    return bool(np.linalg.det(xyz[ends] - xyz[atom.GetIdx()]) * HANDEDNESS[tag] > 0)
-
-
-def _sides_as_labelled(bond: Chem.Bond, xyz: NDArray[np.float64]) -> bool:
-    """Tell whether the ends of a double bond lie on the sides its label says; true without a label."""
-    stereo = bond.GetStereo()
-    if stereo not in SAME_SIDE:
-        return True
-    a, d = bond.GetStereoAtoms()
-    angle = dihedral(xyz[None], a, bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), d)[0]
-    return bool(np.cos(angle) > 0) is SAME_SIDE[stereo]
+def _labelled_as_seen(query: Chem.Mol, xyz: NDArray[np.float64]) -> Chem.Mol:
+    """Copy of the query in which every stereochemical label it has says what the coordinates show."""
+    seen = Chem.Mol(query)
+    for atom in seen.GetAtoms():
+        if atom.GetChiralTag() in TETRAHEDRAL:
+            # The first three neighbours, in the order of bonds, are a right-handed triple where the tag is
+            # counterclockwise, whether the fourth is an atom, an implicit hydrogen or a lone pair.
+            ends = [bond.GetOtherAtomIdx(atom.GetIdx()) for bond in atom.GetBonds()][:3]
+            volume = np.linalg.det(xyz[ends] - xyz[atom.GetIdx()])
+            atom.SetChiralTag(TETRAHEDRAL[0] if volume > 0 else TETRAHEDRAL[1])
+    for bond in seen.GetBonds():
+        if bond.GetStereo() in CIS_OR_TRANS:
+            a, d = bond.GetStereoAtoms()
+            angle = dihedral(xyz[None], a, bond.GetBeginAtomIdx(), bond.GetEndAtomIdx(), d)[0]
+            bond.SetStereo(CIS_OR_TRANS[2] if np.cos(angle) > 0 else CIS_OR_TRANS[3])
+    return seen

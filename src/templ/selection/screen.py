@@ -66,27 +66,29 @@ def find_templates(
     target: Target,
     library: Library,
     rule: TemplateRule,
+    allowed: NDArray[np.bool_],
     settings: PredictionSettings,
-) -> tuple[list[TemplateHit], int]:
+) -> list[TemplateHit]:
     """Screen by fingerprint, then order by the size of the shared core.
+
+    Parameters
+    ----------
+    allowed : array, shape (ligands,)
+        What `allowed_rows` said; each template is held against `rule` once more.
 
     Returns
     -------
-    hits : list of TemplateHit
+    list of TemplateHit
         Largest core first, then most similar, then in the library's order.
-    allowed : int
-        How many templates the rule let through.
 
     Raises
     ------
     Refusal
-        ``no-template`` when the rule allows none, or none is similar enough.
+        ``no-template`` when none is allowed, or none is similar enough.
     LeakageError
-        When a template that the rule forbids came through all the same.
+        When a template that the rule forbids is among the allowed all the same.
     """
-    allowed = allowed_rows(library, rule, target)
-    count = int(allowed.sum())
-    if not count:
+    if not allowed.any():
         raise Refusal("no-template", "the rule of the split allows no template")
     similarity = library.similarity(query.mol)
     rows = top_k(similarity, settings.screened, allowed)
@@ -105,4 +107,4 @@ def find_templates(
         mol = library.ligand(row)
         hits.append(TemplateHit(row, entry.id, mol, float(similarity[row]), shared_core(query, mol)))
     hits.sort(key=lambda hit: (-len(hit.core or ()), -hit.tanimoto, hit.row))
-    return hits, count
+    return hits

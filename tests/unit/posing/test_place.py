@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from rdkit import Chem
 
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.molecules import parse_smiles, positions
@@ -132,6 +133,9 @@ ODD_STEREO = {
     "penicillin": "CC1(C)S[C@@H]2[C@H](NC(=O)Cc3ccccc3)C(=O)N2[C@H]1C(=O)O",
     "azo": "c1ccccc1/N=N\\c1ccccc1",
     "meso": "O[C@H](C(=O)O)[C@@H](O)C(=O)O",
+    "aziridine": "C[N@]1C[C@@H]1F",
+    "quinuclidine": "C[C@H]1C[N@]2CC[C@H]1CC2",
+    "diene": "F/C=C/C=C\\Cl",
 }
 
 
@@ -140,6 +144,29 @@ def test_right_stereochemistry_is_never_taken_for_wrong(smiles):
     query = prepared(smiles, 3)
     for xyz in query.conformers:
         assert keeps_stereo(add_hydrogens(query.mol, xyz), query.mol)
+
+
+def test_it_agrees_with_what_rdkit_sees_in_crystals(demo_library):
+    """Each crystal ligand, and its mirror image, against the labels of the crystal."""
+    checked = 0
+    for row in range(len(demo_library)):
+        smiles, mol = demo_library.entry(row).smiles, demo_library.ligand(row)
+        if "@" not in smiles and "/" not in smiles:
+            continue
+        query = parse_smiles(smiles)
+        for mirror in (1, -1):
+            seen = add_hydrogens(query, positions(mol) * [1, 1, mirror])
+            ours = keeps_stereo(seen, query)
+            Chem.AssignStereochemistryFrom3D(seen)
+            assert ours == Chem.RemoveHs(seen).HasSubstructMatch(query, useChirality=True), (row, mirror)
+            checked += 1
+    assert checked > 40
+
+
+@pytest.mark.parametrize("name", ["ring", "bridged", "meso"])
+def test_a_molecule_that_is_its_own_mirror_image_is_right_both_ways(name):
+    query = prepared(ODD_STEREO[name], 1)
+    assert keeps_stereo(add_hydrogens(query.mol, query.conformers[0] * [1, 1, -1]), query.mol)
 
 
 @pytest.mark.parametrize("name", [name for name in ODD_STEREO if name not in ("ring", "bridged", "meso")])

@@ -8,7 +8,7 @@ from templ.molecules import parse_smiles, positions
 from templ.posing.place import Placed, with_coordinates
 from templ.query import PreparedQuery
 from templ.scoring.ranking import WEIGHTS, rank
-from templ.selection.screen import TemplateHit, find_templates
+from templ.selection.screen import TemplateHit, allowed_rows, find_templates
 from templ.settings import PredictionSettings
 from templ.sources.splits import TemplateRule
 
@@ -19,7 +19,9 @@ def case(demo_library):
     row = demo_library.row_of("Mpro-x10019")
     target = target_of(demo_library.entry(row))
     query = PreparedQuery(parse_smiles(target.smiles), 1, 1)
-    hits, _ = find_templates(query, target, demo_library, TemplateRule(), PredictionSettings())
+    rule = TemplateRule()
+    allowed = allowed_rows(demo_library, rule, target)
+    hits = find_templates(query, target, demo_library, rule, allowed, PredictionSettings())
     crystal = positions(demo_library.ligand(row))
     return query, hits[:12], crystal
 
@@ -62,6 +64,12 @@ def test_a_pose_that_runs_into_itself_ranks_lower(case):
     squeezed = crystal.mean(axis=0) + (crystal - crystal.mean(axis=0)) * 0.5
     ranked = rank(query, [placed(crystal, squeezed)], hits, None)
     assert ranked.terms["bump"][1] > ranked.terms["bump"][0]
+    assert ranked.score[1] < ranked.score[0]
+
+
+def test_a_core_that_fits_worse_ranks_lower(case):
+    query, hits, crystal = case
+    ranked = rank(query, [placed(crystal), placed(crystal, core_rmsd=1.0)], hits, None)
     assert ranked.score[1] < ranked.score[0]
 
 

@@ -28,6 +28,8 @@ def template(smiles):
         ("CC(=O)Nc1ccccc1", "CC(=O)Nc1ccccc1Cl", 10),
         ("c1ccncc1CN", "c1ccccc1CN", 3),  # rings are matched whole or not at all; c-C-N is left
         ("C1CCCCC1C", "c1ccccc1C", 0),  # aromatic with aromatic only
+        ("CC1CCCCC1", "CC1CCCCCC1", 0),  # nor part of a ring that is no aromatic one
+        ("c1ccccc1CCOCF", "c1ccccc1CCNCF", 8),  # a piece of two atoms is a coincidence
         ("CCCO", "N#N", 0),
     ],
 )
