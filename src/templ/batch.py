@@ -12,7 +12,7 @@ from templ.engine.local import Limits, run_tasks
 from templ.engine.pool import Work
 from templ.errors import InputError
 from templ.library.store import open_library
-from templ.pipeline import NO_RULE, predict
+from templ.pipeline import NO_RULE, PARTS, predict
 from templ.posefile import pose_properties, to_sdf
 from templ.records import Target
 from templ.scoring.pocket import read_receptor
@@ -26,13 +26,7 @@ if TYPE_CHECKING:
     from templ.sources.queries import Query
 
 FUNCTION = "templ.batch:open_work"
-PRELOAD = (
-    "templ.batch",
-    "templ.posing.finish",
-    "templ.scoring.ranking",
-    "templ.selection.policy",
-    "templ.selection.screen",
-)
+PRELOAD = ("templ.batch", *PARTS)
 
 
 @dataclass(frozen=True, slots=True)

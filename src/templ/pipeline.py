@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from templ.library.store import Library
     from templ.posing.place import Placed
     from templ.query import PreparedQuery
+    from templ.records import Status
     from templ.scoring.ranking import Ranked
     from templ.selection.screen import TemplateHit
+
+PARTS = ("templ.posing.finish", "templ.scoring.ranking", "templ.selection.policy", "templ.selection.screen")
+"""What loads on first use; a process that will predict, or fork those that do, may load it before."""
 
 NO_RULE = TemplateRule()
 """Every template but the target itself."""
@@ -122,7 +126,7 @@ class _Prediction:
 
     def outcome(
         self,
-        status: str,
+        status: Status,
         reason: str = "",
         detail: str = "",
         *,
@@ -131,7 +135,7 @@ class _Prediction:
     ) -> Outcome:
         return Outcome(
             id=self.target.id,
-            status="posed" if status == "posed" else "refused",
+            status=status,
             reason=reason,
             detail=detail,
             poses=poses,

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from templ.benchmark.run import write_summary
 from templ.disk import replacing
 from templ.errors import RunError
-from templ.runlog.finish import FINAL_PREFIX
-from templ.runlog.journal import JOURNAL_NAME, encode_record, read_records
+from templ.runlog.finish import FINAL_PREFIX, carry_over
+from templ.runlog.journal import JOURNAL_NAME, read_records
 from templ.runlog.manifest import (
     RunManifest,
     hold_run_folder,
@@ -17,7 +16,7 @@ from templ.runlog.manifest import (
     read_manifest,
     start_run,
 )
-from templ.runlog.poses import PoseAddress, PoseShards, read_poses
+from templ.runlog.poses import PoseShards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,9 +54,7 @@ def merge_runs(out: Path, runs: Sequence[Path]) -> Summary:
         start_run(out, merged)
         with PoseShards(out, prefix=FINAL_PREFIX) as poses, replacing(out / JOURNAL_NAME) as results:
             for run, record in _in_target_order(shards):
-                if address := PoseAddress.of(record):
-                    record["poses"] |= asdict(poses.append(read_poses(run, address), durable=False))
-                results.write(encode_record(record))
+                results.write(carry_over(record, run, poses))
             poses.close()  # on disk before the results that point there
         mark_finished(out)
         return write_summary(out)

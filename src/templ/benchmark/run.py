@@ -132,7 +132,7 @@ def run_benchmark(
         limits = choose_limits(settings, len(sizes))
         start_run(folder, manifest)
         on_start([*benchmark.notes, str(limits)])
-        _record_all(benchmark, folder, science, limits, sizes, on_progress)
+        _record_all(benchmark, folder, manifest, science, limits, sizes, on_progress)
         finish_run(folder, list(sizes))
         mark_finished(folder)
         return write_summary(folder)
@@ -172,7 +172,7 @@ def write_summary(folder: Path) -> Summary:
         raise RunError(f"{folder} has no results yet; start its benchmark again to go on")
     summary = summarise(read_records(folder / JOURNAL_NAME))
     with replacing(folder / SUMMARY_JSON) as file:
-        file.write(_json(summary.to_dict()))
+        file.write(json.dumps(summary.to_dict(), indent=1).encode() + b"\n")
     with replacing(folder / SUMMARY_MARKDOWN) as file:
         file.write(to_markdown(summary).encode())
     return summary
@@ -181,6 +181,7 @@ def write_summary(folder: Path) -> Summary:
 def _record_all(
     benchmark: Benchmark,
     folder: Path,
+    manifest: RunManifest,
     science: PredictionSettings,
     limits: Limits,
     sizes: Mapping[str, int],
@@ -188,14 +189,12 @@ def _record_all(
 ) -> None:
     """Do the targets without a record; each has its poses, then its record, on disk before it counts."""
     path = folder / JOURNAL_NAME
-    with open_library(benchmark.library) as library, open_library(benchmark.targets) as truth:
-        digests = [library.digest, truth.digest]
     work = Work(
         FUNCTION,
         {
             "library": str(benchmark.library),
             "targets": str(benchmark.targets),
-            "digests": digests,
+            "digests": [manifest.library_digest, manifest.settings["truth"]],
             "rule": benchmark.rule.to_json(),
             "settings": science.model_dump(mode="json"),
         },
@@ -287,7 +286,3 @@ def _manifest(
         targets=len(targets),
         command=sys.argv,
     )
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, indent=1).encode() + b"\n"

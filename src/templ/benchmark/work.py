@@ -11,7 +11,7 @@ from templ.benchmark.definition import target_of
 from templ.errors import LibraryError
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.library.store import open_library
-from templ.pipeline import predict
+from templ.pipeline import PARTS, predict
 from templ.posefile import to_sdf
 from templ.records import Outcome
 from templ.scoring.pocket import read_receptor
@@ -28,13 +28,7 @@ if TYPE_CHECKING:
 
 FUNCTION = "templ.benchmark.work:open_work"
 """How the engine finds this work."""
-PRELOAD = (
-    "templ.benchmark.work",
-    "templ.posing.finish",
-    "templ.scoring.ranking",
-    "templ.selection.policy",
-    "templ.selection.screen",
-)
+PRELOAD = ("templ.benchmark.work", *PARTS)
 """What a worker needs; loaded once, before workers are forked."""
 
 
@@ -90,6 +84,7 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], TargetResult]:
         record = describe(outcome, target, rmsd or None, entry.heavy_atoms)
         return TargetResult(record, to_sdf(outcome.id, outcome.poses), dict(outcome.seconds))
 
+    work.release = _receptor.cache_clear  # type: ignore[attr-defined]  # the engine's hook to empty caches
     return work
 
 

@@ -103,7 +103,7 @@ def merge(
 @app.command()
 def profile(run: Path = typer.Argument(..., help="A run folder.")) -> None:
     """Print what a run took of memory and how fast it went, and draw both over time (RUN/profile.png)."""
-    from templ.evaluation.profile import draw_profile, profile_run
+    from templ.benchmark.profile import draw_profile, profile_run
 
     for name, value in profile_run(run).items():
         typer.echo(f"{name:<28} {value}")

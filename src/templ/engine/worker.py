@@ -204,7 +204,7 @@ def _be_quiet() -> None:
 
 
 def _limit_data(headroom: int) -> None:
-    """Make an allocation beyond the worker's share fail; mapped files do not count, as in RLIMIT_AS."""
+    """Make an allocation beyond the worker's share fail; unlike RLIMIT_AS, mapped files are free."""
     limit = data_bytes() + headroom
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard != resource.RLIM_INFINITY:

@@ -10,7 +10,7 @@ import json
 from array import array
 from dataclasses import asdict
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from templ.disk import replacing
 from templ.errors import RunError
@@ -78,9 +78,14 @@ def _rewrite(run: Path, order: Sequence[str], shards: PoseShards) -> None:
         for start in starts:
             old.seek(start)
             record = json.loads(old.readline())
-            if address := PoseAddress.of(record):
-                record["poses"] |= asdict(shards.append(read_poses(run, address), durable=False))
-            new.write(encode_record(record))
+            new.write(carry_over(record, run, shards))
+
+
+def carry_over(record: dict[str, Any], run: Path, shards: PoseShards) -> bytes:
+    """Copy the poses of a record of `run` to other shards; return its line with their new address."""
+    if address := PoseAddress.of(record):
+        record["poses"] |= asdict(shards.append(read_poses(run, address), durable=False))
+    return encode_record(record)
 
 
 def _starts_in_order(journal: Path, order: Sequence[str]) -> array[int]:

@@ -6,7 +6,8 @@ import pickle
 import pytest
 
 from templ.benchmark.definition import target_of
-from templ.benchmark.work import describe, failure, open_work
+from templ.benchmark.work import _receptor, describe, failure, open_work
+from templ.engine.worker import release
 from templ.errors import LibraryError
 from templ.library.store import open_library
 from templ.pipeline import predict
@@ -72,6 +73,14 @@ def test_the_receptor_of_the_library_is_used(demo_library, context, result):
     target = target_of(demo_library.entry(demo_library.row_of(ID)))
     blind = predict(target, demo_library, FAST, rule=TemplateRule.from_json(context["rule"]))
     assert [round(pose.score, 5) for pose in blind.poses] != result.record["scores"]
+
+
+def test_the_engine_can_empty_what_the_work_keeps(context):
+    work = open_work(context)
+    work(ID)
+    assert _receptor.cache_info().currsize
+    release(work)
+    assert not _receptor.cache_info().currsize
 
 
 @pytest.mark.parametrize("place", [0, 1])

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from templ.disk import storage_errors
 from templ.errors import InputError, RunError
+from templ.runlog.memory import MEMORY_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MEMORY_LOG = "memory.jsonl"
 PICTURE = "profile.png"
 
 
@@ -87,7 +87,7 @@ def draw_profile(run: Path) -> Path:
 
 
 def _read(run: Path) -> list[dict[str, Any]]:
-    path = run / MEMORY_LOG
+    path = run / MEMORY_NAME
     try:
         lines = path.read_text().splitlines()
         samples = [json.loads(line) for line in lines if line.endswith("}")]

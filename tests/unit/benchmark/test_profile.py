@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from templ.benchmark.profile import draw_profile, profile_run
 from templ.errors import RunError
-from templ.evaluation.profile import draw_profile, profile_run
 
 
 def sample(time, ended, tree=200e6, workers=(90e6, 80e6), action="run", reason=""):
