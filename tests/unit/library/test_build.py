@@ -107,7 +107,7 @@ def test_receptors_are_kept_gzipped_whatever_they_were(entries, tmp_path):
     ("name", "content", "message"),
     [
         ("site.cif", b"data_", "not a PDB file by its name"),
-        ("site.pdb.gz", gzip.compress(b"ATOM" * 99)[:-9], "site.pdb.gz is a damaged gzip file"),
+        ("site.pdb.gz", gzip.compress(b"ATOM" * 99, mtime=0)[:-9], "site.pdb.gz is a damaged gzip file"),
         ("site.pdb.gz", b"ATOM", "site.pdb.gz"),
         ("absent.pdb", None, "absent.pdb does not exist"),
     ],
