@@ -1,13 +1,14 @@
 """The original way (every worker loads the whole library) beside ours: memory, speed, and where it dies.
 
     python benchmarks/memory_original_vs_mapped.py LIBRARY.templ [--sizes 1000,10000,40000,160000]
-                                                   [--targets 40] [--limit 1.5GiB] [--limited-targets 500]
+                                                   [--mapped-sizes 1000000] [--targets 40] [--limit 1.5GiB] [--limited-targets 500]
 
 Both ways predict the same targets with the same two workers and the same code; only where the molecules come
 from differs. LIBRARY is the one that `benchmarks/library.py --out DIR` leaves; larger ones repeat its ligands
 under new ids. With `--limit` (root, cgroup v1) both run once more on LIBRARY itself in a memory group of that
 size, beside a neighbour that takes and returns 300 MB again and again; ours has the governor's defaults.
-Prints a table; numbers and plot go to benchmarks/results/.
+Prints a table (`worker_mb`: the most a worker held, `after_mb`: the median after a target); numbers and plot go to
+benchmarks/results/.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 HERE = Path(__file__).parent
@@ -57,6 +59,7 @@ def measure(way: str, library: Path, targets: int, *, governed: bool) -> dict[st
         step = max(1, 1000 // targets)
         ids = list(islice(opened, 0, step * targets, step))
     tree = worker = 0
+    after: list[int] = []
 
     def look(sample: dict[str, Any]) -> None:
         nonlocal tree, worker
@@ -72,11 +75,13 @@ def measure(way: str, library: Path, targets: int, *, governed: bool) -> dict[st
         done += result.kind == "done"
         lost += result.kind != "done"
         worker = max(worker, result.uss_bytes)
+        after.append(result.uss_bytes)
     seconds = time.perf_counter() - begin
     return {
         "way": way,
         "entries": _entries(library),
         "worker_mb": round(worker / 1e6, 1),
+        "after_mb": round(median(after) / 1e6, 1),
         "all_mb": round(tree / 1e6, 1),
         "first_result_s": round(first, 2),
         "targets_a_second": round((len(ids) - 1) / (seconds - first), 2),
@@ -159,6 +164,7 @@ def main() -> None:
     )
     parser.add_argument("library", type=Path)
     parser.add_argument("--sizes", default="1000,10000,40000,160000")
+    parser.add_argument("--mapped-sizes", default="1000000")
     parser.add_argument("--targets", type=int, default=40)
     parser.add_argument("--limit", default=None)
     parser.add_argument("--limited-targets", type=int, default=500)
@@ -171,10 +177,12 @@ def main() -> None:
         return
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for size in map(int, options.sizes.split(",")):
+        sizes = [(int(size), WAYS) for size in options.sizes.split(",")]
+        sizes += [(int(size), ("mapped",)) for size in options.mapped_sizes.split(",") if size]
+        for size, ways in sizes:
             library = Path(folder) / f"{size}.templ"
             repeat_library(options.library, library, size)
-            for way in WAYS:
+            for way in ways:
                 rows.append(in_a_process(way, library, options.targets))
                 print(rows[-1], file=sys.stderr)
     limit = parse_memory(options.limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from templ.sources.ledger import Ledger
 from templ.sources.sdf import read_sdf
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+# A shell that runs the suite in the background has it ignore Ctrl-C, and what it starts would as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,8 @@ def predict(
         return work.run()
     except Refusal as refusal:
         return work.outcome("refused", refusal.reason, refusal.detail)
+    finally:
+        library.let_go()
 
 
 class _Prediction:

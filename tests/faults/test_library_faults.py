@@ -144,10 +144,13 @@ def interrupt_build(out, number):
         stderr=subprocess.DEVNULL,
         text=True,
     ) as child:
-        assert child.stdout.readline() == "going\n"
-        time.sleep(0.05)
-        child.send_signal(number)
-        child.wait(timeout=30)
+        try:
+            assert child.stdout.readline() == "going\n"
+            time.sleep(0.05)
+            child.send_signal(number)
+            child.wait(timeout=30)
+        finally:
+            child.kill()
     return child.pid
 
 

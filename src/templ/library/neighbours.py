@@ -18,7 +18,6 @@ PARAMETERS = FingerprintParameters()
 WORDS = PARAMETERS.bits // 64
 
 _GENERATOR = rdFingerprintGenerator.GetMorganGenerator(radius=PARAMETERS.radius, fpSize=PARAMETERS.bits)
-_ROWS_AT_ONCE = 4096
 
 
 def fingerprint(mol: Mol) -> NDArray[np.uint64]:
@@ -43,46 +42,56 @@ def tanimoto(query: NDArray[np.uint64], fingerprints: NDArray[np.uint64]) -> NDA
     query : numpy.ndarray, shape (32,), uint64
         One fingerprint.
     fingerprints : numpy.ndarray, shape (n, 32), uint64
-        The others; may be mapped. About 2 MB are copied at a time.
+        The others; may be mapped. Twice their size is held meanwhile: give them in blocks.
 
     Returns
     -------
     numpy.ndarray, shape (n,), float32
         0 to 1; 0 where neither fingerprint has a bit.
     """
-    similarity = np.empty(len(fingerprints), dtype=np.float32)
-    query_bits = int(np.bitwise_count(query).sum())
-    for start in range(0, len(fingerprints), _ROWS_AT_ONCE):
-        rows = fingerprints[start : start + _ROWS_AT_ONCE]
-        shared = np.bitwise_count(rows & query).sum(axis=1, dtype=np.uint32)
-        either = np.bitwise_count(rows).sum(axis=1, dtype=np.uint32) + np.uint32(query_bits) - shared
-        similarity[start : start + _ROWS_AT_ONCE] = shared / np.maximum(either, 1)
+    shared = np.bitwise_count(fingerprints & query).sum(axis=1, dtype=np.uint32)
+    bits = np.bitwise_count(fingerprints).sum(axis=1, dtype=np.uint32)
+    either = bits + np.bitwise_count(query).sum(dtype=np.uint32) - shared
+    similarity: NDArray[np.float32] = (shared / np.maximum(either, 1)).astype(np.float32)
     return similarity
 
 
-def top_k(
-    similarities: NDArray[np.float32], k: int, mask: NDArray[np.bool_] | None = None
-) -> NDArray[np.intp]:
-    """Rows of the k highest similarities, highest first; equal ones in the order of their rows.
+class Best:
+    """The k highest of values that come block by block; of equal values the earlier row.
 
     Parameters
     ----------
-    similarities : numpy.ndarray, shape (n,), float32
-        One value a row.
     k : int
-        How many rows at most.
-    mask : numpy.ndarray, shape (n,), bool, optional
-        Rows that may be chosen; all of them without it.
+        How many at most.
+
+    Attributes
+    ----------
+    rows : numpy.ndarray, shape (found,), intp
+        Their rows, highest value first.
+    values : numpy.ndarray, shape (found,), float32
+        Their values.
 
     Examples
     --------
-    >>> top_k(np.array([0.5, 0.9, 0.5, 0.1], dtype=np.float32), 2).tolist()
+    >>> best = Best(2)
+    >>> best.add(0, np.array([0.5, 0.9], dtype=np.float32))
+    >>> best.add(2, np.array([0.5, 0.7], dtype=np.float32), np.array([True, False]))
+    >>> best.rows.tolist()
     [1, 0]
     """
-    rows = np.arange(len(similarities)) if mask is None else np.flatnonzero(mask)
-    values = similarities[rows]
-    if 0 < k < len(values):
-        # Everything as good as the k-th stays, so that ties are broken by row and not by the partition.
-        kept = values >= np.partition(values, len(values) - k)[len(values) - k]
-        rows, values = rows[kept], values[kept]
-    return rows[np.argsort(-values, kind="stable")][: max(k, 0)]
+
+    def __init__(self, k: int) -> None:
+        self._k = max(k, 0)
+        self.rows = np.empty(0, np.intp)
+        self.values = np.empty(0, np.float32)
+
+    def add(self, start: int, values: NDArray[np.float32], mask: NDArray[np.bool_] | None = None) -> None:
+        """Look at the values of the rows from `start` on; where `mask` is false they do not count."""
+        worth = np.ones(len(values), np.bool_) if mask is None else mask
+        if len(self.values) == self._k > 0:
+            worth = worth & (values > self.values[-1])
+        places = np.flatnonzero(worth)
+        rows = np.concatenate([self.rows, places + start])
+        found = np.concatenate([self.values, values[places]])
+        order = np.argsort(-found, kind="stable")[: self._k]
+        self.rows, self.values = rows[order], found[order]

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import mmap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -30,7 +28,8 @@ from templ.library.format import (
     verify_file,
 )
 from templ.library.index import candidate_rows
-from templ.library.neighbours import fingerprint, tanimoto, top_k
+from templ.library.mapped import BLOCK, MappedArray, MappedTable
+from templ.library.neighbours import Best, fingerprint, tanimoto
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -64,16 +63,14 @@ class LigandRecord:
 
 
 _RECORD_COLUMNS = tuple(name for name in SCHEMA.names if name != "xyz")
-_BATCHES_KEPT = 256  # some kB of Arrow objects each, so that a process holds the same for any library
 
 
 @dataclass(frozen=True, slots=True)
 class _Mapped:
     manifest: Manifest
-    batches: int
-    batch: Callable[[int], pa.RecordBatch]
-    fingerprints: np.memmap[Any, np.dtype[np.uint64]]
-    ids: NDArray[np.uint64]
+    ligands: MappedTable
+    fingerprints: MappedArray
+    ids: MappedArray
 
 
 class Columns(Mapping[str, pa.ChunkedArray]):
@@ -110,17 +107,11 @@ class Library:
         for name in DATA_FILES:
             check_file(self.path, name, manifest)
         try:
-            # Threads would start at the first batch and would be lost in a forked child.
-            ligands = pa.ipc.open_file(
-                pa.memory_map(str(self.path / LIGANDS)), options=pa.ipc.IpcReadOptions(use_threads=False)
-            )
             self._open: _Mapped | None = _Mapped(
                 manifest,
-                ligands.num_record_batches,
-                lru_cache(_BATCHES_KEPT)(ligands.get_batch),
-                np.load(self.path / FINGERPRINTS, mmap_mode="r", allow_pickle=False),
-                # A plain array over the mapped one: slices of a memmap object are slow to make.
-                np.asarray(np.load(self.path / IDS, mmap_mode="r", allow_pickle=False)),
+                MappedTable(self.path / LIGANDS),
+                MappedArray(self.path / FINGERPRINTS),
+                MappedArray(self.path / IDS),
             )
         except (OSError, ValueError) as error:
             raise LibraryError(f"{self.path} cannot be mapped ({error}): build the library again") from error
@@ -158,7 +149,7 @@ class Library:
     @property
     def fingerprints(self) -> NDArray[np.uint64]:
         """The mapped fingerprints, shape (ligands, 32)."""
-        return np.asarray(self._mapped().fingerprints)
+        return self._mapped().fingerprints.array
 
     @property
     def columns(self) -> Columns:
@@ -251,17 +242,10 @@ class Library:
             "inchikey", lambda chunk: pc.or_(pc.equal(chunk, key), pc.starts_with(chunk, key + "-"))
         )
 
-    def similarity(self, mol: Mol) -> NDArray[np.float32]:
-        """Tanimoto similarity of a molecule with every ligand, shape (ligands,)."""
-        similarity = tanimoto(fingerprint(mol), self.fingerprints)
-        # Every row was looked at. The pages stay in the page cache, but count no longer as this process's.
-        self._mapped().fingerprints._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
-        return similarity
-
-    def nearest(
-        self, mol: Mol, k: int = 10, mask: NDArray[np.bool_] | None = None
-    ) -> list[tuple[str, float]]:
-        """Find the ligands most similar to a molecule.
+    def most_similar(
+        self, mol: Mol, k: int, mask: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Find the ligands most similar to a molecule; what is held meanwhile does not grow with the library.
 
         Parameters
         ----------
@@ -274,11 +258,29 @@ class Library:
 
         Returns
         -------
-        list of (str, float)
-            Id and Tanimoto similarity, most similar first; equal ones in the order of the library.
+        rows, similarities : numpy.ndarray, shape (found,)
+            Rows and Tanimoto similarities, most similar first; equal ones in the order of the library.
         """
-        similarity = self.similarity(mol)
-        return [(self._id(int(row)), float(similarity[row])) for row in top_k(similarity, k, mask)]
+        query, best = fingerprint(mol), Best(k)
+        for start, block in self._mapped().fingerprints.blocks():
+            allowed = None if mask is None else mask[start : start + len(block)]
+            best.add(start, tanimoto(query, block), allowed)
+        return best.rows, best.values
+
+    def nearest(
+        self, mol: Mol, k: int = 10, mask: NDArray[np.bool_] | None = None
+    ) -> list[tuple[str, float]]:
+        """`most_similar`, with the id in place of the row."""
+        rows, similarities = self.most_similar(mol, k, mask)
+        return [
+            (self._id(row), value) for row, value in zip(rows.tolist(), similarities.tolist(), strict=True)
+        ]
+
+    def let_go(self) -> None:
+        """Give the pages that were looked at back to the page cache; nothing else changes."""
+        mapped = self._mapped()
+        for file in (mapped.ligands, mapped.fingerprints, mapped.ids):
+            file.let_go()
 
     def receptor_path(self, group: str = "") -> Path | None:
         """Gzipped PDB file of a group's receptor, or else the default one, or None.
@@ -318,7 +320,9 @@ class Library:
         return self._open
 
     def _find(self, id: str) -> int | None:
-        return next((row for row in candidate_rows(self._mapped().ids, id) if self._id(row) == id), None)
+        return next(
+            (row for row in candidate_rows(self._mapped().ids.array, id) if self._id(row) == id), None
+        )
 
     def _id(self, row: int) -> str:
         batch, place = self._locate(row)
@@ -327,18 +331,18 @@ class Library:
     def _locate(self, row: int) -> tuple[pa.RecordBatch, int]:
         if not 0 <= row < len(self):
             raise LibraryError(f"{self.path} has no row {row}: its rows are 0 to {len(self) - 1}")
-        number, place = divmod(int(row), ROWS_PER_BATCH)
-        return self._mapped().batch(number), place
+        return self._mapped().ligands.row(row)
 
     def _chunks(self, name: str) -> Iterator[pa.Array]:
-        for number in range(self._mapped().batches):
-            yield self._mapped().batch(number).column(name)
+        yield from self._mapped().ligands.chunks(name)
 
     def _mask(self, name: str, test: Callable[[pa.Array], pa.BooleanArray]) -> NDArray[np.bool_]:
         mask = np.empty(len(self), dtype=np.bool_)
         for number, chunk in enumerate(self._chunks(name)):
             start = number * ROWS_PER_BATCH
             mask[start : start + len(chunk)] = test(chunk).to_numpy(zero_copy_only=False)
+            if start % BLOCK == 0:
+                self._mapped().ligands.let_go()
         return mask
 
 

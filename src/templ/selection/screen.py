@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from templ.errors import Refusal
-from templ.library.neighbours import top_k
 from templ.molecules import first_block
 from templ.selection.cores import shared_core
 
@@ -90,21 +89,20 @@ def find_templates(
     """
     if not allowed.any():
         raise Refusal("no-template", "the rule of the split allows no template")
-    similarity = library.similarity(query.mol)
-    rows = top_k(similarity, settings.screened, allowed)
-    if similarity[rows[0]] < settings.min_tanimoto:
+    rows, similarities = library.most_similar(query.mol, settings.screened, allowed)
+    if similarities[0] < settings.min_tanimoto:
         raise Refusal(
             "no-template",
-            f"the most similar template has Tanimoto {similarity[rows[0]]:.2f}; "
+            f"the most similar template has Tanimoto {similarities[0]:.2f}; "
             f"at least {settings.min_tanimoto:.2f} is needed",
         )
     hits = []
-    for row in rows.tolist():
+    for row, tanimoto in zip(rows.tolist(), similarities.tolist(), strict=True):
         entry = library.entry(row)
         rule.check(
             target, id=entry.id, group=entry.group, date=entry.date, ligand_key=first_block(entry.inchikey)
         )
         mol = library.ligand(row)
-        hits.append(TemplateHit(row, entry.id, mol, float(similarity[row]), shared_core(query, mol)))
+        hits.append(TemplateHit(row, entry.id, mol, tanimoto, shared_core(query, mol)))
     hits.sort(key=lambda hit: (-len(hit.core or ()), -hit.tanimoto, hit.row))
     return hits

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from rdkit import DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 
-from templ.library.neighbours import fingerprint, tanimoto, top_k
+from templ.library.neighbours import Best, fingerprint, tanimoto
 from templ.molecules import heavy
 
 
@@ -29,7 +29,7 @@ def test_similarity_is_rdkits(molecules):
         assert np.allclose(tanimoto(row, packed), expected, atol=1e-6)
 
 
-def test_similarity_over_several_chunks():
+def test_similarity_without_bits_or_rows():
     rows = np.random.default_rng(0).integers(0, 2**63, (9000, 32), dtype=np.uint64)
     rows[0] = 0
     query = rows[5]
@@ -44,10 +44,16 @@ def test_similarity_over_several_chunks():
     st.lists(st.tuples(st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.booleans()), max_size=40),
     st.integers(0, 45),
     st.booleans(),
+    st.integers(1, 50),
 )
-def test_top_k_is_a_stable_sort(pairs, k, masked):
+def test_best_is_a_stable_sort_whatever_the_blocks(pairs, k, masked, block):
     values = np.array([value for value, _ in pairs], dtype=np.float32)
     mask = np.array([allowed for _, allowed in pairs], dtype=np.bool_) if masked else None
     allowed = [row for row in range(len(pairs)) if not masked or pairs[row][1]]
     expected = sorted(allowed, key=lambda row: (-values[row], row))[:k]
-    assert top_k(values, k, mask).tolist() == expected
+    best = Best(k)
+    for start in range(0, len(pairs), block):
+        stop = start + block
+        best.add(start, values[start:stop], None if mask is None else mask[start:stop])
+    assert best.rows.tolist() == expected
+    assert best.values.tolist() == values[expected].tolist()

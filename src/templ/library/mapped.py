@@ -1,0 +1,97 @@
+"""Mapped files of a library: what is looked at is read, and what was looked at can be let go again.
+
+A page that only this process has looked at counts as its private memory although the page cache owns it. So
+that a worker's memory does not depend on the size of the library, `let_go` gives such pages back.
+"""
+
+from __future__ import annotations
+
+import mmap
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from templ.library.format import ROWS_PER_BATCH
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+BATCHES_KEPT = 64
+"""Some kB of Arrow objects each, so that a process holds the same for any library."""
+BLOCK = 4096
+"""Rows that a scan of an array looks at before it lets them go: 1 MB of fingerprints."""
+
+
+class MappedArray:
+    """A ``.npy`` file as an array over its mapped pages.
+
+    Attributes
+    ----------
+    array : numpy.ndarray
+        Read-only.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._map = _map(path)
+        version = np.lib.format.read_magic(self._map)
+        if version != (1, 0):
+            raise ValueError(f"{path.name} is a .npy file of version {version}")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(self._map)
+        self.array: NDArray[Any] = np.frombuffer(self._map, dtype, offset=self._map.tell()).reshape(shape)
+
+    def blocks(self) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield first row and rows of each block; a block is let go when the next is asked for."""
+        for start in range(0, len(self.array), BLOCK):
+            yield start, self.array[start : start + BLOCK]
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Give the pages back to the page cache; they are mapped again when they are looked at."""
+        _let_go(self._map)
+
+
+class MappedTable:
+    """An uncompressed Arrow file whose record batches are `ROWS_PER_BATCH` rows long.
+
+    Attributes
+    ----------
+    batch : callable
+        Record batch by number, over the mapped pages.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._map = _map(path)
+        # Threads would start at the first batch and would be lost in a forked child.
+        options = pa.ipc.IpcReadOptions(use_threads=False)
+        file = pa.ipc.open_file(pa.py_buffer(self._map), options=options)
+        self._batches = file.num_record_batches
+        self.batch: Callable[[int], pa.RecordBatch] = lru_cache(BATCHES_KEPT)(file.get_batch)
+
+    def row(self, row: int) -> tuple[pa.RecordBatch, int]:
+        """Return the batch that holds a row, and its place in it."""
+        number, place = divmod(int(row), ROWS_PER_BATCH)
+        return self.batch(number), place
+
+    def chunks(self, name: str) -> Iterator[pa.Array]:
+        """Yield a column, batch by batch."""
+        for number in range(self._batches):
+            yield self.batch(number).column(name)
+
+    def let_go(self) -> None:
+        """Give the pages back to the page cache; they are mapped again when they are looked at."""
+        _let_go(self._map)
+
+
+def _map(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _let_go(mapped: mmap.mmap) -> None:
+    if hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
