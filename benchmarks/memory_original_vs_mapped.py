@@ -1,14 +1,14 @@
 """The original way (every worker loads the whole library) beside ours: memory, speed, and where it dies.
 
     python benchmarks/memory_original_vs_mapped.py LIBRARY.templ [--sizes 1000,10000,40000,160000]
-                                                   [--mapped-sizes 1000000] [--targets 40] [--limit 1.5GiB] [--limited-targets 500]
+        [--mapped-sizes 1000000] [--targets 40] [--limit 1.5GiB] [--limited-targets 500]
 
 Both ways predict the same targets with the same two workers and the same code; only where the molecules come
 from differs. LIBRARY is the one that `benchmarks/library.py --out DIR` leaves; larger ones repeat its ligands
 under new ids. With `--limit` (root, cgroup v1) both run once more on LIBRARY itself in a memory group of that
 size, beside a neighbour that takes and returns 300 MB again and again; ours has the governor's defaults.
-Prints a table (`worker_mb`: the most a worker held, `after_mb`: the median after a target); numbers and plot go to
-benchmarks/results/.
+Prints a table (`worker_mb`: the most a worker held, `after_mb`: the median after a target); numbers and plot
+go to benchmarks/results/.
 """
 
 from __future__ import annotations
