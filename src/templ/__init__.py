@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from templ.library.store import Library as Library
     from templ.library.store import open_library as open_library
     from templ.pipeline import predict as predict
+    from templ.receptor import read_receptor as read_receptor
     from templ.records import Outcome as Outcome
     from templ.records import Pose as Pose
     from templ.records import Target as Target
-    from templ.scoring.pocket import read_receptor as read_receptor
     from templ.settings import PredictionSettings as PredictionSettings
     from templ.settings import RunSettings as RunSettings
     from templ.sources.splits import TemplateRule as TemplateRule
@@ -48,7 +48,7 @@ _HOME = {
     "open_library": "templ.library.store",
     "predict": "templ.pipeline",
     "predict_queries": "templ.batch",
-    "read_receptor": "templ.scoring.pocket",
+    "read_receptor": "templ.receptor",
     "run_benchmark": "templ.benchmark.run",
 }
 __all__ = sorted(_HOME)

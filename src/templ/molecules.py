@@ -89,6 +89,24 @@ def parse_mol_block(block: str) -> Chem.Mol:
         return mol
 
 
+def parse_mol2_block(block: str) -> Chem.Mol:
+    """Read one MOL2 block (Tripos, with Corina's atom types), stereochemistry taken from 3D.
+
+    Raises
+    ------
+    InputError
+        When the block is malformed, has no atoms, or its chemistry does not add up; the message says which.
+    """
+    with quiet_rdkit():
+        mol = Chem.MolFromMol2Block(block, sanitize=False, removeHs=False)
+        if mol is None or mol.GetNumAtoms() == 0:
+            raise InputError("the MOL2 block is malformed")
+        sanitise(mol, "the molecule")
+        if has_3d(mol):
+            Chem.AssignStereochemistryFrom3D(mol)
+        return mol
+
+
 def sanitise(mol: Chem.Mol, what: str) -> None:
     """Sanitise in place.
 

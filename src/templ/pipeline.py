@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from templ.library.store import Library
     from templ.posing.place import Placed
     from templ.query import PreparedQuery
+    from templ.receptor import Receptor
     from templ.records import Status
     from templ.scoring.ranking import Ranked
+    from templ.selection.place import Place
     from templ.selection.screen import TemplateHit
+    from templ.selection.splits import Splits
 
 PARTS = ("templ.posing.finish", "templ.scoring.ranking", "templ.selection.policy", "templ.selection.screen")
 """What loads on first use; a process that will predict, or fork those that do, may load it before."""
@@ -45,7 +48,10 @@ def predict(
     settings: PredictionSettings | None = None,
     *,
     rule: TemplateRule = NO_RULE,
-    receptor: NDArray[np.float32] | None = None,
+    receptor: Receptor | None = None,
+    site: NDArray[np.float64] | None = None,
+    splits: Splits | None = None,
+    embedding: NDArray[np.float32] | None = None,
 ) -> Outcome:
     """Predict how a query binds, from the templates of a library.
 
@@ -59,8 +65,15 @@ def predict(
         The defaults are those of the benchmarks.
     rule : TemplateRule
         Which templates may be used; the target's own id never is.
-    receptor : array, shape (atoms, 3), optional
-        Heavy atoms of the receptor in the templates' frame, Angstrom (`templ.scoring.pocket.read_receptor`).
+    receptor : Receptor, optional
+        What the query binds to (`templ.receptor.read_receptor`). Where the library's ligands share one
+        frame it must be in that frame; where each has its own receptor, poses come out in the frame of this.
+    site : array, shape (3,), optional
+        Where the pocket is, Angstrom; by default where the templates say. For libraries with receptors.
+    splits : Splits, optional
+        Which split each template belongs to, where `rule` asks for it.
+    embedding : array, shape (dimensions,), optional
+        Of the receptor, where `settings` find templates by embedding (`templ.esm.embed`).
 
     Returns
     -------
@@ -70,13 +83,13 @@ def predict(
     Raises
     ------
     InputError
-        When the SMILES cannot be read.
+        When the SMILES cannot be read, or a receptor is needed and there is none.
     LeakageError
         When a template that `rule` forbids would have been used.
     """
     target = query if isinstance(query, Target) else Target("query", query)
     settings = settings or PredictionSettings()
-    work = _Prediction(target, library, settings, rule, receptor)
+    work = _Prediction(target, library, settings, rule, receptor, site, splits, embedding)
     try:
         return work.run()
     except Refusal as refusal:
@@ -94,17 +107,24 @@ class _Prediction:
         library: Library,
         settings: PredictionSettings,
         rule: TemplateRule,
-        receptor: NDArray[np.float32] | None,
+        receptor: Receptor | None,
+        site: NDArray[np.float64] | None,
+        splits: Splits | None,
+        embedding: NDArray[np.float32] | None,
     ) -> None:
         self.target = target
         self.library = library
         self.settings = settings
         self.rule = rule
         self.receptor = receptor
+        self.site = site
+        self.splits = splits
+        self.embedding = embedding
         self.notes: list[str] = []
         self.seconds: dict[str, float] = {}
         self.allowed = 0
         self.best_tanimoto = 0.0
+        self.best_identity: float | None = None
         self._since = time.perf_counter()
 
     def run(self) -> Outcome:
@@ -113,14 +133,19 @@ class _Prediction:
 
         query = self._prepare()
         self._stage("prepare")
-        allowed = allowed_rows(self.library, self.rule, self.target)
+        allowed = allowed_rows(self.library, self.rule, self.target, self.splits)
         self.allowed = int(allowed.sum())
-        hits = find_templates(query, self.target, self.library, self.rule, allowed, self.settings)
+        place = self._place_of_templates()
+        hits = find_templates(
+            query, self.target, self.library, self.rule, allowed, self.settings, place, self.splits
+        )
         self.best_tanimoto = max(hit.tanimoto for hit in hits)
+        self.best_identity = max((hit.fit.identity for hit in hits if hit.fit is not None), default=None)
         self._stage("select")
         placements, sources = self._place(query, hits)
         self._stage("pose")
-        ranked = rank(query, placements, hits[: self.settings.consensus], self.receptor)
+        atoms = None if self.receptor is None else self.receptor.atoms.xyz
+        ranked = rank(query, placements, hits[: self.settings.consensus], atoms)
         self._stage("score")
         poses = self._best(query, ranked, placements, sources)
         self._stage("finish")
@@ -145,6 +170,7 @@ class _Prediction:
             templates_allowed=self.allowed,
             templates_used=templates_used,
             best_tanimoto=self.best_tanimoto,
+            best_identity=self.best_identity,
             stereo_kept=True if poses else None,
             seconds=self.seconds,
         )
@@ -163,6 +189,21 @@ class _Prediction:
         mol = heavy(mol)
         refuse_unfit(mol, self.settings)
         return PreparedQuery(mol, self.settings.conformers, self.settings.seed)
+
+    def _place_of_templates(self) -> Place | None:
+        """Where templates must be brought; None when all of them are there already."""
+        if not self.library.has_receptors:
+            return None
+        from templ.receptor import check_protein
+        from templ.selection.place import Place
+
+        if self.receptor is None:
+            raise InputError(
+                f"{self.target.id}: the templates of {self.library.path.name} have a frame each; "
+                "give the receptor that the query binds to"
+            )
+        check_protein(self.receptor, f"the receptor of {self.target.id}")
+        return Place(self.receptor.residues, self.site, self.embedding)
 
     def _place(self, query: PreparedQuery, hits: list[TemplateHit]) -> tuple[list[Placed], list[TemplateHit]]:
         """Copy the cores of the best templates; without any core, overlay whole molecules."""
@@ -214,6 +255,7 @@ class _Prediction:
                     mcs_atoms=placed.core_atoms,
                     mcs_smarts=placed.smarts,
                     core_rmsd=float(placed.core_rmsd[ranked.within[index]]),
+                    superposition={} if hit.fit is None else hit.fit.numbers(),
                 )
             )
             if len(poses) == self.settings.top:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rdkit import Chem
 
 from templ.scoring.ranking import WEIGHTS
+from templ.selection.superpose import SUPERPOSITION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,8 +25,9 @@ PROPERTIES = (
     "mcs_atoms",
     "mcs_smarts",
     "core_rmsd",
+    *SUPERPOSITION,
 )
-"""Names of what `pose_properties` says, in order."""
+"""Names of what `pose_properties` says, in order; the last few only where templates were superposed."""
 
 
 def to_sdf(id: str, poses: Iterable[Pose]) -> str:
@@ -52,4 +54,5 @@ def pose_properties(pose: Pose) -> dict[str, str]:
         "mcs_atoms": str(pose.mcs_atoms),
         "mcs_smarts": pose.mcs_smarts,
         "core_rmsd": f"{pose.core_rmsd:.3f}",
+        **{name: f"{value:.4g}" for name, value in pose.superposition.items()},
     }

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from rdkit.Chem import Mol
 
+    from templ.receptor import Receptor
+
 Status = Literal["posed", "refused", "failed"]
 
 
@@ -35,6 +37,8 @@ class Entry:
         Day the crystal became known.
     group : str
         Protein, frame or series it belongs to; empty when there is only one.
+    receptor : Receptor or None
+        What the molecule is bound to, in its frame, where the source tells.
     """
 
     id: str
@@ -43,6 +47,7 @@ class Entry:
     name: str = ""
     date: datetime.date | None = None
     group: str = ""
+    receptor: Receptor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ class Target:
         Templates from this day on are in the target's future.
     ligand_key : str
         First block of the InChIKey: the same ligand, whatever its charge and stereochemistry.
+    split : str
+        The part of a data set it belongs to (train, val, test); empty when there are none.
     """
 
     id: str
@@ -68,6 +75,7 @@ class Target:
     group: str = ""
     date: datetime.date | None = None
     ligand_key: str = ""
+    split: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,9 @@ class Pose:
         The shared substructure; empty for an overlay.
     core_rmsd : float
         RMSD in Angstrom between the pinned atoms and the template's; 0 when nothing was pinned.
+    superposition : Mapping[str, float]
+        How the template was brought into the query's frame: ``identity`` and ``pocket_identity`` (0 to 1),
+        ``pocket_rmsd`` (C-alpha, Angstrom), ``pairs`` (residues); empty where all share one frame.
     """
 
     mol: Mol
@@ -105,6 +116,7 @@ class Pose:
     mcs_atoms: int
     mcs_smarts: str
     core_rmsd: float
+    superposition: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +141,8 @@ class Outcome:
         Library entries that the rule let through, and those whose coordinates were copied.
     best_tanimoto : float
         Similarity of the most similar template.
+    best_identity : float or None
+        Sequence identity of the most related receptor among them; None where all share one frame.
     stereo_kept : bool or None
         Whether all stereocentres of all poses are the query's; None without poses.
     seconds : Mapping[str, float]
@@ -144,5 +158,6 @@ class Outcome:
     templates_allowed: int = 0
     templates_used: int = 0
     best_tanimoto: float = 0.0
+    best_identity: float | None = None
     stereo_kept: bool | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -26,10 +26,18 @@ class PredictionSettings(BaseModel):
         Free conformers of the query that the copying starts from.
     min_tanimoto : float
         A query whose most similar template is below this is refused.
+    by : {"sequence", "embedding", "all"}
+        How the receptors of templates are found where each has its own: by sequence identity, by embedding,
+        or every one that can be superposed.
+    min_identity : float
+        Share of aligned residues that a template's receptor must have in common with the query's, 0 to 1;
+        where they are found by sequence.
     max_heavy_atoms : int
         A larger query is refused.
     max_residues : int
         A peptide with more residues is refused, as the TEMPL time-split benchmark does.
+    max_sugar_rings : int
+        A saccharide with more rings is refused, as the same benchmark does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,8 +49,11 @@ class PredictionSettings(BaseModel):
     consensus: int = Field(default=12, ge=1)
     conformers: int = Field(default=60, ge=1)
     min_tanimoto: float = Field(default=0.05, ge=0, le=1)
+    by: Literal["sequence", "embedding", "all"] = "sequence"
+    min_identity: float = Field(default=0.3, ge=0, le=1)
     max_heavy_atoms: int = Field(default=120, ge=1)
     max_residues: int = Field(default=8, ge=1)
+    max_sugar_rings: int = Field(default=3, ge=0)
 
 
 class RunSettings(BaseModel):

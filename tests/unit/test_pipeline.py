@@ -16,8 +16,8 @@ from templ.molecules import positions
 from templ.pipeline import DISTINCT_POSES, predict
 from templ.posing.finish import keeps_stereo
 from templ.query import PreparedQuery
+from templ.receptor import read_receptor
 from templ.records import Target
-from templ.scoring.pocket import read_receptor
 from templ.settings import PredictionSettings
 from templ.sources.demo import demo_files
 from templ.sources.splits import TemplateRule
@@ -119,7 +119,8 @@ def test_a_refusal_for_want_of_similarity_still_says_how_many_were_allowed(demo_
 @pytest.mark.parametrize("clause", ["before_date", "exclude_same_ligand"])
 def test_a_screen_that_lets_everything_through_ends_in_a_leakage_error(demo_library, monkeypatch, clause):
     monkeypatch.setattr(
-        "templ.selection.screen.allowed_rows", lambda library, rule, target: np.ones(len(library), np.bool_)
+        "templ.selection.screen.allowed_rows",
+        lambda library, rule, target, splits: np.ones(len(library), np.bool_),
     )
     target = replace(target_of(demo_library.entry(3)), id="under another name")
     with pytest.raises(LeakageError, match=f"not allowed for target 'under another name': {clause}"):

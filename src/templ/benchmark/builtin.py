@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from templ.benchmark.definition import Benchmark, read_benchmark
+from templ.benchmark.definition import SPLITS, Benchmark, read_benchmark
 from templ.disk import make_folder, replacing
 from templ.errors import InputError, RunError
 from templ.library.build import build_library
+from templ.library.store import open_library
+from templ.selection.splits import write_splits
 from templ.sources.demo import DEMO_DATE_PROPERTY, DEMO_FIRST_TARGET_DATE, demo_files, verify_demo_data
 from templ.sources.ledger import Ledger
 from templ.sources.polaris import (
@@ -23,7 +26,7 @@ from templ.sources.polaris import (
     read_templates,
 )
 from templ.sources.sdf import read_sdf
-from templ.sources.splits import TemplateRule
+from templ.sources.splits import SPLIT_NAMES, SPLIT_TEMPLATES, TemplateRule, read_split_lists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,32 +38,124 @@ RECIPE = "inputs.json"
 """Written last into the inputs: checksums of the files they were made from, and notes for the user."""
 
 
-def find_benchmark(name: str, data: Path | None = None) -> Callable[[Path], Benchmark]:
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What a user may choose of a benchmark that has a name; each is for some benchmarks only.
+
+    Attributes
+    ----------
+    data : Path or None
+        Folder with the files of ``polaris``.
+    library : Path or None
+        Library of complexes of ``loo`` and ``timesplit``.
+    splits : Path or None
+        Folder with the id lists of ``timesplit``.
+    split : str
+        Which of them are the targets.
+    rule : {"split", "date", "both"}
+        Whether templates of ``timesplit`` are told by the lists, by their date, or must pass both.
+    exclude_same_ligand : bool
+        No template with the target's own ligand.
+    max_identity : float
+        No template whose receptor shares more of its sequence with the target's, 0 to 1.
+    """
+
+    data: Path | None = None
+    library: Path | None = None
+    splits: Path | None = None
+    split: str = "test"
+    rule: str = "split"
+    exclude_same_ligand: bool = False
+    max_identity: float = 1.0
+
+
+NEEDS = {"demo": (), "polaris": ("data",), "loo": ("library",), "timesplit": ("library", "splits")}
+"""Choices that a benchmark needs."""
+TAKES = {"loo": ("max_identity",), "timesplit": ("split", "rule", "exclude_same_ligand", "max_identity")}
+"""Choices that it takes besides."""
+RULES = ("split", "date", "both")
+
+
+def find_benchmark(name: str, choices: Choices | None = None) -> Callable[[Path], Benchmark]:
     """Return what makes a benchmark, given a folder for what it builds.
 
     Parameters
     ----------
     name : str
-        ``demo``, ``polaris``, or the path of a TOML file (see `read_benchmark`).
-    data : Path, optional
-        Folder with the files of ``polaris``.
+        ``demo``, ``polaris``, ``loo``, ``timesplit``, or the path of a TOML file (see `read_benchmark`).
+    choices : Choices, optional
+        What the benchmark needs and may be told.
 
     Raises
     ------
     InputError
-        When the name is unknown, or `data` is missing or not wanted.
+        When the name is unknown, or a choice is missing, not wanted, or none of those there are.
     """
+    choices = choices or Choices()
+    custom = Path(name).suffix == ".toml"
+    if name not in NEEDS and not custom:
+        raise InputError(f"'{name}' is no benchmark; expected {', '.join(NEEDS)} or a TOML file")
+    needs = NEEDS.get(name, ())
+    for choice in fields(Choices):
+        given = getattr(choices, choice.name) != choice.default
+        option = "--" + choice.name.replace("_", "-")
+        if given and choice.name not in (*needs, *TAKES.get(name, ())):
+            raise InputError(f"the benchmark {name} takes no {option}")
+        if not given and choice.name in needs:
+            raise InputError(f"the benchmark {name} needs {option}")
+    if choices.split not in SPLIT_NAMES:
+        raise InputError(f"--split {choices.split}: expected {', '.join(SPLIT_NAMES)}")
+    if choices.rule not in RULES:
+        raise InputError(f"--rule {choices.rule}: expected {', '.join(RULES)}")
+    if custom:
+        return lambda inputs: read_benchmark(Path(name), inputs)
     if name == "polaris":
-        if data is None:
-            raise InputError("the benchmark polaris needs --data, the folder with its files")
-        return partial(polaris_benchmark, data=data)
-    if data is not None:
-        raise InputError(f"the benchmark {name} takes no --data")
+        return partial(polaris_benchmark, data=cast("Path", choices.data))
     if name == "demo":
         return demo_benchmark
-    if Path(name).suffix != ".toml":
-        raise InputError(f"'{name}' is no benchmark; expected demo, polaris or a TOML file")
-    return lambda inputs: read_benchmark(Path(name))
+    return partial(loo_benchmark if name == "loo" else timesplit_benchmark, choices=choices)
+
+
+def loo_benchmark(inputs: Path, choices: Choices) -> Benchmark:
+    """Every complex of a library from all the others, but those with its own ligand."""
+    del inputs
+    library = cast("Path", choices.library)
+    return Benchmark(
+        name="loo",
+        library=library,
+        targets=library,
+        rule=TemplateRule(exclude_same_ligand=True, max_identity=choices.max_identity),
+    )
+
+
+def timesplit_benchmark(inputs: Path, choices: Choices) -> Benchmark:
+    """Targets of one list of a split, templates of the lists that it may see, or of earlier dates, or both.
+
+    Raises
+    ------
+    InputError
+        When the lists cannot be read, or the library has none of the targets.
+    LeakageError
+        When an id is in two lists.
+    """
+    library, folder = cast("Path", choices.library), cast("Path", choices.splits)
+    lists = read_split_lists(folder)
+    make_folder(inputs)
+    with open_library(library) as opened:
+        write_splits(inputs / SPLITS, opened, lists)
+    return Benchmark(
+        name=f"timesplit-{choices.split}",
+        library=library,
+        targets=library,
+        rule=TemplateRule(
+            before_date=choices.rule != "split",
+            exclude_same_ligand=choices.exclude_same_ligand,
+            splits=SPLIT_TEMPLATES if choices.rule != "date" else {},
+            max_identity=choices.max_identity,
+        ),
+        listed=tuple(lists[choices.split]),
+        splits=inputs / SPLITS,
+    )
 
 
 def demo_benchmark(inputs: Path) -> Benchmark:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from templ.benchmark.definition import Benchmark
+    from templ.benchmark.definition import Benchmark, TargetList
     from templ.engine.worker import TaskResult
     from templ.library.store import Library
     from templ.settings import PredictionSettings, RunSettings
@@ -85,9 +85,10 @@ def run_benchmark(
     only: Iterable[str] | None = None,
     limit: int | None = None,
     shard: tuple[int, int] | None = None,
+    dry_run: bool = False,
     on_start: Callable[[list[str]], None] = lambda lines: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
-) -> Summary:
+) -> Summary | None:
     """Run a benchmark in `folder`, or go on with the run that is there.
 
     Parameters
@@ -104,13 +105,16 @@ def run_benchmark(
         See `list_targets`.
     shard : tuple of (int, int), optional
         ``(i, n)``: do only the i-th of n shares of the targets (from 1); see `templ.benchmark.merge`.
+    dry_run : bool
+        Stop once the run is planned: data checked, targets listed, the folder begun, nothing predicted.
     on_start, on_progress : callable
         Told what there is to know about data and machine, then how far the run is.
 
     Returns
     -------
-    Summary
-        Of the finished run, also written to ``summary.json`` and ``summary.md``.
+    Summary or None
+        Of the finished run, also written to ``summary.json`` and ``summary.md``; None when it was only
+        planned.
 
     Raises
     ------
@@ -124,14 +128,19 @@ def run_benchmark(
     with hold_run_folder(folder):
         benchmark = make(folder / INPUTS_FOLDER)
         science = benchmark.settings.model_copy(update=dict(prediction or {}))
-        sizes = list_targets(benchmark, only=only, limit=limit)
-        manifest = _manifest(benchmark, science, settings, list(sizes))
+        listed = list_targets(benchmark, only=only, limit=limit)
+        sizes = listed.sizes
+        manifest = _manifest(benchmark, science, settings, listed)
         if shard is not None:
             sizes = take_shard(sizes, *shard)
             manifest = manifest.model_copy(update={"shard": shard, "targets": len(sizes)})
         limits = choose_limits(settings, len(sizes))
         start_run(folder, manifest)
-        on_start([*benchmark.notes, str(limits)])
+        on_start([*benchmark.notes, *_missing_note(listed), str(limits)])
+        if dry_run:
+            with Journal.open(folder / JOURNAL_NAME) as journal:
+                on_start([f"{len(sizes)} targets, {len(journal.done)} of them done"])
+            return None
         _record_all(benchmark, folder, manifest, science, limits, sizes, on_progress)
         finish_run(folder, list(sizes))
         mark_finished(folder)
@@ -167,10 +176,10 @@ def write_summary(folder: Path) -> Summary:
     RunError
         When the folder is no run, or nothing is recorded yet.
     """
-    read_manifest(folder)
+    missing = len(read_manifest(folder).missing)
     if not (folder / JOURNAL_NAME).exists():
         raise RunError(f"{folder} has no results yet; start its benchmark again to go on")
-    summary = summarise(read_records(folder / JOURNAL_NAME))
+    summary = summarise(read_records(folder / JOURNAL_NAME), missing=missing)
     with replacing(folder / SUMMARY_JSON) as file:
         file.write(json.dumps(summary.to_dict(), indent=1).encode() + b"\n")
     with replacing(folder / SUMMARY_MARKDOWN) as file:
@@ -194,6 +203,7 @@ def _record_all(
         {
             "library": str(benchmark.library),
             "targets": str(benchmark.targets),
+            "splits": None if benchmark.splits is None else str(benchmark.splits),
             "digests": [manifest.library_digest, manifest.settings["truth"]],
             "rule": benchmark.rule.to_json(),
             "settings": science.model_dump(mode="json"),
@@ -221,6 +231,14 @@ def _record_all(
                 on_progress(tally.progress())
 
 
+def _missing_note(listed: TargetList) -> list[str]:
+    if not listed.missing:
+        return []
+    some = ", ".join(listed.missing[:5]) + (", ..." if len(listed.missing) > 5 else "")
+    total = len(listed.missing) + len(listed.sizes)
+    return [f"{len(listed.missing)} of {total} targets listed are not in the library: {some}"]
+
+
 def _record(result: TaskResult, shards: PoseShards, targets: Library) -> dict[str, Any]:
     """Turn what a worker sent into a record; the poses go to disk first."""
     cost = {
@@ -231,7 +249,7 @@ def _record(result: TaskResult, shards: PoseShards, targets: Library) -> dict[st
     }
     if not isinstance(result.value, TargetResult):
         entry = targets.entry(targets.row_of(result.task))
-        record = failure(target_of(entry), result.kind, result.detail, result.stage, entry.heavy_atoms)
+        record = failure(target_of(entry), result.kind, result.detail, result.stage)
         return record | {"poses": None, "cost": cost}
     value = result.value
     cost["stages"] = {name: round(seconds, 4) for name, seconds in value.stages.items()}
@@ -259,7 +277,7 @@ class _Tally:
 
 
 def _manifest(
-    benchmark: Benchmark, science: PredictionSettings, settings: RunSettings, targets: list[str]
+    benchmark: Benchmark, science: PredictionSettings, settings: RunSettings, listed: TargetList
 ) -> RunManifest:
     with open_library(benchmark.library) as library, open_library(benchmark.targets) as truth:
         digest, truth_digest = library.digest, truth.digest
@@ -267,7 +285,7 @@ def _manifest(
     science_json = science.model_dump(mode="json")
     science_json["truth"] = truth_digest
     science_json["versions"] = {name: versions[name] for name in RESULT_VERSIONS}
-    rule = benchmark.rule.to_json()
+    rule, targets = benchmark.rule.to_json(), list(listed.sizes)
     return RunManifest(
         benchmark=benchmark.name,
         settings=science_json,
@@ -284,5 +302,6 @@ def _manifest(
             platform=platform.platform(),
         ),
         targets=len(targets),
+        missing=list(listed.missing),
         command=sys.argv,
     )

@@ -7,23 +7,25 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rdkit.Chem.rdMolDescriptors import CalcNumRotatableBonds
+
 from templ.benchmark.definition import target_of
 from templ.errors import LibraryError
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.library.store import open_library
+from templ.molecules import parse_smiles
 from templ.pipeline import PARTS, predict
 from templ.posefile import to_sdf
+from templ.receptor import read_receptor
 from templ.records import Outcome
-from templ.scoring.pocket import read_receptor
+from templ.selection.splits import Splits
 from templ.settings import PredictionSettings
 from templ.sources.splits import TemplateRule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from templ.receptor import Receptor
     from templ.records import Target
 
 FUNCTION = "templ.benchmark.work:open_work"
@@ -57,7 +59,8 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], TargetResult]:
     Parameters
     ----------
     context : Mapping
-        ``library`` and ``targets`` (paths), ``digests`` of both, ``rule`` and ``settings`` (as JSON).
+        ``library``, ``targets`` and ``splits`` (paths, the last or None), ``digests`` of the first two,
+        ``rule`` and ``settings`` (as JSON).
 
     Raises
     ------
@@ -70,18 +73,29 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], TargetResult]:
             raise LibraryError(f"{opened.path} was replaced while the run used it; bring the old one back")
     rule = TemplateRule.from_json(context["rule"])
     settings = PredictionSettings.model_validate(context["settings"])
+    splits = Splits(Path(context["splits"])) if context["splits"] else None
 
     def work(id: str) -> TargetResult:
         row = targets.row_of(id)
         entry = targets.entry(row)
-        target = target_of(entry)
-        path = library.receptor_path(target.group)
+        target = target_of(entry, "" if splits is None else splits.of(row))
+        if library.has_receptors:
+            receptor: Receptor | None = targets.receptor(row)
+        else:
+            path = library.receptor_path(target.group)
+            receptor = None if path is None else _receptor(path)
         outcome = predict(
-            target, library, settings, rule=rule, receptor=None if path is None else _receptor(path)
+            target,
+            library,
+            settings,
+            rule=rule,
+            receptor=receptor,
+            splits=splits,
+            embedding=targets.embeddings.vector(row) if settings.by == "embedding" else None,
         )
         truth = targets.ligand(row)
         rmsd = [round(symmetric_rmsd(pose.mol, truth), 4) for pose in outcome.poses]
-        record = describe(outcome, target, rmsd or None, entry.heavy_atoms)
+        record = describe(outcome, target, rmsd or None)
         return TargetResult(record, to_sdf(outcome.id, outcome.poses), dict(outcome.seconds))
 
     work.release = _receptor.cache_clear  # type: ignore[attr-defined]  # the engine's hook to empty caches
@@ -89,12 +103,13 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], TargetResult]:
 
 
 @lru_cache(maxsize=4)
-def _receptor(path: Path) -> NDArray[np.float32]:
+def _receptor(path: Path) -> Receptor:
     return read_receptor(path)
 
 
-def describe(outcome: Outcome, target: Target, rmsd: list[float] | None, query_atoms: int) -> dict[str, Any]:
+def describe(outcome: Outcome, target: Target, rmsd: list[float] | None) -> dict[str, Any]:
     """Result record of an outcome: everything but cost and place of the poses."""
+    mol = parse_smiles(target.smiles)
     best = outcome.poses[0] if outcome.poses else None
     return {
         "id": outcome.id,
@@ -108,15 +123,18 @@ def describe(outcome: Outcome, target: Target, rmsd: list[float] | None, query_a
         "way": best.way if best else "",
         "template": best.template_id if best else "",
         "tanimoto": round(outcome.best_tanimoto, 4),
+        "identity": None if outcome.best_identity is None else round(outcome.best_identity, 4),
+        "superposition": dict(best.superposition) if best else {},
         "mcs_atoms": best.mcs_atoms if best else 0,
-        "query_atoms": query_atoms,
+        "query_atoms": mol.GetNumHeavyAtoms(),
+        "rotors": CalcNumRotatableBonds(mol),
         "templates_allowed": outcome.templates_allowed,
         "stereo_kept": outcome.stereo_kept,
         "notes": list(outcome.notes),
     }
 
 
-def failure(target: Target, kind: str, detail: str, stage: str, query_atoms: int) -> dict[str, Any]:
+def failure(target: Target, kind: str, detail: str, stage: str) -> dict[str, Any]:
     """Result record of a target that a fault ended."""
     outcome = Outcome(id=target.id, status="failed", reason=kind, detail=detail)
-    return describe(outcome, target, None, query_atoms) | {"stage": stage}
+    return describe(outcome, target, None) | {"stage": stage}

@@ -28,9 +28,24 @@ app = typer.Typer(help="Run benchmarks, resume them, and summarise runs.", no_ar
 
 @app.command()
 def run(
-    benchmark: str = typer.Argument(..., help="demo, polaris, or the TOML file of a benchmark."),
+    benchmark: str = typer.Argument(..., help="demo, polaris, loo, timesplit, or the TOML file of one."),
     out: Path | None = typer.Option(None, "-o", "--out", help="Run folder; by default runs/NAME."),
     data: Path | None = typer.Option(None, "--data", help="Folder with the files of polaris."),
+    library: Path | None = typer.Option(None, "--library", help="Complexes for loo and timesplit."),
+    splits: Path | None = typer.Option(None, "--splits", help="Folder with the id lists of timesplit."),
+    split: str = typer.Option("test", "--split", help="Targets of timesplit: train, val or test."),
+    rule: str = typer.Option(
+        "split", "--rule", help="Templates of timesplit: by the lists (split), by date, or both."
+    ),
+    exclude_same_ligand: bool = typer.Option(
+        False, "--exclude-same-ligand", help="timesplit: no template with the target's own ligand."
+    ),
+    max_identity: float = typer.Option(
+        1.0, "--max-identity", min=0, max=1, help="loo, timesplit: no receptor more alike in sequence."
+    ),
+    dry_run: bool = typer.Option(
+        False, "--dry-run", help="Check the data and plan the run; predict nothing."
+    ),
     workers: str = WORKERS,
     memory: str | None = MEMORY,
     recycle_after: int = RECYCLE,
@@ -47,11 +62,13 @@ def run(
     max_failures: int = FAILURES,
 ) -> None:
     """Predict every target of a benchmark; the same command again goes on where a run was stopped."""
-    from templ.benchmark.builtin import find_benchmark
+    from templ.benchmark.builtin import Choices, find_benchmark
     from templ.benchmark.run import run_benchmark
     from templ.settings import RunSettings
+    from templ.sources.splits import read_ids
 
-    make = find_benchmark(benchmark, data)
+    choices = Choices(data, library, splits, split, rule, exclude_same_ligand, max_identity)
+    make = find_benchmark(benchmark, choices)
     folder = out or Path("runs") / Path(benchmark).stem
     settings = RunSettings(
         workers=parse_workers(workers),
@@ -68,9 +85,13 @@ def run(
             only=None if targets is None else read_ids(targets),
             limit=limit,
             shard=None if shard is None else parse_shard(shard),
+            dry_run=dry_run,
             on_start=lambda started: say("\n".join(started)),
             on_progress=lambda state: show(state.done, state.total, str(state)),
         )
+    if summary is None:
+        say(f"planned only: the same command without --dry-run runs it in {folder}")
+        return
     _print_summary(summary, folder)
     if sum(summary.failed.values()) > max_failures:
         raise typer.Exit(1)
@@ -122,28 +143,6 @@ def parse_shard(text: str) -> tuple[int, int]:
     if not (mark and index.isdecimal() and count.isdecimal()):
         raise InputError(f"--shard {text}: expected I/N, such as 1/4")
     return int(index), int(count)
-
-
-def read_ids(path: Path) -> list[str]:
-    """Read ids, one a line; blank lines and those beginning with # are skipped.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read, is not text, or holds no id.
-    """
-    from templ.sources.files import check_input, open_input
-
-    check_input(path, "a list of target ids")
-    with open_input(path) as stream:
-        try:
-            lines = [line.strip() for line in stream.read().decode().splitlines()]
-        except UnicodeDecodeError:
-            raise InputError(f"{path} is not UTF-8 text; expected one target id a line") from None
-    ids = [line for line in lines if line and not line.startswith("#")]
-    if not ids:
-        raise InputError(f"{path} holds no ids; expected one target id a line")
-    return ids
 
 
 def _print_summary(summary: Summary, folder: Path) -> None:

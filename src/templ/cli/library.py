@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from templ.cli.options import FAILURES, progress, report_ledger, say
+from templ.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +26,18 @@ LIBRARY = typer.Argument(..., help="A library folder, usually NAME.templ.")
 @app.command()
 def build(
     out: Path = typer.Argument(..., help="The library to make, usually NAME.templ; must not exist."),
-    ligands: list[Path] = typer.Option(..., "--ligands", help="SDF, SDF.gz or MOL; may be given often."),
+    ligands: list[Path] = typer.Option(
+        [], "--ligands", help="SDF, SDF.gz or MOL in one frame; may be given often."
+    ),
+    complexes: Path | None = typer.Option(
+        None, "--complexes", help="Folder with <id>/<id>_protein.pdb and <id>_ligand.sdf, as PDBbind has it."
+    ),
+    index: Path | None = typer.Option(
+        None, "--index", help="Date and group of the complexes: a CSV (id, date, group, cluster) or an INDEX."
+    ),
+    embeddings: Path | None = typer.Option(
+        None, "--embeddings", help="Embeddings of the complexes' receptors: .npz of TEMPL."
+    ),
     receptor: Path | None = typer.Option(None, "--receptor", help="PDB of the protein, same frame."),
     date_property: str | None = typer.Option(
         None, "--date-property", help="SDF property with the date (YYYY-MM-DD) of each ligand."
@@ -33,27 +45,43 @@ def build(
     group: str = typer.Option("", "--group", help="Name of the protein or series of these ligands."),
     max_failures: int = FAILURES,
 ) -> None:
-    """Build a library from ligands in one frame; what cannot be read goes to OUT.ledger.csv."""
+    """Build a library; what cannot be read goes to OUT.ledger.csv."""
     from itertools import chain
 
     from templ.library.build import build_library
+    from templ.sources.annotations import read_annotations
+    from templ.sources.complexes import read_complexes
     from templ.sources.ledger import Ledger
     from templ.sources.sdf import read_sdf
 
+    if bool(ligands) == (complexes is not None):
+        raise InputError("give either --ligands or --complexes")
+    if complexes is None and (index is not None or embeddings is not None):
+        raise InputError("--index and --embeddings are for --complexes")
+    if complexes is not None and (receptor is not None or date_property is not None or group):
+        raise InputError("--complexes take no --receptor, --date-property or --group; see --index")
     with Ledger(Path(f"{out}.ledger.csv")) as ledger, progress("reading") as show:
-        entries = chain.from_iterable(
-            read_sdf(path, ledger, group=group, date_property=date_property) for path in ligands
-        )
+        if complexes is not None:
+            annotations = read_annotations(index) if index is not None else None
+            entries = read_complexes(complexes, ledger, annotations)
+        else:
+            entries = chain.from_iterable(
+                read_sdf(path, ledger, group=group, date_property=date_property) for path in ligands
+            )
         manifest = build_library(
             out,
             entries,
             ledger=ledger,
-            sources=[path.name for path in ligands],
+            sources=[path.name for path in (*ligands, *filter(None, (complexes, index)))],
             receptors={group: receptor} if receptor else None,
+            complexes=complexes is not None,
+            embeddings=embeddings,
             on_progress=lambda read: show(read, None, ""),
         )
     report_ledger(ledger)
     say(f"{out}: {manifest.counts.ligands} ligands")
+    if embeddings is not None:
+        say(f"{manifest.counts.embeddings} of them with an embedding of their receptor")
     if ledger.total > max_failures:
         raise typer.Exit(1)
 
@@ -72,7 +100,9 @@ def info(library: Path = LIBRARY) -> None:
             "groups": ", ".join(name or "(none)" for name in manifest.groups),
             "dates": " to ".join(dates) if dates else "none",
             "sources": ", ".join(manifest.sources),
-            "receptors": ", ".join(n for n in sorted(manifest.files) if n.startswith("receptors/")) or "none",
+            "receptors": "one for each ligand"
+            if opened.has_receptors
+            else ", ".join(n for n in sorted(manifest.files) if n.startswith("receptors/")) or "none",
             "size": f"{sum(file.bytes for file in manifest.files.values()) / 1e6:.1f} MB",
             "built": f"{manifest.created} by templ {manifest.built_by}, RDKit {manifest.rdkit}",
             "format": str(manifest.version),

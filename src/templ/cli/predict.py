@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast
 
 import typer
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import TextIO
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from templ.batch import QueryResult
     from templ.sources.ledger import Ledger
     from templ.sources.queries import Query
@@ -40,9 +43,27 @@ def predict(
         None, "--queries", "-q", help="Queries: SMILES, CSV, SDF or MOL file."
     ),
     receptor: Path | None = typer.Option(
-        None, "--receptor", "-r", help="PDB or mmCIF in the templates' frame; by default the library's own."
+        None,
+        "--receptor",
+        "-r",
+        help="PDB or mmCIF that the query binds to. Needed for a library of complexes: poses come in its "
+        "frame. Else in the templates' frame, and by default the library's own.",
+    ),
+    site: str | None = typer.Option(
+        None, "--site", help="The pocket of --receptor: x,y,z or a ligand file; by default the templates say."
     ),
     group: str = typer.Option("", "--group", help="Use only the library's templates of this group."),
+    template_ids: Path | None = typer.Option(
+        None, "--template-ids", help="File of ids, one a line: use only these templates."
+    ),
+    by: str = typer.Option(
+        "sequence",
+        "--by",
+        help="How complexes are found: sequence, embedding, or all that can be superposed.",
+    ),
+    min_identity: float = typer.Option(
+        0.3, "--min-identity", min=0, max=1, help="Sequence identity of a complex found by sequence."
+    ),
     out: Path = typer.Option(
         Path("poses.sdf"), "-o", "--out", help="SDF of the poses; a table goes beside it."
     ),
@@ -57,6 +78,7 @@ def predict(
     from templ.engine.local import choose_limits
     from templ.settings import PredictionSettings, RunSettings
     from templ.sources.ledger import Ledger
+    from templ.sources.splits import read_ids
 
     if (smiles is None) == (queries is None):
         raise InputError("give either --smiles or --queries")
@@ -69,15 +91,59 @@ def predict(
         results = predict_queries(
             _read(smiles, queries, ledger),
             library,
-            PredictionSettings(top=top, seed=seed),
+            PredictionSettings(top=top, seed=seed, by=parse_by(by), min_identity=min_identity),
             limits,
             receptor=receptor,
             group=group,
+            template_ids=() if template_ids is None else read_ids(template_ids),
+            site=None if site is None else parse_site(site),
         )
         failed = _write(results, out, table)
     report_ledger(ledger)
     if failed + ledger.total > max_failures:
         raise typer.Exit(1)
+
+
+def parse_by(text: str) -> Literal["sequence", "embedding", "all"]:
+    """Read ``--by``.
+
+    Raises
+    ------
+    InputError
+        When it is none of the ways there are.
+    """
+    if text in ("sequence", "embedding", "all"):
+        return cast('Literal["sequence", "embedding", "all"]', text)
+    raise InputError(f"--by {text}: expected sequence, embedding or all")
+
+
+def parse_site(text: str) -> NDArray[np.float64]:
+    """Read ``--site`` as a point, shape (3,), Angstrom: coordinates, or the middle of a molecule in a file.
+
+    Raises
+    ------
+    InputError
+        When it is neither.
+    """
+    import numpy as np
+
+    from templ.molecules import positions
+    from templ.sources.ledger import Ledger
+    from templ.sources.sdf import read_sdf
+
+    try:
+        site = np.array([float(part) for part in text.split(",")])
+    except ValueError:
+        entry = next(read_sdf(Path(text), Ledger()), None)
+        if entry is None:
+            raise InputError(
+                f"--site {text}: no molecule in it can be read; expected x,y,z or an SDF"
+            ) from None
+        middle: NDArray[np.float64] = positions(entry.mol).mean(axis=0)
+        return middle
+    if site.shape != (3,) or not np.isfinite(site).all():
+        raise InputError(f"--site {text}: expected three coordinates x,y,z or a ligand file")
+    return site
 
 
 def _beside(out: Path) -> tuple[Path, Path]:

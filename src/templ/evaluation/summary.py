@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_right
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +16,7 @@ import numpy as np
 from templ.errors import InputError, RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 def wilson_interval(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
@@ -54,6 +57,20 @@ def wilson_interval(successes: int, n: int, z: float = 1.959964) -> tuple[float,
     half = z * math.sqrt(rate * (1 - rate) / n + weight / (4 * n)) / (1 + weight)
     # At 0 and n of n the interval ends at the rate itself; rounding must not leave it beside.
     return max(0.0, min(rate, centre - half)), min(1.0, max(rate, centre + half))
+
+
+HEADLINE = 2.0
+"""Angstrom: what the field calls a success."""
+UNFIT = frozenset({"peptide", "saccharide", "too-small", "too-many-atoms", "unsupported-element"})
+"""Reasons of a refusal that lie in the query alone."""
+STRATA: Mapping[str, tuple[tuple[float, ...], str]] = {
+    "tanimoto": ((0.2, 0.4, 0.6, 0.8), "ligand similarity of the nearest template"),
+    "cover": ((0.25, 0.5, 0.75), "share of the query copied from the template"),
+    "identity": ((0.3, 0.5, 0.9), "sequence identity of the nearest receptor"),
+    "query_atoms": ((20, 30, 40), "heavy atoms"),
+    "rotors": ((4, 8, 12), "bonds that turn"),
+}
+"""What targets are told apart by: ends of the ranges, and what to call it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +124,11 @@ class Summary:
         Of all targets.
     by_group, by_way : Mapping of str to Accuracy
         Of the targets of one group, and of those whose first pose was placed in one way.
+    by_stratum : Mapping of str to Mapping of str to Accuracy
+        Of the targets that are alike in something (`STRATA`): its name, then its range.
+    denominators : Mapping of str to Rate
+        First poses within `HEADLINE` Angstrom, out of all targets listed, attempted, fit for the method, and
+        posed.
     refused, failed : Mapping of str to int
         Targets by reason.
     stereo : Mapping of str to int
@@ -120,6 +142,8 @@ class Summary:
     overall: Accuracy
     by_group: Mapping[str, Accuracy]
     by_way: Mapping[str, Accuracy]
+    by_stratum: Mapping[str, Mapping[str, Accuracy]]
+    denominators: Mapping[str, Rate]
     refused: Mapping[str, int]
     failed: Mapping[str, int]
     stereo: Mapping[str, int]
@@ -184,7 +208,12 @@ class _Tally:
         )
 
 
-def summarise(records: Iterable[Mapping[str, Any]], thresholds: Sequence[float] = (1.0, 2.0, 5.0)) -> Summary:
+def summarise(
+    records: Iterable[Mapping[str, Any]],
+    thresholds: Sequence[float] = (1.0, HEADLINE, 5.0),
+    *,
+    missing: int = 0,
+) -> Summary:
     """Summarise the records of a run in one pass; none of them is held.
 
     Parameters
@@ -193,6 +222,8 @@ def summarise(records: Iterable[Mapping[str, Any]], thresholds: Sequence[float] 
         Result records, as `templ.runlog.journal.read_records` yields them.
     thresholds : Sequence of float
         Angstrom; a pose at most this far from the crystal is a success.
+    missing : int
+        Targets that the benchmark lists and there are no data for.
 
     Raises
     ------
@@ -202,6 +233,7 @@ def summarise(records: Iterable[Mapping[str, Any]], thresholds: Sequence[float] 
     overall = _Tally(thresholds)
     groups: defaultdict[str, _Tally] = defaultdict(lambda: _Tally(thresholds))
     ways: defaultdict[str, _Tally] = defaultdict(lambda: _Tally(thresholds))
+    strata: defaultdict[tuple[str, str], _Tally] = defaultdict(lambda: _Tally(thresholds))
     reasons: dict[str, Counter[str]] = {"refused": Counter(), "failed": Counter()}
     stereo: Counter[str] = Counter()
     cpu, wall, peak = array("d"), array("d"), 0
@@ -209,6 +241,8 @@ def summarise(records: Iterable[Mapping[str, Any]], thresholds: Sequence[float] 
         try:
             overall.add(record)
             groups[record["group"]].add(record)
+            for name, part in _strata_of(record):
+                strata[name, part].add(record)
             if record["status"] == "posed":
                 ways[record["way"]].add(record)
                 stereo[_STEREO[record["stereo_kept"]]] += 1
@@ -225,6 +259,8 @@ def summarise(records: Iterable[Mapping[str, Any]], thresholds: Sequence[float] 
         overall=overall.accuracy(),
         by_group={name: groups[name].accuracy() for name in sorted(groups)},
         by_way={name: ways[name].accuracy() for name in sorted(ways)},
+        by_stratum=_nested({key: tally.accuracy() for key, tally in strata.items()}),
+        denominators=_denominators(overall, missing, sum(reasons["refused"][reason] for reason in UNFIT)),
         refused=dict(sorted(reasons["refused"].items())),
         failed=dict(sorted(reasons["failed"].items())),
         stereo=dict(sorted(stereo.items())),
@@ -234,6 +270,55 @@ def summarise(records: Iterable[Mapping[str, Any]], thresholds: Sequence[float] 
         wall_max=max(wall, default=None),
         peak_uss_bytes=peak,
     )
+
+
+def _strata_of(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Name and range of each stratum that a record belongs to; of none where the value is not known."""
+    values = dict(record)
+    values["cover"] = (
+        record["mcs_atoms"] / max(record["query_atoms"], 1) if record["status"] == "posed" else None
+    )
+    for name, (ends, _) in STRATA.items():
+        value = values[name]
+        if value is not None:
+            place = bisect_right(ends, value)
+            yield name, _ranges(ends)[place]
+
+
+def _ranges(ends: Sequence[float]) -> list[str]:
+    """Names of the ranges between ends.
+
+    Examples
+    --------
+    >>> _ranges((0.2, 0.4))
+    ['below 0.2', '0.2 to 0.4', '0.4 and more']
+    """
+    between = [f"{low:g} to {high:g}" for low, high in pairwise(ends)]
+    return [f"below {ends[0]:g}", *between, f"{ends[-1]:g} and more"]
+
+
+def _nested(strata: Mapping[tuple[str, str], Accuracy]) -> dict[str, dict[str, Accuracy]]:
+    """Strata by name, then by range in its order; none where all targets fall into one range."""
+    nested = {
+        name: {part: strata[name, part] for part in _ranges(ends) if (name, part) in strata}
+        for name, (ends, _) in STRATA.items()
+    }
+    return {name: parts for name, parts in nested.items() if len(parts) > 1}
+
+
+def _denominators(overall: _Tally, missing: int, unfit: int) -> dict[str, Rate]:
+    hits, judged = overall.first[HEADLINE], overall.attempted - overall.without_truth
+    out_of = {
+        "listed": judged + missing,
+        "attempted": judged,
+        "fit for the method": judged - unfit,
+        "posed": len(overall.rmsd),
+    }
+    if HEADLINE not in overall.thresholds or not overall.rmsd:
+        return {}
+    return {
+        name: Rate(HEADLINE, hits, n, hits / n, *wilson_interval(hits, n)) for name, n in out_of.items() if n
+    }
 
 
 _STEREO = {True: "kept", False: "lost", None: "unknown"}
@@ -256,9 +341,11 @@ def to_markdown(summary: Summary) -> str:
             ["within", "first pose, of all attempted", "best of 5, of all", "first pose, of posed only"],
             _rate_rows(overall.first_of_all, overall.best_of_all, overall.first_of_posed),
         ),
+        *_denominator_table(summary),
         f"Median RMSD of first poses, over posed targets only: {_number(overall.median_rmsd, 'A')}.",
         *([_accuracy_table("group", "attempted", summary.by_group)] if len(summary.by_group) > 1 else []),
         _accuracy_table("way", "posed this way", summary.by_way),
+        *(_accuracy_table(STRATA[name][1], "targets", parts) for name, parts in summary.by_stratum.items()),
         _table(
             ["cost a target", "median", "maximum"],
             [
@@ -279,6 +366,14 @@ def _count_rows(summary: Summary) -> list[list[str]]:
     if summary.overall.without_truth:
         counts["posed, crystal not known (in no rate)"] = summary.overall.without_truth
     return [[name, f"{number:,}"] for name, number in counts.items()]
+
+
+def _denominator_table(summary: Summary) -> list[str]:
+    """Show what the success is out of, where the denominators differ."""
+    if len({rate.n for rate in summary.denominators.values()}) < 2:
+        return []
+    rows = [[name, f"{rate.n:,}", _rate(rate)] for name, rate in summary.denominators.items()]
+    return [_table(["out of targets", "number", f"first pose within {HEADLINE:g} A"], rows)]
 
 
 def _rate_rows(first: tuple[Rate, ...], *others: tuple[Rate, ...]) -> list[list[str]]:

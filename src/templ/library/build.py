@@ -6,8 +6,9 @@ import datetime
 import gzip
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from glob import escape
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -18,18 +19,24 @@ from templ import __version__
 from templ.disk import storage_errors, sync_file, sync_folder
 from templ.errors import InputError, LibraryError
 from templ.library.codec import encode
+from templ.library.embeddings import write_embeddings
 from templ.library.format import (
     DATA_FILES,
+    EMBEDDINGS,
     FORMAT_NAME,
     FORMAT_VERSION,
+    LIGANDS,
     MANIFEST,
     RECEPTORS,
+    ROWS_PER_BATCH,
     Counts,
     Manifest,
     describe_file,
     receptor_file,
 )
+from templ.library.mapped import MappedTable
 from templ.library.neighbours import PARAMETERS, fingerprint
+from templ.library.receptors import RECEPTOR_FILES, ReceptorWriter
 from templ.library.writer import LigandWriter
 from templ.molecules import has_3d, heavy, inchikey, largest_fragment
 from templ.sources.files import DAMAGED, open_input
@@ -51,6 +58,8 @@ def build_library(
     ledger: Ledger,
     sources: Sequence[str] = (),
     receptors: Mapping[str, Path] | None = None,
+    complexes: bool = False,
+    embeddings: Path | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Manifest:
     """Build a library.
@@ -70,6 +79,10 @@ def build_library(
         Names of the files the entries come from, for the manifest.
     receptors : mapping of str to Path, optional
         PDB file, plain or gzipped, of each group; the group "" is the receptor of all others.
+    complexes : bool
+        Every entry comes with its own receptor, which is stored beside it.
+    embeddings : Path, optional
+        Embeddings of the receptors by id: an ``.npz`` with ``pdb_ids``, ``chain_ids`` and ``embeddings``.
     on_progress : callable, optional
         Called after each entry with the number of entries read so far.
 
@@ -83,7 +96,7 @@ def build_library(
     LibraryError
         When `out` exists, or no entry could be kept.
     InputError
-        When a receptor cannot be read.
+        When a receptor, or the file of embeddings, cannot be read.
     StorageError
         When the disk refuses a write.
     """
@@ -91,14 +104,19 @@ def build_library(
         raise LibraryError(f"{out} exists already; delete it or choose another name")
     with _building_folder(out) as folder:
         files = [*DATA_FILES, *_write_receptors(folder, receptors or {})]
+        files += RECEPTOR_FILES if complexes else ()
+        embedded = 0
         groups: set[str] = set()
         read = 0
-        with LigandWriter(folder) as writer:
+        with LigandWriter(folder) as writer, ExitStack() as more:
+            bound = more.enter_context(ReceptorWriter(folder)) if complexes else None
             for entry in entries:
                 read += 1
                 try:
                     _add(writer, entry)
                     groups.add(entry.group)
+                    if bound is not None and entry.receptor is not None:
+                        bound.add(entry.receptor)
                 except (InputError, Chem.MolSanitizeException) as error:
                     file, record = _origin(entry)
                     ledger.add(file, record, 0, str(error), entry.id)
@@ -109,6 +127,11 @@ def build_library(
                 f"{out} was not built: none of the {read} molecules read could be kept; "
                 "the ledger has the reason for each"
             )
+        if embeddings is not None:
+            ids = chain.from_iterable(MappedTable(folder / LIGANDS, ROWS_PER_BATCH).chunks("id"))
+            rows = ((row, id.as_py()) for row, id in enumerate(ids))
+            embedded = write_embeddings(embeddings, folder / EMBEDDINGS, rows, len(writer)).found
+            files.append(EMBEDDINGS)
         with storage_errors(out):
             manifest = Manifest(
                 format=FORMAT_NAME,
@@ -117,7 +140,7 @@ def build_library(
                 built_by=__version__,
                 rdkit=rdkit.__version__,
                 fingerprint=PARAMETERS,
-                counts=Counts(ligands=len(writer), left_out=read - len(writer)),
+                counts=Counts(ligands=len(writer), left_out=read - len(writer), embeddings=embedded),
                 groups=tuple(sorted(groups)),
                 sources=tuple(sources),
                 files={name: describe_file(folder / name) for name in files},

@@ -11,7 +11,13 @@ A library is a folder ``NAME.templ`` that any Arrow and NumPy reader can open wi
 ``ids.npy``
     uint64, shape (2, ligands): sorted hashes of the ids, and the row of each.
 ``receptors/GROUP.pdb.gz``
-    Optional; ``receptors/receptor.pdb.gz`` serves every group without its own.
+    Optional, when all ligands of a group share one frame; ``receptors/receptor.pdb.gz`` serves every group
+    without its own.
+``receptors.arrow``, ``kmers.npy``, ``kmer_ends.npy``
+    Optional, when every ligand has a receptor and frame of its own: one row for each row of
+    ``ligands.arrow``, and the 3-mers of its sequence (uint16, all rows one after the other; where each ends).
+``embeddings.npy``
+    Optional; float16, shape (ligands, dimensions): unit vectors of the receptors, zeros where there is none.
 """
 
 from __future__ import annotations
@@ -39,6 +45,7 @@ LIGANDS = "ligands.arrow"
 FINGERPRINTS = "fingerprints.npy"
 IDS = "ids.npy"
 RECEPTORS = "receptors"
+EMBEDDINGS = "embeddings.npy"
 DATA_FILES = (LIGANDS, FINGERPRINTS, IDS)
 
 ROWS_PER_BATCH = 1024
@@ -94,10 +101,11 @@ class FingerprintParameters(_Frozen):
 
 
 class Counts(_Frozen):
-    """How many ligands the library holds, and how many entries its builder left out."""
+    """How many ligands the library holds, how many were left out, and how many have an embedding."""
 
     ligands: NonNegativeInt
     left_out: NonNegativeInt
+    embeddings: NonNegativeInt = 0
 
 
 class Manifest(_Frozen):

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from templ.library.format import ROWS_PER_BATCH
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -56,7 +54,14 @@ class MappedArray:
 
 
 class MappedTable:
-    """An uncompressed Arrow file whose record batches are `ROWS_PER_BATCH` rows long.
+    """An uncompressed Arrow file whose record batches, but the last, have the same number of rows.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    rows_per_batch : int
+        Rows of every batch but the last, so that the batch of a row is a division.
 
     Attributes
     ----------
@@ -64,8 +69,9 @@ class MappedTable:
         Record batch by number, over the mapped pages.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rows_per_batch: int) -> None:
         self._map = _map(path)
+        self._rows_per_batch = rows_per_batch
         # Threads would start at the first batch and would be lost in a forked child.
         options = pa.ipc.IpcReadOptions(use_threads=False)
         file = pa.ipc.open_file(pa.py_buffer(self._map), options=options)
@@ -74,7 +80,7 @@ class MappedTable:
 
     def row(self, row: int) -> tuple[pa.RecordBatch, int]:
         """Return the batch that holds a row, and its place in it."""
-        number, place = divmod(int(row), ROWS_PER_BATCH)
+        number, place = divmod(int(row), self._rows_per_batch)
         return self.batch(number), place
 
     def chunks(self, name: str) -> Iterator[pa.Array]:

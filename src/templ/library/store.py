@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from templ.errors import LibraryError
-from templ.library.codec import decode
+from templ.library.codec import decode as decode_ligand
+from templ.library.embeddings import Embeddings, open_embeddings
 from templ.library.format import (
     DATA_FILES,
+    EMBEDDINGS,
     FINGERPRINTS,
     IDS,
     LIGANDS,
@@ -30,12 +32,21 @@ from templ.library.format import (
 from templ.library.index import candidate_rows
 from templ.library.mapped import BLOCK, MappedArray, MappedTable
 from templ.library.neighbours import Best, fingerprint, tanimoto
+from templ.library.receptors import (
+    RECEPTOR_FILES,
+    RECEPTORS_TABLE,
+    MappedReceptors,
+    decode,
+    decode_residues,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from numpy.typing import NDArray
     from rdkit.Chem import Mol
+
+    from templ.receptor import Receptor, Residues
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,8 @@ class _Mapped:
     ligands: MappedTable
     fingerprints: MappedArray
     ids: MappedArray
+    receptors: MappedReceptors | None
+    embeddings: Embeddings | None
 
 
 class Columns(Mapping[str, pa.ChunkedArray]):
@@ -104,14 +117,17 @@ class Library:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         manifest = read_manifest(self.path)
-        for name in DATA_FILES:
+        optional = (name for name in (*RECEPTOR_FILES, EMBEDDINGS) if name in manifest.files)
+        for name in (*DATA_FILES, *optional):
             check_file(self.path, name, manifest)
         try:
             self._open: _Mapped | None = _Mapped(
                 manifest,
-                MappedTable(self.path / LIGANDS),
+                MappedTable(self.path / LIGANDS, ROWS_PER_BATCH),
                 MappedArray(self.path / FINGERPRINTS),
                 MappedArray(self.path / IDS),
+                MappedReceptors(self.path) if RECEPTORS_TABLE in manifest.files else None,
+                open_embeddings(self.path / EMBEDDINGS) if EMBEDDINGS in manifest.files else None,
             )
         except (OSError, ValueError) as error:
             raise LibraryError(f"{self.path} cannot be mapped ({error}): build the library again") from error
@@ -204,7 +220,9 @@ class Library:
             When the row is outside the library or its data are damaged.
         """
         batch, place = self._locate(row)
-        mol = decode(batch.column("smiles")[place].as_py(), batch.column("xyz")[place].values.to_numpy())
+        mol = decode_ligand(
+            batch.column("smiles")[place].as_py(), batch.column("xyz")[place].values.to_numpy()
+        )
         if mol is None:
             raise LibraryError(
                 f"{self.path}: row {row} does not read back as a molecule; "
@@ -276,11 +294,77 @@ class Library:
             (self._id(row), value) for row, value in zip(rows.tolist(), similarities.tolist(), strict=True)
         ]
 
+    @property
+    def has_receptors(self) -> bool:
+        """Whether every ligand comes with its own receptor, in a frame of its own."""
+        return self._mapped().receptors is not None
+
+    def residues(self, row: int) -> tuple[Residues, NDArray[np.int32]]:
+        """Chains near the ligand of a row, and which of their residues make its pocket.
+
+        Raises
+        ------
+        LibraryError
+            When the library has no receptors or no such row.
+        """
+        return decode_residues(*self._locate_receptor(row))
+
+    def receptor(self, row: int) -> Receptor:
+        """Receptor around the ligand of a row; its arrays lie over the mapped file.
+
+        Raises
+        ------
+        LibraryError
+            When the library has no receptors or no such row.
+        """
+        return decode(*self._locate_receptor(row))
+
+    def related(
+        self, sequence: str, k: int, mask: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Find the rows whose receptors share most 3-mers with a sequence (see `MappedReceptors.related`).
+
+        Raises
+        ------
+        LibraryError
+            When the library has no receptors.
+        """
+        return self._receptors().related(sequence, k, mask)
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """Embeddings of the receptors, mapped.
+
+        Raises
+        ------
+        LibraryError
+            When the library has none.
+        """
+        embeddings = self._mapped().embeddings
+        if embeddings is None:
+            raise LibraryError(
+                f"{self.path} has no embeddings; build it with `templ library build --embeddings`"
+            )
+        return embeddings
+
+    def _receptors(self) -> MappedReceptors:
+        receptors = self._mapped().receptors
+        if receptors is None:
+            raise LibraryError(
+                f"{self.path} has no receptors; build it with `templ library build --complexes`"
+            )
+        return receptors
+
+    def _locate_receptor(self, row: int) -> tuple[pa.RecordBatch, int]:
+        self._locate(row)
+        return self._receptors().table.row(row)
+
     def let_go(self) -> None:
         """Give the pages that were looked at back to the page cache; nothing else changes."""
         mapped = self._mapped()
-        for file in (mapped.ligands, mapped.fingerprints, mapped.ids):
-            file.let_go()
+        for part in (mapped.ligands, mapped.fingerprints, mapped.ids, mapped.receptors):
+            if part is not None:
+                part.let_go()
 
     def receptor_path(self, group: str = "") -> Path | None:
         """Gzipped PDB file of a group's receptor, or else the default one, or None.
@@ -293,7 +377,7 @@ class Library:
             When the file is missing, torn or altered.
         """
         files = self.manifest.files
-        stored = sorted(files.keys() - set(DATA_FILES))
+        stored = sorted(files.keys() - {*DATA_FILES, *RECEPTOR_FILES, EMBEDDINGS})
         wanted = [receptor_file(group), receptor_file("")]
         if not group and len(stored) == 1:
             wanted += stored

@@ -64,6 +64,8 @@ class RunManifest(BaseModel):
         Machine that the run was started on.
     targets : int
         Number of targets of this run.
+    missing : list of str
+        Targets that the benchmark lists and there are no data for: they have no record.
     shard : tuple of (int, int) or None
         ``(i, n)``: this run is the i-th of n (from 1) that share the targets; None when it has them all.
     created : datetime.datetime
@@ -87,6 +89,7 @@ class RunManifest(BaseModel):
     versions: dict[str, str]
     host: Host
     targets: int
+    missing: list[str] = Field(default_factory=list)
     shard: tuple[int, int] | None = None
     created: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     finished: AwareDatetime | None = None

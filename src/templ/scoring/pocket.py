@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import gemmi
 import numpy as np
 
-from templ.errors import InputError
-
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 CONTACT = 3.2
@@ -20,35 +15,6 @@ REACH = 8.0
 """Angstrom around the poses within which receptor atoms matter."""
 CHUNK = 64
 """Poses compared at a time, which bounds memory to a few MB."""
-
-
-def read_receptor(path: Path) -> NDArray[np.float32]:
-    """Heavy-atom coordinates of a receptor's first model without waters, shape (atoms, 3), Angstrom.
-
-    Reads PDB and mmCIF, also gzipped. Of alternate locations the first is taken.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, is not a structure, or has no heavy atom.
-    """
-    if not path.is_file():
-        raise InputError(f"{path}: no such receptor file; expected a PDB or mmCIF file")
-    try:
-        structure = gemmi.read_structure(str(path))
-    except (RuntimeError, ValueError, OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} is not a receptor that can be read ({error}); expected PDB or mmCIF"
-        ) from None
-    if len(structure) == 0:
-        raise InputError(f"{path} holds no atoms; expected a PDB or mmCIF file of a receptor")
-    structure.remove_alternative_conformations()
-    structure.remove_hydrogens()
-    structure.remove_waters()
-    xyz = [atom.pos.tolist() for chain in structure[0] for residue in chain for atom in residue]
-    if not xyz:
-        raise InputError(f"{path} holds no heavy atoms besides water; expected a receptor")
-    return np.array(xyz, np.float32)
 
 
 def clash(poses: NDArray[np.float64], receptor: NDArray[np.float32]) -> NDArray[np.float32]:

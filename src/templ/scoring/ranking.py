@@ -82,6 +82,7 @@ def rank(
     cover = np.array([len(hit.core or ()) / size for hit in consensus])
     tanimoto = np.array([hit.tanimoto for hit in consensus])
     weight = np.maximum(cover, COVER_FLOOR) ** COVER_POWER * np.exp(TANIMOTO_WEIGHT * tanimoto)
+    weight = weight * np.array([hit.relatedness for hit in consensus])
     overlays = overlay(xyz, query.features, [Cloud.of(hit.mol) for hit in consensus])
     terms = {
         "consensus": (weight[:, None] * overlays).sum(axis=0) / weight.sum(),

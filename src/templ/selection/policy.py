@@ -15,6 +15,8 @@ ELEMENTS = frozenset({1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 33, 34, 35, 53})
 """H B C N O F Si P S Cl As Se Br I: what ETKDG and UFF have sound parameters for in organic molecules."""
 RESIDUE = Chem.MolFromSmarts("[NX3;!$(N-[#7,#8])][CX4][CX3](=O)[NX3,OX2,OX1]")
 """One amino acid in a chain or at its end."""
+MIN_SUGAR_HYDROXYLS = 3
+"""Carbons of a sugar's ring with an oxygen or nitrogen outside it: ribose has four, its deoxy form three."""
 MIN_HEAVY_ATOMS = 3
 """Fewer have no orientation to predict."""
 
@@ -30,7 +32,7 @@ def refuse_unfit(query: Chem.Mol, settings: PredictionSettings) -> None:
     Raises
     ------
     Refusal
-        ``too-small``, ``too-many-atoms``, ``unsupported-element`` or ``peptide``.
+        ``too-small``, ``too-many-atoms``, ``unsupported-element``, ``peptide`` or ``saccharide``.
     """
     size = query.GetNumAtoms()
     if size < MIN_HEAVY_ATOMS:
@@ -45,3 +47,37 @@ def refuse_unfit(query: Chem.Mol, settings: PredictionSettings) -> None:
         raise Refusal(
             "peptide", f"a peptide of {residues} residues; at most {settings.max_residues} are tried"
         )
+    rings = sugar_rings(query)
+    if rings > settings.max_sugar_rings:
+        raise Refusal(
+            "saccharide", f"a saccharide of {rings} rings; at most {settings.max_sugar_rings} are tried"
+        )
+
+
+def sugar_rings(mol: Chem.Mol) -> int:
+    """Count the furanose and pyranose rings: saturated, one oxygen, most carbons with an O or N outside.
+
+    Examples
+    --------
+    >>> sugar_rings(Chem.MolFromSmiles("OCC1OC(OC2C(O)C(O)C(O)OC2CO)C(O)C(O)C1O"))
+    2
+    >>> sugar_rings(Chem.MolFromSmiles("C1CCOCC1"))
+    0
+    """
+    count = 0
+    for ring in mol.GetRingInfo().AtomRings():
+        atoms = [mol.GetAtomWithIdx(index) for index in ring]
+        carbons = [atom for atom in atoms if atom.GetAtomicNum() == 6 and atom.GetDegree() > 2]
+        oxygens = [atom for atom in atoms if atom.GetAtomicNum() == 8]
+        saturated = all(atom.GetHybridization() == Chem.HybridizationType.SP3 for atom in atoms)
+        if len(ring) not in (5, 6) or len(oxygens) != 1 or not saturated:
+            continue
+        bearing = [
+            atom
+            for atom in carbons
+            if any(
+                near.GetIdx() not in ring and near.GetAtomicNum() in (7, 8) for near in atom.GetNeighbors()
+            )
+        ]
+        count += len(bearing) >= MIN_SUGAR_HYDROXYLS
+    return count

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import datetime
 import json
+from pathlib import Path
 
 import pytest
 
-from templ.benchmark.builtin import RECIPE, demo_benchmark, find_benchmark, polaris_benchmark
+from templ.benchmark.builtin import RECIPE, Choices, demo_benchmark, find_benchmark, polaris_benchmark
 from templ.benchmark.definition import list_targets
 from templ.errors import InputError, RunError
 from templ.library.store import open_library
@@ -25,7 +26,7 @@ def test_the_demo_is_a_strict_time_split(inputs):
     assert benchmark.rule.before_date
     assert benchmark.rule.exclude_same_ligand
     assert benchmark.library == benchmark.targets
-    assert len(list_targets(benchmark)) == 144
+    assert len(list_targets(benchmark).sizes) == 144
     with open_library(benchmark.library) as library:
         assert library.receptor_path() is not None
 
@@ -57,18 +58,32 @@ def test_inputs_of_other_files_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "message"),
+    ("name", "choices", "message"),
     [
-        ("polaris", False, "the benchmark polaris needs --data"),
-        ("demo", True, "the benchmark demo takes no --data"),
-        ("mine.toml", True, r"mine\.toml takes no --data"),
-        ("nope", False, "'nope' is no benchmark; expected demo, polaris or a TOML file"),
-        ("", False, "'' is no benchmark"),
+        ("polaris", {}, "the benchmark polaris needs --data"),
+        ("demo", {"data": Path()}, "the benchmark demo takes no --data"),
+        ("mine.toml", {"data": Path()}, r"mine\.toml takes no --data"),
+        ("mine.toml", {"max_identity": 0.5}, r"mine\.toml takes no --max-identity"),
+        ("nope", {}, "'nope' is no benchmark; expected demo, polaris, loo, timesplit or a TOML file"),
+        ("", {}, "'' is no benchmark"),
+        ("loo", {}, "loo needs --library"),
+        ("loo", {"library": Path(), "exclude_same_ligand": True}, "loo takes no --exclude-same-ligand"),
+        ("timesplit", {"library": Path()}, "timesplit needs --splits"),
+        (
+            "timesplit",
+            {"library": Path(), "splits": Path("s"), "split": "dev"},
+            "--split dev: expected train",
+        ),
+        (
+            "timesplit",
+            {"library": Path(), "splits": Path("s"), "rule": "none"},
+            "--rule none: expected split",
+        ),
     ],
 )
-def test_a_name_that_is_none_or_data_too_much(tmp_path, name, data, message):
+def test_a_name_that_is_none_or_choices_that_do_not_fit(name, choices, message):
     with pytest.raises(InputError, match=message):
-        find_benchmark(name, tmp_path if data else None)
+        find_benchmark(name, Choices(**choices))
 
 
 def test_a_toml_file_that_is_missing_is_named(tmp_path):

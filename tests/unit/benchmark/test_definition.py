@@ -23,7 +23,7 @@ conformers = 7
 
 def test_a_file_says_it_all_with_paths_relative_to_it(tmp_path):
     (tmp_path / "mine.toml").write_text(WHOLE)
-    benchmark = read_benchmark(tmp_path / "mine.toml")
+    benchmark = read_benchmark(tmp_path / "mine.toml", tmp_path / "inputs")
     assert benchmark.name == "mine"
     assert benchmark.library == benchmark.targets == tmp_path / "mpro.templ"
     assert benchmark.first_date == datetime.date(2020, 6, 1)
@@ -46,18 +46,18 @@ def test_a_file_says_it_all_with_paths_relative_to_it(tmp_path):
 def test_a_slip_is_named(tmp_path, text, message):
     (tmp_path / "bad.toml").write_text(text)
     with pytest.raises(InputError, match=message):
-        read_benchmark(tmp_path / "bad.toml")
+        read_benchmark(tmp_path / "bad.toml", tmp_path / "inputs")
 
 
 def test_targets_by_date_choice_and_number(tmp_path, demo_path):
     (tmp_path / "mine.toml").write_text(WHOLE.replace("mpro.templ", str(demo_path)))
-    benchmark = read_benchmark(tmp_path / "mine.toml")
-    found = list_targets(benchmark)
+    benchmark = read_benchmark(tmp_path / "mine.toml", tmp_path / "inputs")
+    found = list_targets(benchmark).sizes
     assert len(found) == 144
     assert all(size >= 8 for size in found.values())
     last, first = list(found)[-1], next(iter(found))
-    assert list(list_targets(benchmark, only=[last, first])) == [first, last]
-    assert list(list_targets(benchmark, limit=3)) == list(found)[:3]
+    assert list(list_targets(benchmark, only=[last, first]).sizes) == [first, last]
+    assert list(list_targets(benchmark, limit=3).sizes) == list(found)[:3]
     with pytest.raises(InputError, match=r"'nobody' is not a target of the benchmark mine \(1 of 2"):
         list_targets(benchmark, only=[first, "nobody"])
 
@@ -79,7 +79,7 @@ def test_rule_and_settings_survive_the_file(tmp_path):
         min_tanimoto = 0.25
         """
     )
-    benchmark = read_benchmark(tmp_path / "mine.toml")
+    benchmark = read_benchmark(tmp_path / "mine.toml", tmp_path / "inputs")
     assert benchmark.name == "time split"
     assert benchmark.library == tmp_path / "sub" / "a.templ"
     assert benchmark.targets == Path("/data/b.templ")
@@ -89,16 +89,16 @@ def test_rule_and_settings_survive_the_file(tmp_path):
 
 def test_a_file_that_is_missing_or_no_text_is_named(tmp_path):
     with pytest.raises(InputError, match=r"absent\.toml"):
-        read_benchmark(tmp_path / "absent.toml")
+        read_benchmark(tmp_path / "absent.toml", tmp_path / "inputs")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"binary\.toml is not a benchmark in TOML"):
-        read_benchmark(tmp_path / "binary.toml")
+        read_benchmark(tmp_path / "binary.toml", tmp_path / "inputs")
 
 
 def test_a_benchmark_without_targets_says_so(tmp_path, demo_path):
     (tmp_path / "late.toml").write_text(f"library = '{demo_path}'\nfirst_date = 2099-01-01")
     with pytest.raises(InputError, match="the benchmark late has no targets left to run"):
-        list_targets(read_benchmark(tmp_path / "late.toml"))
+        list_targets(read_benchmark(tmp_path / "late.toml", tmp_path / "inputs"))
 
 
 def test_a_target_is_described_without_its_answer(demo_library):

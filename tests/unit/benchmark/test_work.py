@@ -27,6 +27,7 @@ def context(demo_path):
     return {
         "library": str(demo_path),
         "targets": str(demo_path),
+        "splits": None,
         "digests": [digest, digest],
         "rule": TemplateRule(before_date=True, exclude_same_ligand=True).to_json(),
         "settings": FAST.model_dump(mode="json"),
@@ -98,8 +99,8 @@ def test_a_target_that_is_not_there_is_named(context):
 
 def test_refusals_faults_and_poses_have_the_same_keys(result):
     target = Target("t", "CCO", "sars")
-    refused = describe(Outcome("t", "refused", "peptide", "nine residues"), target, None, 3)
-    failed = failure(target, "timeout", "over 180 s", "pose", 3)
+    refused = describe(Outcome("t", "refused", "peptide", "nine residues"), target, None)
+    failed = failure(target, "timeout", "over 180 s", "pose")
     assert list(refused) == list(failed) == list(result.record)
     assert (refused["status"], refused["reason"], refused["stage"]) == ("refused", "peptide", "")
     assert (failed["status"], failed["reason"], failed["stage"]) == ("failed", "timeout", "pose")

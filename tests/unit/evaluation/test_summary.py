@@ -22,6 +22,11 @@ def record(target, **changes):
         "reason": "",
         "way": "core",
         "stereo_kept": True,
+        "tanimoto": 0.5,
+        "identity": None,
+        "mcs_atoms": 10,
+        "query_atoms": 25,
+        "rotors": 5,
     }
     return fields | {"rmsd": [1.5, 0.5], "cost": cost} | changes
 

@@ -54,7 +54,7 @@ def test_what_cannot_be_a_template_goes_to_the_ledger(entries, tmp_path):
         ("made.sdf", 0, 0, first.id, "duplicate id"),
         ("made.sdf", 7, 0, "half", "not UTF-8"),
     ]
-    assert manifest.counts.model_dump() == {"ligands": 1, "left_out": 4}
+    assert manifest.counts.model_dump() == {"ligands": 1, "left_out": 4, "embeddings": 0}
 
 
 def test_id_of_a_rejected_entry_is_still_free(entries, tmp_path):

@@ -1,0 +1,99 @@
+"""Date and group of complexes by id: a CSV table, or PDBbind's INDEX files."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from templ.errors import InputError
+from templ.sources.files import DAMAGED, check_input, open_input
+from templ.sources.sdf import parse_date
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INDEX_ROW = re.compile(r"(\w{4})\s+(?:NMR|[\d.]+)\s+(\d{4})\s")
+"""PDBbind: PDB code, resolution, release year, binding data."""
+COLUMNS = ("id", "date", "group", "cluster")
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What an index says about a complex.
+
+    Attributes
+    ----------
+    date : datetime.date or None
+        Day the crystal became known; the last day of the year where only the year is told, so that nothing
+        of that year counts as known before it.
+    group : str
+        Protein or cluster it belongs to.
+    """
+
+    date: datetime.date | None
+    group: str
+
+
+def read_annotations(path: Path) -> dict[str, Annotation]:
+    """Read annotations by id, ids in lower case.
+
+    Parameters
+    ----------
+    path : Path
+        ``.csv``: a header with ``id`` and at least one of ``date`` (YYYY-MM-DD), ``group``, ``cluster``
+        (taken where there is no group). Anything else: a PDBbind INDEX file.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read, a date cannot, or an id is annotated twice in different ways.
+    """
+    check_input(path, "an index of complexes")
+    with open_input(path) as stream:
+        try:
+            text = stream.read().decode("utf-8-sig")
+        except (UnicodeDecodeError, *DAMAGED) as error:
+            raise InputError(f"{path} is not text that can be read ({error})") from None
+    table = path.name.removesuffix(".gz").lower().endswith(".csv")
+    found = _from_csv(path, text) if table else _from_index(path, text)
+    if not found:
+        raise InputError(
+            f"{path} annotates no complex; expected a CSV with {', '.join(COLUMNS)}, or an INDEX"
+        )
+    return found
+
+
+def _from_csv(path: Path, text: str) -> dict[str, Annotation]:
+    rows = csv.DictReader(io.StringIO(text))
+    names = rows.fieldnames or ()
+    if "id" not in names or not set(COLUMNS[1:]) & set(names):
+        raise InputError(f"{path}: columns {', '.join(names)}; expected id and one of date, group, cluster")
+    found: dict[str, Annotation] = {}
+    for row in rows:
+        try:
+            date = parse_date(row.get("date") or "")
+        except InputError as error:
+            raise InputError(f"{path}, line {rows.line_num}: {error}") from None
+        annotation = Annotation(date, row.get("group") or row.get("cluster") or "")
+        id = (row["id"] or "").strip().lower()
+        if found.setdefault(id, annotation) != annotation:
+            raise InputError(f"{path}, line {rows.line_num}: '{id}' was annotated otherwise before")
+    return found
+
+
+def _from_index(path: Path, text: str) -> dict[str, Annotation]:
+    found: dict[str, Annotation] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        row = INDEX_ROW.match(line)
+        if row is None:
+            raise InputError(
+                f"{path}, line {number}: expected a PDB code, resolution and year: {line[:40]!r}"
+            )
+        found[row[1].lower()] = Annotation(datetime.date(int(row[2]), 12, 31), "")
+    return found

@@ -1,0 +1,195 @@
+"""Complexes in the folder layout of PDBbind: ``<id>/<id>_protein.*`` and ``<id>/<id>_ligand.*``, sets nested.
+
+A complex that lacks a file or cannot be read goes to the ledger with its reason; the others go on.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from templ.errors import InputError
+from templ.molecules import heavy, largest_fragment, parse_mol2_block, positions
+from templ.receptor import STRUCTURE_SUFFIXES, around, check_protein, read_receptor
+from templ.records import Entry
+from templ.sources.files import DAMAGED, check_input, open_input
+from templ.sources.sdf import parse_record, split_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rdkit.Chem import Mol
+
+    from templ.sources.annotations import Annotation
+    from templ.sources.ledger import Ledger
+
+PROTEIN, LIGAND = "_protein", "_ligand"
+PROTEIN_ENDINGS = tuple(suffix + packed for suffix in STRUCTURE_SUFFIXES for packed in ("", ".gz"))
+LIGAND_ENDINGS = (".sdf", ".sdf.gz", ".mol2", ".mol2.gz")
+"""The first that can be read is taken: RDKit refuses the chemistry of MOL2 more often."""
+MOL2_RECORD = "@<TRIPOS>MOLECULE"
+LARGEST_MOL2 = 5_000_000
+"""Characters; a larger file is no ligand."""
+
+
+@dataclass(frozen=True, slots=True)
+class ComplexFiles:
+    """Where the files of one complex are.
+
+    Attributes
+    ----------
+    id : str
+        Name of the folder.
+    folder : Path
+        The folder.
+    protein : Path or None
+        Its structure, if there is one.
+    ligands : tuple of Path
+        Files of its ligand, best first.
+    """
+
+    id: str
+    folder: Path
+    protein: Path | None
+    ligands: tuple[Path, ...]
+
+
+def find_complexes(folder: Path) -> Iterator[ComplexFiles]:
+    """Walk a folder and yield its complexes, by path; a folder is one if it has files ``<its name>_*``.
+
+    Raises
+    ------
+    InputError
+        When the folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        raise InputError(
+            f"{folder} cannot be read ({error.strerror}); expected a folder of complexes"
+        ) from None
+    names = {entry.name for entry in entries if entry.is_file()}
+    id = folder.resolve().name
+    if any(name.startswith(f"{id}_") for name in names):
+        protein = [f"{id}{PROTEIN}{ending}" for ending in PROTEIN_ENDINGS]
+        ligands = [f"{id}{LIGAND}{ending}" for ending in LIGAND_ENDINGS]
+        yield ComplexFiles(
+            id,
+            folder,
+            next((folder / name for name in protein if name in names), None),
+            tuple(folder / name for name in ligands if name in names),
+        )
+    for entry in entries:
+        if entry.is_dir():
+            yield from find_complexes(folder / entry.name)
+
+
+def read_complex(files: ComplexFiles, annotation: Annotation | None = None) -> Entry:
+    """Read one complex: its ligand, and of its receptor what surrounds the ligand.
+
+    Raises
+    ------
+    InputError
+        ``class: detail`` of why it cannot be used.
+    """
+    if files.protein is None:
+        raise InputError(f"no protein file: expected {files.id}{PROTEIN}.pdb, .pdb.gz or .cif")
+    if not files.ligands:
+        raise InputError(f"no ligand file: expected {files.id}{LIGAND}.sdf or .mol2")
+    source, mol = _first_readable(files.ligands)
+    ligand = positions(heavy(largest_fragment(mol)[0]))
+    protein = read_receptor(files.protein)
+    check_protein(protein, files.protein.name)
+    receptor = around(protein, ligand)
+    entry = Entry(files.id, mol, f"{source.name}#1", files.id, receptor=receptor)
+    if annotation is None:
+        return entry
+    return Entry(entry.id, mol, entry.source, entry.name, annotation.date, annotation.group, receptor)
+
+
+def read_complexes(
+    folder: Path, ledger: Ledger, annotations: Mapping[str, Annotation] | None = None
+) -> Iterator[Entry]:
+    """Stream the complexes of a folder; those that cannot be used go to the ledger.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the complexes, at any depth.
+    ledger : Ledger
+        Gets a row for each complex that is left out.
+    annotations : Mapping of str to Annotation, optional
+        Date and group by id (`templ.sources.annotations.read_annotations`).
+
+    Raises
+    ------
+    InputError
+        At once, when the folder cannot be read.
+    """
+    found = find_complexes(folder)
+    first = next(found, None)
+    if first is None:
+        raise InputError(f"{folder} holds no complex; expected folders <id> with <id>{PROTEIN}.pdb and so on")
+
+    def entries() -> Iterator[Entry]:
+        yield from _read_or_note(first, ledger, annotations or {})
+        for files in found:
+            yield from _read_or_note(files, ledger, annotations or {})
+
+    return entries()
+
+
+def _read_or_note(
+    files: ComplexFiles, ledger: Ledger, annotations: Mapping[str, Annotation]
+) -> Iterator[Entry]:
+    try:
+        yield read_complex(files, annotations.get(files.id.lower()))
+    except InputError as error:
+        ledger.add(str(files.folder), 1, 1, str(error), files.id)
+
+
+def _first_readable(paths: tuple[Path, ...]) -> tuple[Path, Mol]:
+    """Read the ligand from the first file that gives one.
+
+    Raises
+    ------
+    InputError
+        With the reason for each file when none does.
+    """
+    reasons = []
+    for path in paths:
+        try:
+            return path, _read_ligand(path)
+        except InputError as error:
+            reasons.append(str(error))
+    raise InputError(f"unreadable ligand: {'; '.join(reasons)}")
+
+
+def _read_ligand(path: Path) -> Mol:
+    if path.name.removesuffix(".gz").endswith(".mol2"):
+        return _read_mol2(path)
+    check_input(path, "an SDF file")
+    with open_input(path) as stream:
+        records = split_records(stream)
+        mol = parse_record(next(records)).mol
+        if next(records, None) is not None:
+            raise InputError(f"{path.name} holds several molecules, expected one ligand")
+    return mol
+
+
+def _read_mol2(path: Path) -> Mol:
+    check_input(path, "a MOL2 file")
+    with open_input(path) as stream:
+        try:
+            text = stream.read(LARGEST_MOL2).decode(errors="replace")
+        except DAMAGED as error:
+            raise InputError(f"{path.name} is damaged ({error})") from None
+    if text.count(MOL2_RECORD) != 1:
+        raise InputError(f"{path.name} holds {text.count(MOL2_RECORD)} molecules, expected one ligand")
+    try:
+        return parse_mol2_block(text)
+    except InputError as error:
+        raise InputError(f"{path.name}: {error}") from None
