@@ -20,6 +20,10 @@ class LibraryError(InputError):
     """A template library is absent, torn, altered, closed, or of a newer format."""
 
 
+class EmptyLibraryError(LibraryError):
+    """A library would hold nothing: none of what was read could be kept."""
+
+
 class RunError(InputError):
     """A run folder cannot be used: not a run, other settings, or held by another process."""
 

@@ -6,6 +6,8 @@ readers take 50 to 250 ms.
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,8 @@ POCKET_REACH = 6.0
 """Angstrom from the ligand to the nearest atom of a residue that belongs to the pocket."""
 CONTACT_REACH = 6.0
 """Angstrom: a ligand farther than this from every atom of the protein is not bound to it."""
+LARGEST_COORDINATE = 1e6
+"""Angstrom; beyond this (or not a number) a coordinate is damage."""
 SAME_PLACE = 1.2
 """Angstrom: a small molecule of the structure this near to a ligand's atom is the ligand itself."""
 
@@ -159,17 +163,19 @@ def read_receptor(path: Path) -> Receptor:
     if not path.is_file():
         raise InputError(f"{path}: no such receptor file; expected a PDB or mmCIF file")
     try:
+        if path.suffix == ".gz":
+            _check_gzip(path)
         structure = gemmi.read_structure(str(path))
-    except (RuntimeError, ValueError, OSError, UnicodeDecodeError) as error:
+        structure.remove_alternative_conformations()
+        structure.remove_hydrogens()
+        structure.remove_waters()
+        receptor = _from_model(structure[0]) if len(structure) else None
+    except (RuntimeError, ValueError, OSError, EOFError, zlib.error) as error:
         raise InputError(
             f"{path} is not a receptor that can be read ({error}); expected PDB or mmCIF"
         ) from None
-    if len(structure) == 0:
+    if receptor is None:
         raise InputError(f"{path} holds no atoms; expected a PDB or mmCIF file of a receptor")
-    structure.remove_alternative_conformations()
-    structure.remove_hydrogens()
-    structure.remove_waters()
-    receptor = _from_model(structure[0])
     if not len(receptor.atoms):
         raise InputError(f"{path} holds no heavy atoms besides water; expected a receptor")
     return receptor
@@ -204,33 +210,48 @@ def around(receptor: Receptor, ligand: NDArray[np.float64]) -> Receptor:
     """
     atoms, residues = receptor.atoms, receptor.residues
     distance = _nearest(atoms.xyz, ligand.astype(np.float32))
-    protein = atoms.residues >= 0
-    if distance[protein].min() > CONTACT_REACH:
+    itself = _of_the_ligand(atoms, distance, len(residues))
+    protein = (atoms.residues >= 0) & ~itself
+    if not (distance[protein] <= CONTACT_REACH).any():
         raise InputError(f"ligand far from the protein: no atom of it within {CONTACT_REACH:g} A")
     of_residue = np.full(len(residues), np.inf, np.float32)
     np.minimum.at(of_residue, atoms.residues[protein], distance[protein])
-    kept_chains = [
-        (chain, part)
-        for chain, part in zip(residues.chains, residues.slices(), strict=True)
+    kept = {
+        chain: np.setdiff1d(np.arange(part.start, part.stop), atoms.residues[itself])
+        for chain, part in enumerate(residues.slices())
         if of_residue[part].min() <= CHAIN_REACH
-    ]
-    rows = np.concatenate([np.arange(part.start, part.stop) for _, part in kept_chains])
+    }
+    rows = np.concatenate(list(kept.values()))
     place = np.full(len(residues) + 1, -1, np.int32)  # the last for atoms in no chain
     place[rows] = np.arange(len(rows))
     cut = Residues(
-        tuple(chain for chain, _ in kept_chains),
-        np.cumsum([part.stop - part.start for _, part in kept_chains], dtype=np.int32),
-        "".join(residues.sequence[part] for _, part in kept_chains),
+        tuple(residues.chains[chain] for chain in kept),
+        np.cumsum([len(part) for part in kept.values()], dtype=np.int32),
+        "".join(residues.sequence[row] for row in rows),
         residues.numbers[rows],
-        "".join(residues.insertions[part] for _, part in kept_chains),
+        "".join(residues.insertions[row] for row in rows),
         residues.ca[rows],
     )
-    near = atoms.only((distance <= ATOM_REACH) & ~_of_the_ligand(atoms, distance))
+    near = atoms.only((distance <= ATOM_REACH) & ~itself)
     near.residues[:] = place[near.residues]
     return Receptor(cut, near, np.flatnonzero(of_residue[rows] <= POCKET_REACH).astype(np.int32))
 
 
+def _check_gzip(path: Path) -> None:
+    """Read to the end: gemmi takes what there is of a file that was cut.
+
+    Raises
+    ------
+    OSError, EOFError, zlib.error
+        When the file is damaged.
+    """
+    with gzip.open(path) as stream:
+        while stream.read(1 << 20):
+            pass
+
+
 def _from_model(model: gemmi.Model) -> Receptor:
+    """Take what is wanted of a model; names that are no text, or places that are none, raise ValueError."""
     chains: list[str] = []
     letters: list[str] = []
     ends, numbers, insertions, ca = [], [], [], []
@@ -256,6 +277,9 @@ def _from_model(model: gemmi.Model) -> Receptor:
             chains.append(chain.name)
             ends.append(len(letters))
     xyz, elements, index_of, names, residue_names, b_factors = zip(*atoms, strict=True) if atoms else [()] * 6
+    places = np.array(xyz, np.float64).reshape(-1, 3)
+    if not (np.abs(places) < LARGEST_COORDINATE).all():
+        raise ValueError("a coordinate is no number or beyond any structure")
     return Receptor(
         Residues(
             tuple(chains),
@@ -266,7 +290,7 @@ def _from_model(model: gemmi.Model) -> Receptor:
             np.array(ca, np.float32).reshape(-1, 3),
         ),
         Atoms(
-            np.array(xyz, np.float32).reshape(-1, 3),
+            places.astype(np.float32),
             np.array(elements, np.uint8),
             np.array(index_of, np.int32),
             np.array(names, np.str_),
@@ -289,11 +313,18 @@ def _letter(name: str) -> str:
     return letter if letter.isalpha() else "X"
 
 
-def _of_the_ligand(atoms: Atoms, distance: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Atoms of small molecules that lie in the ligand's own place, shape (atoms,)."""
+def _of_the_ligand(atoms: Atoms, distance: NDArray[np.float32], residues: int) -> NDArray[np.bool_]:
+    """Atoms of molecules that lie in the ligand's own place, shape (atoms,).
+
+    Small molecules by their name, so that atoms placed otherwise go too; residues (the ligand is an amino
+    acid or a peptide) when all of their atoms are there.
+    """
     free = atoms.residues < 0
     names = set(atoms.residue_names[free & (distance < SAME_PLACE)].tolist())
-    return free & np.isin(atoms.residue_names, list(names)) & (distance <= ATOM_REACH)
+    farthest = np.zeros(residues + 1, np.float32)  # the last for atoms in no chain
+    np.maximum.at(farthest, atoms.residues[~free], distance[~free])
+    named = np.isin(atoms.residue_names, list(names)) & (distance <= ATOM_REACH)
+    return np.where(free, named, farthest[atoms.residues] < SAME_PLACE)
 
 
 def _nearest(atoms: NDArray[np.float32], ligand: NDArray[np.float32]) -> NDArray[np.float32]:

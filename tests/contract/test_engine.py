@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -19,15 +18,10 @@ SHORT_DEADLINE_S = 4.0
 """For what ends by its deadline alone."""
 
 
-@pytest.fixture(autouse=True)
-def _work_on_the_path(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "helpers")
-
-
 @pytest.fixture(params=[run_tasks], ids=["local"])
-def engine(request):
+def engine(request, engine_work, calm):
     def run(tasks, *, context=None, workers=2, recycle_after=25, deadline_s=DEADLINE_S):
-        work = Work("engine_work:open_work", context or {})
+        work = Work(engine_work, context or {})
         limits = Limits(8 * 2**30, workers, True, recycle_after, deadline_s)
         return request.param(work, tasks, limits)
 
@@ -64,7 +58,8 @@ def test_no_tasks_give_no_results(engine):
             "crash",
             "the worker died (SIGKILL, often the kernel when memory runs out)",
         ),
-        (f"kill {int(signal.SIGSEGV)}", "crash", "the worker died (SIGSEGV)"),
+        ("segfault", "crash", "the worker died (SIGSEGV)"),
+        ("die-sending", "crash", "the worker died (exit code 9)"),
     ],
 )
 def test_a_bad_task_costs_only_itself(engine, bad, kind, detail):
@@ -76,7 +71,13 @@ def test_a_bad_task_costs_only_itself(engine, bad, kind, detail):
     assert sorted(result.task for result in results if result.kind == "done") == ECHOES
 
 
-@pytest.mark.parametrize("bad", ["hang", "freeze"])
+def test_a_task_that_is_done_costs_no_other_when_its_worker_dies_of_what_it_left(engine):
+    results = list(engine(["die-after", *ECHOES[:4], "die-after", *ECHOES[4:]]))
+    assert [result for result in results if result.kind != "done"] == []
+    assert sorted(result.task for result in results) == sorted(["die-after", "die-after", *ECHOES])
+
+
+@pytest.mark.parametrize("bad", ["hang", "freeze", "hang-rdkit"])
 def test_a_task_without_end_costs_only_itself_at_its_deadline(engine, bad):
     """Also one that holds the interpreter's lock, so that no thread of the worker can do anything."""
     results = list(engine([bad, *ECHOES, bad], deadline_s=SHORT_DEADLINE_S))
@@ -159,5 +160,5 @@ def test_work_that_cannot_be_opened_ends_the_run_with_its_reason(engine):
 
 def test_workers_that_die_before_their_first_task_end_the_run(engine):
     """Else it would start new ones for ever."""
-    with pytest.raises(TemplError, match=r"ended before they were ready \(exit code 5\)"):
+    with pytest.raises(TemplError, match=r"ended before they were ready \(exit code 5\).*__main__"):
         list(engine(ECHOES, context={"exit": 5}))

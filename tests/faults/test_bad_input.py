@@ -63,8 +63,10 @@ def predict(demo_path, tmp_path):
 
 
 def read_results(run):
-    lines = (run / "results.jsonl").read_text().splitlines()
-    return {record["id"]: record for record in map(json.loads, lines)}
+    records = [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
+    by_id = {record["id"]: record for record in records}
+    assert len(by_id) == len(records), "a target was recorded twice"
+    return by_id
 
 
 # --- queries
@@ -334,9 +336,11 @@ def test_a_run_with_other_settings_is_left_alone(tmp_path):
 # --- a disk that is full
 
 
-def test_a_full_disk_keeps_what_was_done_and_the_run_goes_on(tmp_path, mount_disk):
-    disk = mount_disk("380k")  # enough for the library of the demo and a few targets
-    run = ("benchmark", "run", "demo", "--limit", "10", "-o", disk / "run")
+def test_a_full_disk_keeps_what_was_done_and_the_run_goes_on(tmp_path, demo_path, mount_disk):
+    """The poses of a target take about 15 kB, those of ten never fit."""
+    (tmp_path / "mine.toml").write_text(f'library = "{demo_path}"\n')
+    disk = mount_disk("80k")
+    run = ("benchmark", "run", "mine.toml", "--limit", "10", "-o", disk / "run")
     error = templ(*run, cwd=tmp_path, check=2).stderr.splitlines()[-1]
     assert error.startswith(f"templ: error: {disk}/run/")
     assert "cannot be written (No space left on device)" in error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -9,40 +10,36 @@ import subprocess
 import sys
 import time
 import uuid
-from pathlib import Path
 
 import psutil
 import pytest
 
+from templ.engine import local
 from templ.engine.local import Limits, run_tasks
 from templ.engine.pool import Work
 from templ.errors import StorageError
 
-HELPERS = Path(__file__).parents[1] / "helpers"
 MARK = "TEMPL_TEST_RUN"
 PATIENCE_S = 30.0
 """Only a failing test waits that long."""
 
 RUN = """
 import sys
+from templ.engine import probe
 from templ.engine.local import Limits, run_tasks
 from templ.engine.pool import Work
 
 if __name__ == "__main__":
+    probe.available_memory = probe.memory_limit = lambda: 2**36
     tasks = sys.argv[1:] * 1000
     for _ in run_tasks(Work("engine_work:open_work", {}), tasks, Limits(2**32, 2, True, 1, 600)):
         print("done", flush=True)
 """
 
 
-@pytest.fixture(autouse=True)
-def _work_on_the_path(monkeypatch):
-    monkeypatch.syspath_prepend(HELPERS)
-
-
 @pytest.fixture
-def work():
-    return Work("engine_work:open_work", {})
+def work(engine_work, calm):
+    return Work(engine_work, {})
 
 
 @pytest.fixture
@@ -54,23 +51,18 @@ def pids(tmp_path):
 
 
 @pytest.fixture
-def start_run(tmp_path):
-    """Starts a run in a process of its own; returns it with the mark that all its processes carry."""
+def start_run(tmp_path, running, helpers):
+    """Starts a run in a process of its own; yields it with the mark that all its processes carry."""
     script = tmp_path / "run.py"
     script.write_text(RUN, encoding="utf-8")
 
+    @contextlib.contextmanager
     def start(*tasks):
         mark = uuid.uuid4().hex
-        environment = os.environ | {MARK: mark, "PYTHONPATH": str(HELPERS)}
-        command = [sys.executable, str(script), *tasks]
-        return subprocess.Popen(
-            command,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        ), mark
+        environment = os.environ | {MARK: mark, "PYTHONPATH": str(helpers)}
+        command = [sys.executable, script, *tasks]
+        with running(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as run:
+            yield run, mark
 
     return start
 
@@ -100,48 +92,44 @@ def own_workers():
 
 
 def test_sigkill_of_the_run_takes_its_working_workers_along(start_run, pids):
-    run, mark = start_run(f"stay {pids}")
-    with run:
+    with start_run(f"stay {pids}") as (run, mark):
         wait_for(lambda: len(list(pids.iterdir())) == 2)
         workers = {int(path.name) for path in pids.iterdir()}
         assert workers < {process.pid for process in marked(mark)}
         run.kill()
-    wait_for(lambda: not marked(mark))
+        run.wait()
+        wait_for(lambda: not marked(mark))
 
 
 def test_sigkill_of_the_run_takes_workers_along_that_only_start(start_run):
     seed = random.randrange(10**6)
     print("seed", seed)
     pause = random.Random(seed)
-    marks = []
     for _ in range(4):
-        run, mark = start_run("echo 1")
-        marks.append(mark)
-        with run:
+        with start_run("echo 1") as (run, mark):
             run.stdout.readline()
             time.sleep(pause.uniform(0, 0.3))  # each task has a new worker: some are starting now
             run.kill()
-    for mark in marks:
-        wait_for(lambda mark=mark: not marked(mark))
+            run.wait()
+            wait_for(lambda mark=mark: not marked(mark))
 
 
 def test_sigterm_to_the_run_ends_its_workers(start_run, pids):
-    run, mark = start_run(f"stay {pids}")
-    with run:
+    with start_run(f"stay {pids}") as (run, mark):
         wait_for(lambda: len(list(pids.iterdir())) == 2)
         run.terminate()
-    wait_for(lambda: not marked(mark))
+        run.wait()
+        wait_for(lambda: not marked(mark))
 
 
 def test_ctrl_c_ends_the_run_and_no_task_counts_as_a_crash(start_run, pids):
     """A terminal sends it to the whole group, workers too; only the run answers."""
-    run, mark = start_run(f"stay {pids}")
-    with run:
+    with start_run(f"stay {pids}") as (run, mark):
         wait_for(lambda: len(list(pids.iterdir())) == 2)
         os.killpg(run.pid, signal.SIGINT)
+        assert run.wait(PATIENCE_S) == -signal.SIGINT
         assert run.stdout.read() == ""
-    assert run.returncode == -signal.SIGINT
-    wait_for(lambda: not marked(mark))
+        wait_for(lambda: not marked(mark))
 
 
 @pytest.mark.parametrize("task", ["echo 1", "hang"])
@@ -155,23 +143,75 @@ def test_closing_the_results_early_leaves_no_worker(work, task):
     assert not own_workers()
 
 
-@pytest.mark.parametrize("task", ["storage", "echo 1"])
-def test_the_end_of_a_run_leaves_no_worker(work, task):
+def test_the_end_of_a_run_leaves_no_worker(work):
+    list(run_tasks(work, ["echo 1", "hang"], Limits(2**32, 2, True, 25, 4)))
+    assert not own_workers()
+
+
+def test_a_run_that_ends_with_an_error_leaves_no_worker(work):
+    with pytest.raises(StorageError):
+        list(run_tasks(work, ["storage", "hang"], Limits(2**32, 2, True, 25, 600)))
+    assert not own_workers()
+
+
+def test_a_worker_that_dies_between_tasks_is_replaced(work):
+    results = run_tasks(work, ["pid", "echo 1"], Limits(2**32, 1, True, 25, 600))
+    pid = next(results).value
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not psutil.pid_exists(pid))
+    assert [(result.kind, result.value) for result in results] == [("done", "1")]
+    assert not own_workers()
+
+
+STUCK = """
+import sys
+from pathlib import Path
+from templ.engine import local, probe
+from templ.engine.governor import Action, Decision
+from templ.engine.pool import Work
+from templ.errors import TemplError
+
+if __name__ == "__main__":
+    state, *tasks = sys.argv[1:]
+    local.ANSWER_S = 1 if state == "starting" else 4
+    context = {"starting": {"stall": True}, "releasing": {"stall once": "flag"}}.get(state, {})
+    probe.available_memory = probe.memory_limit = lambda: 2**36
+    if state == "releasing":
+        # Before its first task the worker is told to empty its caches.
+        local.LOOK_EVERY_S, calm = 0, local.decide
+        release = lambda seen, state: Decision(Action.RELEASE, "", state)
+        local.decide = lambda *seen: calm(*seen) if Path("flag").exists() else release(*seen)
     try:
-        list(run_tasks(work, [task, "hang"], Limits(2**32, 2, True, 25, 1)))
-    except StorageError:
-        assert task == "storage"
-    assert not own_workers()
+        for result in local.run_tasks(Work("engine_work:open_work", context), tasks, local.Limits(2**32, 1)):
+            print(result.task, result.kind)
+    except TemplError as error:
+        print(error)
+"""
 
 
-def test_a_worker_that_dies_between_tasks_is_replaced(work, pids):
-    def tasks():
-        yield f"die-later {pids}"
-        wait_for(lambda: list(pids.iterdir()))
-        [pid] = (int(path.name) for path in pids.iterdir())
-        wait_for(lambda: not psutil.pid_exists(pid))
-        yield "echo 1"
+@pytest.mark.parametrize(
+    ("state", "tasks", "output"),
+    [
+        ("starting", ["echo 1"], "3 workers in a row ended before they were ready (it took too long)"),
+        ("releasing", ["echo 1", "echo 2"], "echo 1 done\necho 2 done\n"),
+        ("giving back", ["hang-after", "echo 1"], "hang-after done\necho 1 done\n"),
+    ],
+)
+def test_a_worker_that_hangs_without_a_task_does_not_hold_the_run(tmp_path, helpers, state, tasks, output):
+    (tmp_path / "stuck.py").write_text(STUCK, encoding="utf-8")
+    command = [sys.executable, "stuck.py", state, *tasks]
+    environment = os.environ | {"PYTHONPATH": str(helpers)}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=2 * PATIENCE_S
+    )
+    assert done.stdout.startswith(output), done.stderr
+    assert (tmp_path / "flag").exists() == (state == "releasing")
 
-    results = list(run_tasks(work, tasks(), Limits(2**32, 1, True, 25, 600)))
-    assert [(result.kind, result.value) for result in results] == [("done", "still here"), ("done", "1")]
-    assert not own_workers()
+
+def test_a_worker_that_does_not_end_when_told_to_is_killed(work, monkeypatch):
+    monkeypatch.setattr(local, "ANSWER_S", 1)
+    results = run_tasks(work, ["linger", "nap 4"], Limits(2**32, 1, True, recycle_after=1))
+    pid = next(results).value
+    assert next(results).task == "nap 4"
+    wait_for(lambda: not psutil.pid_exists(pid))
+    results.close()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import re
 import sys
 import threading
 import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from templ.errors import LibraryError, StorageError
@@ -24,6 +27,16 @@ class Unprintable(Exception):
         raise RuntimeError("no text")
 
 
+class Garbage:
+    """Can only be collected as garbage, and then does something."""
+
+    def __init__(self, last_act):
+        self.me, self.last_act = self, last_act
+
+    def __del__(self):
+        self.last_act()
+
+
 class UnreadableOnArrival:
     """Is pickled without complaint, and cannot be loaded again."""
 
@@ -37,11 +50,22 @@ def open_work(context):
         os._exit(context["exit"])
     if "missing" in context:
         raise LibraryError(context["missing"])
+    if "stall" in context:
+        time.sleep(600)
 
     def work(task):
         kind, _, argument = task.partition(" ")
         return ACTIONS[kind](argument)
 
+    def release():
+        """Hang the first time."""
+        flag = Path(context["stall once"])
+        if not flag.exists():
+            flag.touch()
+            time.sleep(600)
+
+    if "stall once" in context:
+        work.release = release
     return work
 
 
@@ -75,11 +99,28 @@ def talk(argument):
     return "said"
 
 
-def die_later(folder):
-    """Succeed, and take the worker down when it has nothing to do."""
-    announce(folder)
-    threading.Timer(0.2, os._exit, [7]).start()
-    return "still here"
+def die_sending(argument):
+    """Succeed, and be gone when half of the result is sent."""
+
+    def send_half(self, buffer):
+        os.write(self.fileno(), buffer[: len(buffer) // 2])
+        os._exit(9)
+
+    Connection._send = send_half
+    return "x" * 10_000
+
+
+def leave_garbage(last_act):
+    """Succeed; what is left does something when the worker clears up."""
+    gc.disable()  # not before
+    Garbage(last_act)
+    return "done before"
+
+
+def linger(argument):
+    """Succeed, and never end when told to."""
+    threading.Thread(target=time.sleep, args=[600]).start()
+    return os.getpid()
 
 
 def stay(folder):
@@ -101,17 +142,45 @@ def freeze(argument):
     re.match(r"(a+)+$", "a" * 64 + "b")
 
 
-def hold(megabytes):
-    """Take memory that is really used, for a while."""
-    block = bytearray(int(megabytes) << 20)
-    time.sleep(0.5)
-    return len(block)
+C60 = (
+    "c12c3c4c5c1c1c6c7c2c2c8c3c3c9c4c4c%10c5c5c1c1c6c6c%11c7c2c2c7c8c3c3c8c9c4c4c9c%10c5c5c1c1c6c6c%11c2c2c7c3"
+    "c3c8c4c4c9c5c1c1c6c2c3c41"
+)
+
+
+def hang_in_rdkit(argument):
+    """Look for what C60 shares with itself: in C++, without end, in little memory."""
+    from rdkit import Chem  # here, since it takes every worker of every test half a second
+    from rdkit.Chem import rdRascalMCES
+
+    options = rdRascalMCES.RascalOptions()
+    options.timeout = -1
+    options.maxBondMatchPairs = 1_000_000
+    mol = Chem.MolFromSmiles(C60)
+    rdRascalMCES.FindMCES(mol, mol, options)
+
+
+def hold(argument):
+    """Take so many MiB of memory that is really used, step by step, for so many seconds."""
+    megabytes, seconds = argument.split()
+    blocks = []
+    for _ in range(0, int(megabytes), 10):
+        blocks.append(bytearray(10 << 20))
+        time.sleep(0.01)
+    time.sleep(float(seconds))
+    return len(blocks)
 
 
 ACTIONS = {
     "hold": hold,
     "nap": lambda seconds: time.sleep(float(seconds)),
     "freeze": freeze,
+    "hang-rdkit": hang_in_rdkit,
+    "hang-after": lambda _: leave_garbage(lambda: time.sleep(600)),
+    "die-after": lambda _: leave_garbage(lambda: os._exit(9)),
+    "die-sending": die_sending,
+    "linger": linger,
+    "segfault": lambda _: ctypes.string_at(0),
     "allocate": lambda size: len(bytearray(int(size))),
     "echo": str,
     "pid": lambda _: os.getpid(),
@@ -130,6 +199,5 @@ ACTIONS = {
     "unpicklable": lambda _: lambda: None,
     "unreadable": lambda _: UnreadableOnArrival(),
     "talk": talk,
-    "die-later": die_later,
     "stay": stay,
 }

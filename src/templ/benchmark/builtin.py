@@ -7,6 +7,7 @@ import json
 import shutil
 from dataclasses import dataclass, fields
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -51,7 +52,7 @@ class Choices:
     splits : Path or None
         Folder with the id lists of ``timesplit``.
     split : str
-        Which of them are the targets.
+        Which of them are the targets: ``train``, ``val``, ``test``, or ``all`` three.
     rule : {"split", "date", "both"}
         Whether templates of ``timesplit`` are told by the lists, by their date, or must pass both.
     exclude_same_ligand : bool
@@ -74,6 +75,7 @@ NEEDS = {"demo": (), "polaris": ("data",), "loo": ("library",), "timesplit": ("l
 TAKES = {"loo": ("max_identity",), "timesplit": ("split", "rule", "exclude_same_ligand", "max_identity")}
 """Choices that it takes besides."""
 RULES = ("split", "date", "both")
+ALL = "all"
 
 
 def find_benchmark(name: str, choices: Choices | None = None) -> Callable[[Path], Benchmark]:
@@ -103,8 +105,8 @@ def find_benchmark(name: str, choices: Choices | None = None) -> Callable[[Path]
             raise InputError(f"the benchmark {name} takes no {option}")
         if not given and choice.name in needs:
             raise InputError(f"the benchmark {name} needs {option}")
-    if choices.split not in SPLIT_NAMES:
-        raise InputError(f"--split {choices.split}: expected {', '.join(SPLIT_NAMES)}")
+    if choices.split not in (*SPLIT_NAMES, ALL):
+        raise InputError(f"--split {choices.split}: expected {', '.join(SPLIT_NAMES)} or {ALL}")
     if choices.rule not in RULES:
         raise InputError(f"--rule {choices.rule}: expected {', '.join(RULES)}")
     if custom:
@@ -153,7 +155,7 @@ def timesplit_benchmark(inputs: Path, choices: Choices) -> Benchmark:
             splits=SPLIT_TEMPLATES if choices.rule != "date" else {},
             max_identity=choices.max_identity,
         ),
-        listed=tuple(lists[choices.split]),
+        listed=tuple(chain(*lists.values()) if choices.split == ALL else lists[choices.split]),
         splits=inputs / SPLITS,
     )
 

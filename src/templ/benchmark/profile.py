@@ -31,7 +31,7 @@ def profile_run(run: Path) -> dict[str, Any]:
     samples = _read(run)
     workers = [held for sample in samples for held in sample["workers"]]
     stretches = _stretches(samples)
-    seconds = sum(stretch[-1]["time"] - stretch[0]["time"] for stretch in stretches)
+    seconds = sum(_clock(stretch[-1]) - _clock(stretch[0]) for stretch in stretches)
     ended = sum(stretch[-1]["ended"] for stretch in stretches)
     actions = Counter(sample["action"] for sample in samples if sample["reason"])
     return {
@@ -62,8 +62,7 @@ def draw_profile(run: Path) -> Path:
     except ImportError:
         raise InputError("drawing needs matplotlib: pip install 'templ-pose[plot]'") from None
     samples = _read(run)
-    start = samples[0]["time"]
-    minutes = [(sample["time"] - start) / 60 for sample in samples]
+    minutes = _minutes(samples)
     figure = Figure(figsize=(8, 6), layout="constrained")
     memory, targets = figure.subplots(2, 1, sharex=True)
     memory.plot(minutes, [sample["tree"] / 1e6 for sample in samples], label="all processes")
@@ -79,7 +78,7 @@ def draw_profile(run: Path) -> Path:
     memory.set(ylabel="private memory (MB)", ylim=(0, None))
     memory.legend(loc="center right")
     targets.plot(minutes, [sample["ended"] for sample in samples])
-    targets.set(xlabel="minutes", ylabel="targets ended since the start")
+    targets.set(xlabel="minutes of running", ylabel="targets ended since the start")
     path = run / PICTURE
     with storage_errors(path):
         figure.savefig(path, dpi=120)
@@ -101,10 +100,24 @@ def _read(run: Path) -> list[dict[str, Any]]:
 
 
 def _stretches(samples: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Divide where the count of ended targets begins again: the run was started anew there."""
+    """Divide where the count of ended targets or the clock begins again: the run was started anew there."""
     stretches = [[samples[0]]]
     for before, sample in pairwise(samples):
-        if sample["ended"] < before["ended"]:
+        if sample["ended"] < before["ended"] or _clock(sample) < _clock(before):
             stretches.append([])
         stretches[-1].append(sample)
     return stretches
+
+
+def _minutes(samples: list[dict[str, Any]]) -> list[float]:
+    """When each sample was taken, in minutes of running: pauses between two stretches are left out."""
+    seconds: list[float] = []
+    for stretch in _stretches(samples):
+        begin = seconds[-1] if seconds else 0.0
+        seconds += [begin + _clock(sample) - _clock(stretch[0]) for sample in stretch]
+    return [second / 60 for second in seconds]
+
+
+def _clock(sample: dict[str, Any]) -> float:
+    """Seconds by a clock that nobody sets back; logs of earlier versions have the time of day alone."""
+    return float(sample.get("monotonic", sample["time"]))

@@ -33,7 +33,7 @@ def run(
     data: Path | None = typer.Option(None, "--data", help="Folder with the files of polaris."),
     library: Path | None = typer.Option(None, "--library", help="Complexes for loo and timesplit."),
     splits: Path | None = typer.Option(None, "--splits", help="Folder with the id lists of timesplit."),
-    split: str = typer.Option("test", "--split", help="Targets of timesplit: train, val or test."),
+    split: str = typer.Option("test", "--split", help="Targets of timesplit: train, val, test or all."),
     rule: str = typer.Option(
         "split", "--rule", help="Templates of timesplit: by the lists (split), by date, or both."
     ),

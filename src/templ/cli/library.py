@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from templ.cli.options import FAILURES, progress, report_ledger, say
+from templ.cli.options import FAILURES, WORKERS, parse_workers, progress, report_ledger, say
 from templ.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from pyarrow import ChunkedArray
 
+    from templ.library.format import Manifest
     from templ.library.store import Library
+    from templ.sources.ledger import Ledger
 
 app = typer.Typer(help="Build, look into and check template libraries.", no_args_is_help=True)
 
@@ -43,14 +45,16 @@ def build(
         None, "--date-property", help="SDF property with the date (YYYY-MM-DD) of each ligand."
     ),
     group: str = typer.Option("", "--group", help="Name of the protein or series of these ligands."),
+    workers: str = WORKERS,
     max_failures: int = FAILURES,
 ) -> None:
-    """Build a library; what cannot be read goes to OUT.ledger.csv."""
+    """Build a library; what cannot be read goes to OUT.ledger.csv.
+
+    A build of complexes that was stopped goes on with the same command.
+    """
     from itertools import chain
 
     from templ.library.build import build_library
-    from templ.sources.annotations import read_annotations
-    from templ.sources.complexes import read_complexes
     from templ.sources.ledger import Ledger
     from templ.sources.sdf import read_sdf
 
@@ -62,28 +66,53 @@ def build(
         raise InputError("--complexes take no --receptor, --date-property or --group; see --index")
     with Ledger(Path(f"{out}.ledger.csv")) as ledger, progress("reading") as show:
         if complexes is not None:
-            annotations = read_annotations(index) if index is not None else None
-            entries = read_complexes(complexes, ledger, annotations)
+            manifest = _build_complexes(
+                out,
+                complexes,
+                index,
+                embeddings,
+                parse_workers(workers),
+                ledger,
+                lambda done: show(done, None, ""),
+            )
         else:
             entries = chain.from_iterable(
                 read_sdf(path, ledger, group=group, date_property=date_property) for path in ligands
             )
-        manifest = build_library(
-            out,
-            entries,
-            ledger=ledger,
-            sources=[path.name for path in (*ligands, *filter(None, (complexes, index)))],
-            receptors={group: receptor} if receptor else None,
-            complexes=complexes is not None,
-            embeddings=embeddings,
-            on_progress=lambda read: show(read, None, ""),
-        )
+            manifest = build_library(
+                out,
+                entries,
+                ledger=ledger,
+                sources=[path.name for path in ligands],
+                receptors={group: receptor} if receptor else None,
+                on_progress=lambda read: show(read, None, ""),
+            )
     report_ledger(ledger)
     say(f"{out}: {manifest.counts.ligands} ligands")
     if embeddings is not None:
         say(f"{manifest.counts.embeddings} of them with an embedding of their receptor")
     if ledger.total > max_failures:
         raise typer.Exit(1)
+
+
+def _build_complexes(
+    out: Path,
+    complexes: Path,
+    index: Path | None,
+    embeddings: Path | None,
+    workers: int | Literal["auto"],
+    ledger: Ledger,
+    on_progress: Callable[[int], None],
+) -> Manifest:
+    from templ.assemble import build_complexes
+    from templ.engine.local import choose_limits
+    from templ.settings import RunSettings
+
+    limits = choose_limits(RunSettings(workers=workers))
+    say(str(limits))
+    return build_complexes(
+        out, complexes, limits, ledger=ledger, index=index, embeddings=embeddings, on_progress=on_progress
+    )
 
 
 @app.command()

@@ -1,4 +1,10 @@
-"""Does many tasks in worker processes of this machine, within a budget of memory and through any fault."""
+"""Does many tasks in worker processes of this machine, within a budget of memory and through any fault.
+
+There is no watchdog for a run that makes no progress, because there is no state to be stuck in: whatever a
+worker does, be it a task, its start, giving memory back or its end, has a deadline (`_Run._deadline`). One
+that misses it is killed and replaced, and costs no more than the task it has; three failed starts in a row
+end the run.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +29,8 @@ SHARE_OF_AVAILABLE = 0.8
 """Of the memory that is available when the run begins, used unless the user says otherwise."""
 LOOK_EVERY_S = 1.0
 """Seconds between two looks at memory."""
+ANSWER_S = 180.0
+"""Seconds that a worker may take for anything but a task: to start, to give memory back, to end."""
 SMALLEST_HEADROOM = 2**29
 """Bytes that a worker may always take, however small its share: less fails on ordinary molecules."""
 SMALLEST_BUDGET = 384 * 2**20
@@ -164,29 +172,33 @@ class _Run:
 
     def _until_next(self) -> float:
         """Seconds until something is due: a look at memory, or a deadline."""
-        now = time.monotonic()
-        due = self.looked_at + LOOK_EVERY_S
-        for worker in self.pool.workers:
-            if worker.task is not None:
-                due = min(due, worker.since + self.limits.deadline_s)
-        return due - now
+        due = [self.looked_at + LOOK_EVERY_S, *map(self._deadline, self.pool.workers)]
+        return min(due) - time.monotonic()
+
+    def _deadline(self, worker: Worker) -> float:
+        """When a worker is to be killed unless it has answered; never while nothing is asked of it."""
+        if worker.idle or worker.verdict:
+            return float("inf")
+        return worker.since + (ANSWER_S if worker.task is None else self.limits.deadline_s)
 
     def _look(self) -> None:
         """Once a second: measure, let the governor decide, act. Always: end what is past its deadline."""
         now = time.monotonic()
         for worker in self.pool.workers:
-            if worker.task is not None and now - worker.since >= self.limits.deadline_s:
+            if now >= self._deadline(worker):
                 self.pool.kill(worker, "timeout")
         if now - self.looked_at < LOOK_EVERY_S:
             return
         self.looked_at = now
+        # The tree first: if memory is given back between the two, the need is judged too high, never too low.
+        tree = probe.tree_bytes()
         held = [worker.measure() for worker in self.pool.workers]
         if self.worker_peak:  # not before a task has shown what it takes
             self.worker_peak = max([self.worker_peak, *(w.peak_bytes for w in self.pool.workers)])
         seen = Observation(
             at=now,
             budget=self.limits.memory,
-            tree=probe.tree_bytes(),
+            tree=tree,
             available=probe.available_memory(),
             limit=probe.memory_limit(),
             workers=held,
@@ -199,6 +211,7 @@ class _Run:
         self.on_memory(
             {
                 "time": time.time(),
+                "monotonic": now,
                 "tree": seen.tree,
                 "available": seen.available,
                 "workers": held,

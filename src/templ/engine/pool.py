@@ -63,11 +63,14 @@ class Worker:
     Attributes
     ----------
     ready : bool
-        It has answered and can be given something to do.
+        It has started.
+    releasing : bool
+        It gives memory back, as it does after each task, and has not yet said that this is done. It gets no
+        task until then, so that one which dies or hangs in that costs none.
     task : str or None
         What it is at work on.
     since : float
-        When that was given to it, monotonic clock.
+        When it began what it does now: to start, a task, to give memory back, to end; monotonic clock.
     done : int
         Tasks it has finished.
     uss_bytes, peak_bytes : int
@@ -84,7 +87,7 @@ class Worker:
     ready: bool = False
     releasing: bool = False
     task: str | None = None
-    since: float = 0.0
+    since: float = field(default_factory=time.monotonic)
     done: int = 0
     uss_bytes: int = 0
     peak_bytes: int = 0
@@ -161,12 +164,12 @@ class Pool:
 
     def release(self, worker: Worker) -> None:
         """Tell an idle worker to empty its caches."""
-        worker.releasing = True
+        worker.releasing, worker.since = True, time.monotonic()
         self._send(worker, ("release", ""))
 
     def stop(self, worker: Worker) -> None:
         """Let an idle worker end."""
-        worker.stopping = True
+        worker.stopping, worker.since = True, time.monotonic()
         self._send(worker, ("stop", ""))
 
     def kill(self, worker: Worker, verdict: str) -> None:
@@ -194,6 +197,7 @@ class Pool:
             for answer, content in self._messages(worker):
                 if answer == "result":
                     worker.task, worker.uss_bytes = None, content.uss_bytes
+                    worker.releasing, worker.since = True, time.monotonic()
                     worker.done += 1
                     events.append((worker, content))
                 elif answer == "broken":
@@ -259,17 +263,20 @@ class Pool:
             worker.process.kill()
             worker.process.join()
         self.workers.remove(worker)
-        if counts and not worker.ready and not worker.verdict:
+        if counts and not worker.ready and worker.verdict in ("", "timeout"):
             self._false_starts += 1
             if self._false_starts >= FALSE_STARTS:
                 raise TemplError(
                     f"{FALSE_STARTS} workers in a row ended before they were ready "
-                    f"({cause_of_death(worker)}); see `templ doctor`"
+                    f"({cause_of_death(worker)}); see `templ doctor`; a script of your own must make this "
+                    'call under `if __name__ == "__main__":`'
                 )
 
 
 def cause_of_death(worker: Worker) -> str:
     """Say how a worker's process ended."""
+    if worker.verdict == "timeout":
+        return "it took too long"
     code = worker.process.exitcode
     if code is None or code >= 0:
         return f"exit code {code}"

@@ -71,8 +71,9 @@ class TaskResult:
 def serve(pipe: Connection, work: str, context: Mapping[str, Any], headroom: int) -> None:
     """Be a worker: prepare, then follow orders until told to stop or the parent is gone.
 
-    Orders are ``("task", id)``, ``("release", "")`` and ``("stop", "")``; answers are ``("ready", bytes)``,
-    ``("broken", TemplError)``, ``("released", bytes)`` and ``("result", TaskResult)``.
+    Orders are ``("task", id)``, ``("release", "")`` and ``("stop", "")``; answers are ``("ready", bytes)`` or
+    ``("broken", TemplError)`` to the start, ``("result", TaskResult)`` to a task, and ``("released", bytes)``
+    after "release" and after each result, when memory has been given back.
 
     Parameters
     ----------
@@ -107,13 +108,13 @@ def serve(pipe: Connection, work: str, context: Mapping[str, Any], headroom: int
             return
         if order == "release":
             release(perform)
-            pipe.send(("released", uss_bytes()))
         else:
             try:
                 pipe.send_bytes(_packed(_perform(perform, task)))
             except StorageError as error:
                 pipe.send(("broken", error))
             give_back()
+        pipe.send(("released", uss_bytes()))
 
 
 def release(perform: Callable[[str], Any]) -> None:

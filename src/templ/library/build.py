@@ -7,6 +7,7 @@ import gzip
 import os
 import shutil
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from glob import escape
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from rdkit import Chem
 
 from templ import __version__
 from templ.disk import storage_errors, sync_file, sync_folder
-from templ.errors import InputError, LibraryError
+from templ.errors import EmptyLibraryError, InputError, LibraryError
 from templ.library.codec import encode
 from templ.library.embeddings import write_embeddings
 from templ.library.format import (
@@ -45,15 +46,38 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from templ.receptor import Receptor
     from templ.records import Entry
     from templ.sources.ledger import Ledger
 
 _MOST_ATOMS = 65_535  # what the column of heavy atoms can count
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An entry as a library stores it.
+
+    Attributes
+    ----------
+    values : dict
+        One value for every column of ``ligands.arrow``.
+    fingerprint : array, shape (32,), uint64
+        Of the ligand.
+    receptor : Receptor or None
+        What it is bound to.
+    """
+
+    values: dict[str, Any]
+    fingerprint: NDArray[np.uint64]
+    receptor: Receptor | None
+
+
 def build_library(
     out: Path,
-    entries: Iterable[Entry],
+    entries: Iterable[Entry | Row],
     *,
     ledger: Ledger,
     sources: Sequence[str] = (),
@@ -71,8 +95,8 @@ def build_library(
     ----------
     out : Path
         The folder to make; must not exist.
-    entries : iterable of Entry
-        Read once. Of every entry the largest fragment is kept, without hydrogens.
+    entries : iterable of Entry or Row
+        Read once. Of every entry the largest fragment is kept, without hydrogens; a row is what was kept.
     ledger : Ledger
         Takes the entries that were left out, with the reason.
     sources : sequence of str
@@ -94,7 +118,7 @@ def build_library(
     Raises
     ------
     LibraryError
-        When `out` exists, or no entry could be kept.
+        When `out` exists, or (EmptyLibraryError) no entry could be kept.
     InputError
         When a receptor, or the file of embeddings, cannot be read.
     StorageError
@@ -113,17 +137,16 @@ def build_library(
             for entry in entries:
                 read += 1
                 try:
-                    _add(writer, entry)
-                    groups.add(entry.group)
-                    if bound is not None and entry.receptor is not None:
-                        bound.add(entry.receptor)
+                    row = entry if isinstance(entry, Row) else prepare(entry)
+                    _add(writer, bound, row)
+                    groups.add(row.values["group"])
                 except (InputError, Chem.MolSanitizeException) as error:
-                    file, record = _origin(entry)
-                    ledger.add(file, record, 0, str(error), entry.id)
+                    id, source = _origin(entry)
+                    ledger.add(*source, 0, str(error), id)
                 if on_progress is not None:
                     on_progress(read)
         if not len(writer):
-            raise LibraryError(
+            raise EmptyLibraryError(
                 f"{out} was not built: none of the {read} molecules read could be kept; "
                 "the ledger has the reason for each"
             )
@@ -152,16 +175,14 @@ def build_library(
     return manifest
 
 
-def _add(writer: LigandWriter, entry: Entry) -> None:
-    """Prepare one entry and hand it to the writer.
+def prepare(entry: Entry) -> Row:
+    """Make of an entry what a library stores.
 
     Raises
     ------
     InputError
         With the reason why the entry cannot be a template.
     """
-    if entry.id in writer:
-        raise InputError("duplicate id: an earlier entry has it")
     if not has_3d(entry.mol):
         raise InputError("no 3D coordinates: a template needs them")
     fragment, note = largest_fragment(entry.mol)
@@ -169,7 +190,7 @@ def _add(writer: LigandWriter, entry: Entry) -> None:
     if not 0 < mol.GetNumHeavyAtoms() <= _MOST_ATOMS:
         raise InputError(f"no heavy atoms: expected 1 to {_MOST_ATOMS}, found {mol.GetNumHeavyAtoms()}")
     smiles, xyz = encode(mol)
-    row: dict[str, Any] = {
+    values: dict[str, Any] = {
         "id": entry.id,
         "name": entry.name,
         "smiles": smiles,
@@ -182,16 +203,37 @@ def _add(writer: LigandWriter, entry: Entry) -> None:
         "note": note,
     }
     try:
-        "".join(value for value in row.values() if isinstance(value, str)).encode()
+        "".join(value for value in values.values() if isinstance(value, str)).encode()
     except UnicodeEncodeError:
         raise InputError("not UTF-8: its id, name or group holds half a character") from None
-    writer.add(row, fingerprint(mol))
+    return Row(values, fingerprint(mol), entry.receptor)
 
 
-def _origin(entry: Entry) -> tuple[str, int]:
-    """File and record number of an entry; 0 when its source names no record."""
-    file, mark, record = entry.source.rpartition("#")
-    return (file, int(record)) if mark and record.isdecimal() else (entry.source, 0)
+def _add(writer: LigandWriter, bound: ReceptorWriter | None, row: Row) -> None:
+    """Hand a row to the writers.
+
+    Raises
+    ------
+    InputError
+        When its id is taken, or it has no receptor where each must have one.
+    """
+    if row.values["id"] in writer:
+        raise InputError("duplicate id: an earlier entry has it")
+    if bound is not None and row.receptor is None:
+        raise InputError("no receptor: every entry of a library of complexes has its own")
+    writer.add(row.values, row.fingerprint)
+    if bound is not None and row.receptor is not None:
+        bound.add(row.receptor)
+
+
+def _origin(entry: Entry | Row) -> tuple[str, tuple[str, int]]:
+    """Id, and file and record number, of an entry; 0 when its source names no record."""
+    if isinstance(entry, Row):
+        id, source = entry.values["id"], entry.values["source"]
+    else:
+        id, source = entry.id, entry.source
+    file, mark, record = source.rpartition("#")
+    return id, (file, int(record)) if mark and record.isdecimal() else (source, 0)
 
 
 def _write_receptors(folder: Path, receptors: Mapping[str, Path]) -> list[str]:

@@ -255,4 +255,5 @@ def _join(names: Sequence[str] | NDArray[np.str_], width: int) -> str:
 
 
 def _split(text: str, width: int) -> NDArray[np.str_]:
-    return np.char.rstrip([text[start : start + width] for start in range(0, len(text), width)])
+    names = [text[start : start + width] for start in range(0, len(text), width)]
+    return np.char.rstrip(np.array(names, np.str_))

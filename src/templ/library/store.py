@@ -243,6 +243,18 @@ class Library:
         values: dict[str, Any] = {name: batch.column(name)[place].as_py() for name in _RECORD_COLUMNS}
         return LigandRecord(row=row, **values)
 
+    def row(self, row: int) -> tuple[dict[str, Any], NDArray[np.uint64], Receptor | None]:
+        """Everything that is stored of a row: its columns, its fingerprint, and its receptor if it has one.
+
+        Raises
+        ------
+        LibraryError
+            When the row is outside the library.
+        """
+        batch, place = self._locate(row)
+        values = {name: batch.column(name)[place].as_py() for name in SCHEMA.names}
+        return values, self.fingerprints[row], self.receptor(row) if self.has_receptors else None
+
     def groups_equal(self, names: Iterable[str]) -> NDArray[np.bool_]:
         """Tell which rows belong to one of these groups, shape (ligands,)."""
         wanted = pa.array(names, pa.string())

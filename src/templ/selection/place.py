@@ -70,7 +70,7 @@ class Place:
             rows, _ = library.embeddings.nearest(self._embedding, NEAREST, allowed)
             allowed = np.isin(np.arange(len(library)), rows)
         if most < 1:
-            allowed &= related_rows(self._residues, library, allowed, 0.0, most, self._aligner)
+            return related_rows(self._residues, library, allowed, 0.0, most, self._aligner)
         return allowed
 
     def bring(self, mol: Mol, residues: Residues, pocket: NDArray[np.int32]) -> Fit | None:

@@ -15,8 +15,8 @@ ELEMENTS = frozenset({1, 5, 6, 7, 8, 9, 14, 15, 16, 17, 33, 34, 35, 53})
 """H B C N O F Si P S Cl As Se Br I: what ETKDG and UFF have sound parameters for in organic molecules."""
 RESIDUE = Chem.MolFromSmarts("[NX3;!$(N-[#7,#8])][CX4][CX3](=O)[NX3,OX2,OX1]")
 """One amino acid in a chain or at its end."""
-MIN_SUGAR_HYDROXYLS = 3
-"""Carbons of a sugar's ring with an oxygen or nitrogen outside it: ribose has four, its deoxy form three."""
+MIN_SUGAR_SUBSTITUENTS = 3
+"""Carbons of a sugar's ring with O, N or CH2O outside it: ribose has four, its deoxy form three."""
 MIN_HEAVY_ATOMS = 3
 """Fewer have no orientation to predict."""
 
@@ -55,7 +55,7 @@ def refuse_unfit(query: Chem.Mol, settings: PredictionSettings) -> None:
 
 
 def sugar_rings(mol: Chem.Mol) -> int:
-    """Count the furanose and pyranose rings: saturated, one oxygen, most carbons with an O or N outside.
+    """Count the furanose and pyranose rings: saturated, one oxygen, most carbons with O, N or CH2O outside.
 
     Examples
     --------
@@ -67,17 +67,22 @@ def sugar_rings(mol: Chem.Mol) -> int:
     count = 0
     for ring in mol.GetRingInfo().AtomRings():
         atoms = [mol.GetAtomWithIdx(index) for index in ring]
-        carbons = [atom for atom in atoms if atom.GetAtomicNum() == 6 and atom.GetDegree() > 2]
         oxygens = [atom for atom in atoms if atom.GetAtomicNum() == 8]
         saturated = all(atom.GetHybridization() == Chem.HybridizationType.SP3 for atom in atoms)
         if len(ring) not in (5, 6) or len(oxygens) != 1 or not saturated:
             continue
         bearing = [
             atom
-            for atom in carbons
-            if any(
-                near.GetIdx() not in ring and near.GetAtomicNum() in (7, 8) for near in atom.GetNeighbors()
-            )
+            for atom in atoms
+            if atom.GetAtomicNum() == 6
+            and any(_is_sugar_like(near) for near in atom.GetNeighbors() if near.GetIdx() not in ring)
         ]
-        count += len(bearing) >= MIN_SUGAR_HYDROXYLS
+        count += len(bearing) >= MIN_SUGAR_SUBSTITUENTS
     return count
+
+
+def _is_sugar_like(atom: Chem.Atom) -> bool:
+    """Tell whether a substituent is O, N, or a carbon with oxygen, as in hydroxymethyl and uronic acids."""
+    return atom.GetAtomicNum() in (7, 8) or (
+        atom.GetAtomicNum() == 6 and any(near.GetAtomicNum() == 8 for near in atom.GetNeighbors())
+    )

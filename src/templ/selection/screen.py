@@ -134,7 +134,8 @@ def find_templates(
         mol, fit = library.ligand(row), None
         if place is not None:
             fit = place.bring(mol, *library.residues(row))
-            if fit is None:
+            # The search looked at one chain; the ligand may lie between several.
+            if fit is None or fit.identity > rule.max_identity:
                 continue
         rule.check(
             target,

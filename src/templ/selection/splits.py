@@ -40,7 +40,7 @@ class Splits:
 
     def rows_in(self, names: Iterable[str]) -> NDArray[np.bool_]:
         """Rows that belong to one of these splits, shape (ligands,)."""
-        return np.isin(self._labels, [LABELS.index(name) for name in names])
+        return np.isin(self._labels, [LABELS.index(name) for name in set(names) & set(LABELS)])
 
 
 def write_splits(path: Path, library: Library, lists: Mapping[str, Iterable[str]]) -> None:

@@ -8,6 +8,7 @@ of another domain, of a flexible loop) are left out in rounds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import gemmi
@@ -222,6 +223,7 @@ def rigid_motion(
     return rotation, middle - centre @ rotation
 
 
+@lru_cache(maxsize=16)
 def _names(sequence: str) -> list[str]:
     return [_THREE.get(letter, "UNK") for letter in sequence]
 

@@ -16,7 +16,7 @@ from templ.sources.sdf import parse_date
 if TYPE_CHECKING:
     from pathlib import Path
 
-INDEX_ROW = re.compile(r"(\w{4})\s+(?:NMR|[\d.]+)\s+(\d{4})\s")
+INDEX_ROW = re.compile(r"(\w{4})\s+(?:NMR|[\d.]+)\s+([12]\d{3})\s", re.ASCII)
 """PDBbind: PDB code, resolution, release year, binding data."""
 COLUMNS = ("id", "date", "group", "cluster")
 
@@ -59,7 +59,10 @@ def read_annotations(path: Path) -> dict[str, Annotation]:
         except (UnicodeDecodeError, *DAMAGED) as error:
             raise InputError(f"{path} is not text that can be read ({error})") from None
     table = path.name.removesuffix(".gz").lower().endswith(".csv")
-    found = _from_csv(path, text) if table else _from_index(path, text)
+    try:
+        found = _from_csv(path, text) if table else _from_index(path, text)
+    except csv.Error as error:
+        raise InputError(f"{path} is not CSV that can be read ({error})") from None
     if not found:
         raise InputError(
             f"{path} annotates no complex; expected a CSV with {', '.join(COLUMNS)}, or an INDEX"
@@ -95,5 +98,7 @@ def _from_index(path: Path, text: str) -> dict[str, Annotation]:
             raise InputError(
                 f"{path}, line {number}: expected a PDB code, resolution and year: {line[:40]!r}"
             )
-        found[row[1].lower()] = Annotation(datetime.date(int(row[2]), 12, 31), "")
+        annotation = Annotation(datetime.date(int(row[2]), 12, 31), "")
+        if found.setdefault(row[1].lower(), annotation) != annotation:
+            raise InputError(f"{path}, line {number}: '{row[1]}' was annotated otherwise before")
     return found

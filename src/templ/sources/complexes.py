@@ -57,34 +57,51 @@ class ComplexFiles:
 
 
 def find_complexes(folder: Path) -> Iterator[ComplexFiles]:
-    """Walk a folder and yield its complexes, by path; a folder is one if it has files ``<its name>_*``.
+    """Walk a folder and yield its complexes, by path.
 
     Raises
     ------
     InputError
         When the folder cannot be read.
     """
+    found = complex_in(folder)
+    if found is not None:
+        yield found
+    for entry in _listed(folder):
+        if entry.is_dir():
+            yield from find_complexes(folder / entry.name)
+
+
+def complex_in(folder: Path) -> ComplexFiles | None:
+    """Return the complex that is in a folder itself: one with files ``<its name>_*``; else None.
+
+    Raises
+    ------
+    InputError
+        When the folder cannot be read.
+    """
+    names = {entry.name for entry in _listed(folder) if entry.is_file()}
+    id = Path(os.path.abspath(folder)).name  # noqa: PTH100  of a link its own name, not what it points to
+    if not any(name.startswith(f"{id}_") for name in names):
+        return None
+    protein = [f"{id}{PROTEIN}{ending}" for ending in PROTEIN_ENDINGS]
+    ligands = [f"{id}{LIGAND}{ending}" for ending in LIGAND_ENDINGS]
+    return ComplexFiles(
+        id,
+        folder,
+        next((folder / name for name in protein if name in names), None),
+        tuple(folder / name for name in ligands if name in names),
+    )
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+            return sorted(found, key=lambda entry: entry.name)
     except OSError as error:
         raise InputError(
             f"{folder} cannot be read ({error.strerror}); expected a folder of complexes"
         ) from None
-    names = {entry.name for entry in entries if entry.is_file()}
-    id = folder.resolve().name
-    if any(name.startswith(f"{id}_") for name in names):
-        protein = [f"{id}{PROTEIN}{ending}" for ending in PROTEIN_ENDINGS]
-        ligands = [f"{id}{LIGAND}{ending}" for ending in LIGAND_ENDINGS]
-        yield ComplexFiles(
-            id,
-            folder,
-            next((folder / name for name in protein if name in names), None),
-            tuple(folder / name for name in ligands if name in names),
-        )
-    for entry in entries:
-        if entry.is_dir():
-            yield from find_complexes(folder / entry.name)
 
 
 def read_complex(files: ComplexFiles, annotation: Annotation | None = None) -> Entry:
@@ -135,16 +152,17 @@ def read_complexes(
         raise InputError(f"{folder} holds no complex; expected folders <id> with <id>{PROTEIN}.pdb and so on")
 
     def entries() -> Iterator[Entry]:
-        yield from _read_or_note(first, ledger, annotations or {})
+        yield from read_or_note(first, ledger, annotations or {})
         for files in found:
-            yield from _read_or_note(files, ledger, annotations or {})
+            yield from read_or_note(files, ledger, annotations or {})
 
     return entries()
 
 
-def _read_or_note(
+def read_or_note(
     files: ComplexFiles, ledger: Ledger, annotations: Mapping[str, Annotation]
 ) -> Iterator[Entry]:
+    """Yield a complex, or note in the ledger why it cannot be used."""
     try:
         yield read_complex(files, annotations.get(files.id.lower()))
     except InputError as error:
@@ -190,6 +208,13 @@ def _read_mol2(path: Path) -> Mol:
     if text.count(MOL2_RECORD) != 1:
         raise InputError(f"{path.name} holds {text.count(MOL2_RECORD)} molecules, expected one ligand")
     try:
-        return parse_mol2_block(text)
+        mol = parse_mol2_block(text)
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from None
+    # RDKit adds no hydrogens to a MOL2: where all are missing it reads ions and radicals.
+    bare = mol.GetNumAtoms() == mol.GetNumHeavyAtoms()
+    if bare and any(atom.GetNumRadicalElectrons() for atom in mol.GetAtoms()):
+        raise InputError(
+            f"{path.name} has no hydrogens; expected a MOL2 file with all of them, or an SDF file"
+        )
+    return mol

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
 from templ.errors import InputError, LeakageError
-from templ.sources.files import check_input, open_input
+from templ.sources.files import DAMAGED, check_input, open_input
 
 if TYPE_CHECKING:
     import datetime
@@ -235,9 +235,9 @@ def read_ids(path: Path) -> list[str]:
     check_input(path, "a list of ids")
     with open_input(path) as stream:
         try:
-            lines = [line.strip() for line in stream.read().decode().splitlines()]
-        except UnicodeDecodeError:
-            raise InputError(f"{path} is not UTF-8 text; expected one id a line") from None
+            lines = [line.strip() for line in stream.read().decode("utf-8-sig").splitlines()]
+        except (UnicodeDecodeError, *DAMAGED) as error:
+            raise InputError(f"{path} is not UTF-8 text ({error}); expected one id a line") from None
     ids = [line for line in lines if line and not line.startswith("#")]
     if not ids:
         raise InputError(f"{path} holds no ids; expected one id a line")

@@ -14,32 +14,35 @@ import time
 import psutil
 import pytest
 
-from templ.benchmark.builtin import demo_benchmark
-from templ.benchmark.definition import list_targets
 from templ.sources.demo import demo_files
 
 TEMPL = (sys.executable, "-m", "templ")
-SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+PATIENCE_S = 60
+"""Only a failing test waits that long."""
 
 
-def stop(command, cwd, number, *, begun):
-    """Start a command in a session of its own and stop it once it has `begun`; its exit code and stderr."""
-    with subprocess.Popen(
-        command, cwd=cwd, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        while not begun():
-            assert process.poll() is None, process.stderr.read()
-            time.sleep(0.01)
-        if number == signal.SIGINT:
-            os.killpg(process.pid, number)  # as a terminal does: to every process of the command
-        else:
-            process.send_signal(number)
-        _, errors = process.communicate(timeout=30)
-    deadline = time.monotonic() + 10
-    while members := alive_in_session(process.pid):
-        assert time.monotonic() < deadline, members
-        time.sleep(0.05)
-    return process.returncode, errors
+@pytest.fixture
+def stop(running, tmp_path):
+    """Starts a command, stops it once it has `begun`, and returns its exit code and stderr."""
+
+    def stop(command, number, *, begun, **options):
+        deadline = time.monotonic() + PATIENCE_S
+        with running(command, cwd=tmp_path, stderr=subprocess.PIPE, **options) as process:
+            while not begun():
+                assert process.poll() is None, process.stderr.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            if number == signal.SIGINT:
+                os.killpg(process.pid, number)  # as a terminal does: to every process of the command
+            else:
+                process.send_signal(number)
+            _, errors = process.communicate(timeout=PATIENCE_S)
+            while members := alive_in_session(process.pid):
+                assert time.monotonic() < deadline + PATIENCE_S, members
+                time.sleep(0.05)
+        return process.returncode, errors
+
+    return stop
 
 
 def alive_in_session(session):
@@ -53,18 +56,34 @@ def alive_in_session(session):
 
 
 def read_results(run):
-    lines = (run / "results.jsonl").read_text().splitlines()
-    return {record["id"]: record for record in map(json.loads, lines)}
+    records = [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
+    by_id = {record["id"]: record for record in records}
+    assert len(by_id) == len(records), "a target was recorded twice"
+    return by_id
 
 
 def has_content(path):
     return lambda: path.exists() and path.stat().st_size > 0
 
 
-@SIGNALS
-def test_a_stopped_benchmark_keeps_its_results_and_goes_on(tmp_path, number, code):
-    run, command = tmp_path / "run", (*TEMPL, "benchmark", "run", "demo", "--limit", "8", "-o", "run")
-    ended, errors = stop(command, tmp_path, number, begun=has_content(run / "results.jsonl"))
+@pytest.mark.parametrize(
+    ("number", "code", "fault"), [(signal.SIGINT, 130, "hang"), (signal.SIGTERM, 143, "freeze")]
+)
+def test_a_stopped_benchmark_keeps_its_results_and_goes_on(
+    demo_path, demo_library, helpers, stop, tmp_path, number, code, fault
+):
+    """One target has no end, so that the run has none before it is stopped; then it is an ordinary one."""
+    (tmp_path / "mine.toml").write_text(f'library = "{demo_path}"\n')
+    run, words = (
+        tmp_path / "run",
+        ("benchmark", "run", "mine.toml", "--limit", "8", "--workers", "2", "-o", "run"),
+    )
+    ended, errors = stop(
+        [sys.executable, helpers / "faulty_templ.py", *words],
+        number,
+        begun=has_content(run / "results.jsonl"),
+        env=os.environ | {"FAULTS": json.dumps({list(demo_library)[7]: fault})},
+    )
     assert ended == code
     assert errors.splitlines()[-1] == (
         "templ: interrupted; a benchmark goes on when the same command is given again"
@@ -72,67 +91,50 @@ def test_a_stopped_benchmark_keeps_its_results_and_goes_on(tmp_path, number, cod
     assert "Traceback" not in errors
     before = read_results(run)
     assert 0 < len(before) < 8
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=120)
+    subprocess.run([*TEMPL, *words], cwd=tmp_path, check=True, capture_output=True, timeout=120)
     after = read_results(run)
     assert len(after) == 8
     assert all(after[id]["cost"] == record["cost"] for id, record in before.items())  # not done again
 
 
-def test_a_stopped_prediction_keeps_whole_poses(demo_path, tmp_path):
-    (tmp_path / "q.smi").write_text("".join(f"CC(=O)Nc1cnccc1C{'C' * n} q{n}\n" for n in range(30)))
+def test_a_stopped_prediction_keeps_whole_poses(demo_path, stop, tmp_path):
+    count = 1000  # takes minutes
+    queries = (f"CC(=O)Nc1cnccc1C{'C' * (n % 30)} q{n}\n" for n in range(count))
+    (tmp_path / "q.smi").write_text("".join(queries))
     command = (*TEMPL, "predict", "-l", demo_path, "-q", "q.smi", "-o", "p.sdf")
-    ended, errors = stop(command, tmp_path, signal.SIGTERM, begun=has_content(tmp_path / "p.csv"))
+    ended, errors = stop(command, signal.SIGTERM, begun=has_content(tmp_path / "p.csv"))
     assert (ended, "Traceback" in errors) == (143, False)
     poses = (tmp_path / "p.sdf").read_text()
     with (tmp_path / "p.csv").open() as file:
         rows = [row["id"] for row in csv.DictReader(file)]
     names = [record.split("\n", 1)[0] for record in poses.split("$$$$\n")[:-1]]
     assert poses.endswith("$$$$\n")
-    assert 0 < len(rows) <= len(names) < 30 * 5
+    assert 0 < len(rows) <= len(names) < count * 5
     assert names[: len(rows)] == rows
 
 
-def test_a_stopped_build_leaves_no_half_library(tmp_path):
-    command = (*TEMPL, "library", "build", "l.templ", *("--ligands", demo_files().ligands) * 20)
+def test_a_stopped_build_leaves_no_half_library(stop, tmp_path):
+    command = (*TEMPL, "library", "build", "l.templ", *("--ligands", demo_files().ligands) * 100)
 
     def begun():
         return any(path.name.startswith(".l.templ") for path in tmp_path.iterdir())
 
-    ended, errors = stop(command, tmp_path, signal.SIGINT, begun=begun)
+    ended, errors = stop(command, signal.SIGINT, begun=begun)
     assert (ended, "Traceback" in errors) == (130, False)
     assert {path.name for path in tmp_path.iterdir()} <= {"l.templ.ledger.csv"}
 
 
-FAILING_WORK = """
-from templ.benchmark.work import open_work as real
-
-def open_work(context):
-    work = real(context)
-    def failing(id):
-        if id == "FAILING":
-            raise ValueError("on purpose")
-        return work(id)
-    return failing
-"""
-PROGRAM = """
-import sys
-import templ.benchmark.run
-from templ.cli import main
-
-if __name__ == "__main__":
-    templ.benchmark.run.FUNCTION = "failing_work:open_work"
-    main()
-"""
-
-
-def test_failures_above_the_allowed_end_with_1(tmp_path):
-    ids = list(list_targets(demo_benchmark(tmp_path / "inputs")))[:3]
-    (tmp_path / "failing_work.py").write_text(FAILING_WORK.replace("FAILING", ids[1]))
-    (tmp_path / "program.py").write_text(PROGRAM)
+def test_failures_above_the_allowed_end_with_1(demo_path, demo_library, helpers, tmp_path):
+    ids = list(demo_library)[:3]
+    (tmp_path / "mine.toml").write_text(f'library = "{demo_path}"\n')
+    environment = os.environ | {"FAULTS": json.dumps({ids[1]: "fail money"})}
 
     def run(*more):
-        command = [sys.executable, "program.py", "benchmark", "run", "demo", "--limit", "3", "-o", "run"]
-        return subprocess.run([*command, *more], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        words = ("benchmark", "run", "mine.toml", "--limit", "3", "-o", "run", *more)
+        command = [sys.executable, helpers / "faulty_templ.py", *words]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        )
 
     done = run()
     assert done.returncode == 1, done.stderr
@@ -140,5 +142,5 @@ def test_failures_above_the_allowed_end_with_1(tmp_path):
     records = read_results(tmp_path / "run")
     statuses = {id: record["status"] for id, record in records.items()}
     assert statuses == dict(zip(ids, ("posed", "failed", "posed"), strict=True))
-    assert records[ids[1]]["detail"] == "ValueError: on purpose"
+    assert records[ids[1]]["detail"] == "ValueError: no money at all"
     assert run("--max-failures", "1").returncode == 0

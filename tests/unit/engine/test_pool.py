@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import time
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +15,8 @@ PATIENCE_S = 20
 
 
 @pytest.fixture
-def pool(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "helpers")
-    with Pool(Work("engine_work:open_work", {})) as made:
+def pool(engine_work):
+    with Pool(Work(engine_work, {})) as made:
         yield made
 
 
@@ -40,13 +38,20 @@ def events_until(pool, condition):
     return found
 
 
+def read_a_part(pool, worker):
+    """Read from a worker, once it has begun to send and waits for the pipe to be read."""
+    end = time.monotonic() + PATIENCE_S
+    while not worker.inbox:
+        assert time.monotonic() < end
+        pool._read(worker)
+    assert len(worker.inbox) < 8_000_000
+
+
 def test_a_worker_that_dies_in_the_middle_of_its_message_spoils_nothing_else(pool):
     """The pipe is full and only half of the result has been read when the worker is gone."""
     dying, other = ready(pool), ready(pool)
     assert pool.give(dying, "huge 8000000")
-    time.sleep(0.5)  # it has begun to send, and waits for the pipe to be read
-    pool._read(dying)
-    assert 0 < len(dying.inbox) < 8_000_000
+    read_a_part(pool, dying)
     os.kill(dying.process.pid, 9)
     assert pool.give(other, "echo 1")
     found = events_until(pool, lambda events: len(events) == 2)
@@ -59,8 +64,7 @@ def test_a_worker_that_dies_in_the_middle_of_its_message_spoils_nothing_else(poo
 def test_a_worker_that_stops_in_the_middle_of_its_message_does_not_hold_up_the_parent(pool):
     stuck, other = ready(pool), ready(pool)
     assert pool.give(stuck, "huge 8000000")
-    time.sleep(0.5)
-    pool._read(stuck)
+    read_a_part(pool, stuck)
     os.kill(stuck.process.pid, 19)  # SIGSTOP: alive, and will never send the rest
     assert pool.give(other, "echo 1")
     [(worker, result)] = events_until(pool, lambda events: any(result for _, result in events))

@@ -103,16 +103,16 @@ def test_a_pair_with_too_many_bonds_to_compare_shares_nothing_at_once():
     """C60 with itself: 90 bonds on 90, every one like every other."""
     query = prepared(FULLERENE)
     xyz = np.random.default_rng(1).normal(size=(60, 3)) * 5
-    start = time.monotonic()
+    start = time.process_time()
     assert shared_core(query, with_coordinates(query.mol, xyz)) is None
-    assert time.monotonic() - start < 2 * TIMEOUT_S
+    assert time.process_time() - start < 2 * TIMEOUT_S
 
 
 def test_pairs_of_a_long_chain_end_in_time():
     chain, other = prepared("C" * 60), template("C" * 50)
-    start = time.monotonic()
+    start = time.process_time()
     shared_core(chain, other)
-    assert time.monotonic() - start < 4 * TIMEOUT_S
+    assert time.process_time() - start < 4 * TIMEOUT_S
 
 
 def test_every_mapping_can_be_reached_and_joins_equal_atoms(demo_library):

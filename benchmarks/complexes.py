@@ -1,0 +1,154 @@
+"""Leave one out over complexes that each have a frame of their own, and the same with every frame shuffled.
+
+    python benchmarks/complexes.py ../shared/data/complexes ../shared/data/complexes.csv
+
+Builds a library of the complexes (timed), predicts each from the others (its own ligand never a template),
+and prints success by target and by similarity of the nearest template, and for how many targets that have
+another complex of the same protein the best template lies within 5 Angstrom of the truth. Then it turns and
+shifts every complex at random, does it all again, and compares target by target. Numbers go to
+results/complexes.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import shutil
+import tempfile
+import time
+from collections import defaultdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gemmi
+import numpy as np
+from rdkit import Chem
+from rdkit.Chem import rdMolTransforms
+from scipy.spatial.transform import Rotation
+
+from templ.benchmark.builtin import Choices, loo_benchmark
+from templ.benchmark.definition import target_of
+from templ.benchmark.run import run_benchmark
+from templ.evaluation.summary import to_markdown
+from templ.library.build import build_library
+from templ.library.store import Library, open_library
+from templ.molecules import heavy, parse_smiles, positions
+from templ.query import PreparedQuery
+from templ.runlog.journal import JOURNAL_NAME, read_records
+from templ.selection.place import Place
+from templ.selection.screen import allowed_rows, find_templates
+from templ.settings import PredictionSettings, RunSettings
+from templ.sources.annotations import read_annotations
+from templ.sources.complexes import find_complexes, read_complexes
+from templ.sources.ledger import Ledger
+from templ.sources.splits import TemplateRule
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+HERE = Path(__file__).parent
+NEAR = 5.0
+SAME = 0.05
+"""Angstrom."""
+
+
+def build(folder: Path, index: Path, library: Path) -> float:
+    """Build the library; return the seconds it took."""
+    begin = time.perf_counter()
+    ledger = Ledger()
+    entries = read_complexes(folder, ledger, read_annotations(index))
+    build_library(library, entries, ledger=ledger, complexes=True)
+    assert not ledger.total, ledger.first
+    return time.perf_counter() - begin
+
+
+def shuffle(folder: Path, out: Path) -> None:
+    """Copy complexes, each turned and shifted at random."""
+    generator = np.random.default_rng(7)
+    for files in find_complexes(folder):
+        rotation = Rotation.random(random_state=generator)
+        shift = generator.uniform(-200, 200, 3)
+        (out / files.id).mkdir(parents=True)
+        assert files.protein is not None
+        structure = gemmi.read_structure(str(files.protein))
+        motion = gemmi.Transform(gemmi.Mat33(rotation.as_matrix()), gemmi.Vec3(*shift))
+        structure[0].transform_pos_and_adp(motion)
+        structure.cell = gemmi.UnitCell()
+        structure.write_pdb(str(out / files.id / f"{files.id}_protein.pdb"))
+        mol = Chem.MolFromMolFile(str(files.ligands[0]), sanitize=False, removeHs=False)
+        matrix = np.eye(4)
+        matrix[:3, :3], matrix[:3, 3] = rotation.as_matrix(), shift
+        rdMolTransforms.TransformConformer(mol.GetConformer(), matrix)
+        Chem.MolToMolFile(mol, str(out / files.id / f"{files.id}_ligand.sdf"), kekulize=False)
+
+
+def leave_one_out(library: Path, run: Path) -> tuple[dict[str, dict[str, Any]], str]:
+    """Run the benchmark; return its records by target, and the summary."""
+    summary = run_benchmark(partial(loo_benchmark, choices=Choices(library=library)), run, RunSettings())
+    assert summary is not None
+    return {record["id"]: record for record in read_records(run / JOURNAL_NAME)}, to_markdown(summary)
+
+
+def template_distances(library: Library) -> dict[str, float | None]:
+    """Distance, Angstrom, from the best template's middle to the true ligand's, by target with a relative."""
+    rule, settings = TemplateRule(exclude_same_ligand=True), PredictionSettings()
+    found: dict[str, float | None] = {}
+    for row, id in enumerate(library):
+        entry = library.entry(row)
+        target = target_of(entry)
+        allowed = allowed_rows(library, rule, target)
+        if not (allowed & library.groups_equal([entry.group])).any():
+            continue
+        query = PreparedQuery(heavy(parse_smiles(entry.smiles)), 1, 1)
+        place = Place(library.residues(row)[0])
+        best = find_templates(query, target, library, rule, allowed, settings, place)[0]
+        found[id] = float(np.linalg.norm(_middle(best.mol) - _middle(library.ligand(row))))
+    return found
+
+
+def _middle(mol: Chem.Mol) -> NDArray[np.float64]:
+    middle: NDArray[np.float64] = positions(mol).mean(axis=0)
+    return middle
+
+
+def main() -> None:
+    """Measure both."""
+    shown = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=shown)
+    parser.add_argument("complexes", type=Path)
+    parser.add_argument("table", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with options.table.open() as lines, (folder / "index.csv").open("w") as index:
+            index.write("id,group\n")
+            index.writelines(f"{row['id']},{row['target']}\n" for row in csv.DictReader(lines))
+        seconds = build(options.complexes, folder / "index.csv", folder / "own.templ")
+        records, summary = leave_one_out(folder / "own.templ", folder / "own")
+        with open_library(folder / "own.templ") as library:
+            distances = template_distances(library)
+        shuffle(options.complexes, folder / "shuffled")
+        build(folder / "shuffled", folder / "index.csv", folder / "shuffled.templ")
+        again, _ = leave_one_out(folder / "shuffled.templ", folder / "shuffled-run")
+        shutil.rmtree(folder / "shuffled")
+    first = {id: (record["rmsd"] or [None])[0] for id, record in records.items()}
+    second = {id: (record["rmsd"] or [None])[0] for id, record in again.items()}
+    gaps = {id: abs(first[id] - second[id]) for id in first if None not in (first[id], second[id])}
+    by_target: defaultdict[str, list[bool]] = defaultdict(list)
+    for record in records.values():
+        by_target[record["group"]].append(bool(record["rmsd"]) and record["rmsd"][0] <= 2)
+    near = sum(distance is not None and distance <= NEAR for distance in distances.values())
+    print(summary)
+    print("by protein, within 2 A: ", {name: f"{sum(hits)}/{len(hits)}" for name, hits in by_target.items()})
+    print(f"library built in {seconds:.1f} s")
+    print(f"best template within {NEAR:g} A of the truth: {near} of {len(distances)}")
+    changed = {id: round(gap, 3) for id, gap in gaps.items() if gap > SAME}
+    print(f"frames shuffled: largest change {max(gaps.values()):.4f} A; over {SAME} A: {changed or 'none'}")
+    result = {"rmsd": first, "shuffled": second, "template_distance": distances, "build_s": round(seconds, 2)}
+    (HERE / "results" / "complexes.json").write_text(json.dumps(result, indent=0) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Search of 20,000 receptors, and the plan of the whole PDBbind time split, on libraries made for it.
+
+    python benchmarks/receptors.py ../shared/data/complexes ../shared/data/splits [--count 20000]
+
+The libraries are no real data: the complexes that are there, again and again, each copy with some residues
+exchanged for others (0 to 60 % of them) and its coordinates blurred by 0.3 Angstrom; for the plan they carry
+the 17,710 ids of the lists. Measured in processes of their own: seconds a query and private memory (USS) that
+the search adds; seconds and peak resident memory of `templ benchmark run timesplit --split all --dry-run`,
+begun and then resumed with half of the targets done. Prints a table; numbers go to results/receptors.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from templ.engine.probe import uss_bytes
+from templ.library.build import build_library
+from templ.library.format import DATA_FILES, MANIFEST, Counts, describe_file
+from templ.library.receptors import LETTERS, RECEPTOR_FILES, ReceptorWriter
+from templ.library.store import open_library
+from templ.library.writer import LigandWriter
+from templ.selection.place import Place
+from templ.settings import PredictionSettings
+from templ.sources.complexes import read_complexes
+from templ.sources.ledger import Ledger
+from templ.sources.splits import read_split_lists
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from templ.receptor import Receptor
+
+HERE = Path(__file__).parent
+MOST_EXCHANGED = 0.6
+BLUR = 0.3
+"""Angstrom."""
+QUERIES = 40
+
+
+def perturb(receptor: Receptor, generator: np.random.Generator) -> Receptor:
+    """Exchange some residues and blur the coordinates."""
+    residues = receptor.residues
+    letters = np.array(list(residues.sequence))
+    exchanged = generator.random(len(letters)) < generator.uniform(0, MOST_EXCHANGED)
+    letters[exchanged] = generator.choice(list(LETTERS), exchanged.sum())
+    ca = residues.ca + generator.normal(0, BLUR, residues.ca.shape).astype(np.float32)
+    return replace(receptor, residues=replace(residues, sequence="".join(letters), ca=ca))
+
+
+def repeat_complexes(source: Path, out: Path, ids: Iterable[str]) -> None:
+    """Write a library with these ids, each a perturbed copy of a complex of the source."""
+    generator = np.random.default_rng(1)
+    out.mkdir()
+    with open_library(source) as library:
+        with LigandWriter(out) as ligands, ReceptorWriter(out) as receptors:
+            names = list(library.columns)
+            for number, id in enumerate(ids):
+                row = number % len(library)
+                batch, place = library._locate(row)
+                values = {name: batch.column(name)[place].as_py() for name in names}
+                ligands.add(values | {"id": id}, library.fingerprints[row])
+                receptors.add(perturb(library.receptor(row), generator))
+        files = {name: describe_file(out / name) for name in (*DATA_FILES, *RECEPTOR_FILES)}
+        counts = Counts(ligands=len(ligands), left_out=0)
+        manifest = library.manifest.model_copy(update={"counts": counts, "files": files})
+    (out / MANIFEST).write_text(manifest.model_dump_json(indent=1))
+
+
+def search(library: Path) -> dict[str, Any]:
+    """Search for the relatives of some receptors; say what one search takes."""
+    with open_library(library) as opened:
+        settings = PredictionSettings()
+        before, peak, seconds, found = uss_bytes(), 0, [], []
+        for row in range(0, len(opened), len(opened) // QUERIES):
+            place = Place(opened.residues(row)[0])
+            begin = time.perf_counter()
+            related = place.related(opened, np.ones(len(opened), np.bool_), settings, 1.0)
+            seconds.append(time.perf_counter() - begin)
+            found.append(int(related.sum()))
+            peak = max(peak, uss_bytes())
+            opened.let_go()
+    return {
+        "receptors": _count(library),
+        "queries": len(found),
+        "median_s": round(median(seconds), 3),
+        "most_s": round(max(seconds), 3),
+        "added_private_mb": round((peak - before) / 1e6, 1),
+        "related_median": median(found),
+    }
+
+
+def _count(library: Path) -> int:
+    with open_library(library) as opened:
+        return len(opened)
+
+
+def plan(library: Path, splits: Path, run: Path) -> dict[str, Any]:
+    """Plan the whole split through the command line; say what that took."""
+    command = [sys.executable, "-m", "templ", "benchmark", "run", "timesplit", "--split", "all", "--dry-run"]
+    command += ["--library", str(library), "--splits", str(splits), "-o", str(run)]
+    begin = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return {
+        "seconds": round(time.perf_counter() - begin, 2),
+        "peak_resident_mb": round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e3, 1),
+        "said": next(line for line in done.stderr.splitlines() if "of them done" in line),
+    }
+
+
+def main() -> None:
+    """Measure both."""
+    shown = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=shown)
+    parser.add_argument("complexes", type=Path)
+    parser.add_argument("splits", type=Path)
+    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--search", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.search:
+        print(json.dumps(search(options.complexes)))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        ledger = Ledger()
+        entries = read_complexes(options.complexes, ledger)
+        build_library(folder / "small.templ", entries, ledger=ledger, complexes=True)
+        many = (f"copy-{number}" for number in range(options.count))
+        repeat_complexes(folder / "small.templ", folder / "many.templ", many)
+        again = [sys.executable, __file__, str(folder / "many.templ"), str(options.splits), "--search"]
+        searched = json.loads(subprocess.run(again, capture_output=True, text=True, check=True).stdout)
+        listed = [id for ids in read_split_lists(options.splits).values() for id in ids]
+        repeat_complexes(folder / "small.templ", folder / "pdbbind.templ", listed)
+        planned = [plan(folder / "pdbbind.templ", options.splits, folder / "run")]
+        with (folder / "run" / "results.jsonl").open("w") as records:
+            records.writelines(json.dumps(_record(id)) + "\n" for id in listed[::2])
+        planned.append(plan(folder / "pdbbind.templ", options.splits, folder / "run"))
+    result = {"search": searched, "plan": planned[0], "resumed": planned[1]}
+    (HERE / "results" / "receptors.json").write_text(json.dumps(result, indent=1) + "\n")
+    print("| what | value |\n| --- | --- |")
+    for what, numbers in result.items():
+        for name, value in numbers.items():
+            print(f"| {what}: {name} | {value} |")
+
+
+def _record(id: str) -> dict[str, Any]:
+    return {"id": id, "status": "refused", "rmsd": None, "poses": None}
+
+
+if __name__ == "__main__":
+    main()
