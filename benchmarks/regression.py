@@ -16,7 +16,7 @@ import tempfile
 from math import comb
 from pathlib import Path
 
-from templ.benchmark.builtin import find_benchmark
+from templ.benchmark.builtin import Choices, find_benchmark
 from templ.benchmark.run import run_benchmark
 from templ.runlog.journal import JOURNAL_NAME, read_records
 from templ.settings import RunSettings
@@ -27,7 +27,7 @@ WITHIN = 2.0
 
 def run(name: str, data: Path | None, folder: Path) -> dict[str, float | None]:
     """First-pose RMSD of each target, Angstrom; None without a pose."""
-    run_benchmark(find_benchmark(name, data), folder, RunSettings())
+    run_benchmark(find_benchmark(name, Choices(data)), folder, RunSettings())
     records = read_records(folder / JOURNAL_NAME)
     return {record["id"]: record["rmsd"][0] if record["rmsd"] else None for record in records}
 

@@ -128,7 +128,7 @@ class _Prediction:
         self._since = time.perf_counter()
 
     def run(self) -> Outcome:
-        from templ.scoring.ranking import rank
+        from templ.scoring.ranking import rank, relax_best
         from templ.selection.screen import allowed_rows, find_templates
 
         query = self._prepare()
@@ -147,6 +147,18 @@ class _Prediction:
         atoms = None if self.receptor is None else self.receptor.atoms.xyz
         ranked = rank(query, placements, hits[: self.settings.consensus], atoms)
         self._stage("score")
+        if self.settings.relaxed:
+            ranked = relax_best(
+                query,
+                ranked,
+                placements,
+                sources,
+                hits[: self.settings.consensus],
+                self.receptor,
+                most=self.settings.relaxed,
+                own=self.library.has_receptors,
+            )
+            self._stage("relax")
         poses = self._best(query, ranked, placements, sources)
         self._stage("finish")
         return self.outcome("posed", poses=poses, templates_used=len({hit.row for hit in sources}))
@@ -254,7 +266,7 @@ class _Prediction:
                     way=placed.way,
                     mcs_atoms=placed.core_atoms,
                     mcs_smarts=placed.smarts,
-                    core_rmsd=float(placed.core_rmsd[ranked.within[index]]),
+                    core_rmsd=float(ranked.terms["core_rmsd"][index]),
                     superposition={} if hit.fit is None else hit.fit.numbers(),
                 )
             )

@@ -23,6 +23,8 @@ ROTOR = Chem.MolFromSmarts("[!$([D1])]-&!@[!$([D1])]")
 BUMP_DISTANCE = 3.0
 """Angstrom: two heavy atoms of one molecule, at least BUMP_BONDS bonds apart, are not nearer than this."""
 BUMP_BONDS = 4
+STRAIN_DISTANCE, STRAIN = 3.2, 0.3
+"""While poses are relaxed: Angstrom below which such atoms repel each other, and kcal/mol per Angstrom^2."""
 LAST_TRY = 5
 """Conformers asked for once all else failed: the tries for more take minutes where there are none (C60)."""
 CHUNK = 64
@@ -112,6 +114,23 @@ class PreparedQuery:
         first, second = np.triu_indices(self.mol.GetNumAtoms(), 1)
         far = Chem.GetDistanceMatrix(self.mol)[first, second] >= BUMP_BONDS
         return first[far], second[far]
+
+    @cached_property
+    def _far(self) -> NDArray[np.float32]:
+        """1 for each two atoms that may bump into each other, else 0, shape (atoms, atoms)."""
+        bonds: NDArray[np.float64] = Chem.GetDistanceMatrix(self.mol)
+        return (bonds >= BUMP_BONDS).astype(np.float32)
+
+    def strain(self, poses: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Energy of overlaps within each pose, shape (poses,), kcal/mol, and its gradient by coordinates."""
+        xyz = poses - poses.mean(axis=1, keepdims=True)  # near the origin, where float32 is exact enough
+        square = (xyz**2).sum(axis=-1)
+        squares = square[:, :, None] + square[:, None, :] - 2 * (xyz @ xyz.transpose(0, 2, 1))
+        distance = np.sqrt(np.maximum(squares, 1e-6))
+        overlap = np.clip(STRAIN_DISTANCE - distance, 0, None) * self._far
+        pull = -2 * STRAIN * overlap / distance
+        gradient = pull.sum(axis=-1)[..., None] * xyz - pull @ xyz
+        return STRAIN * (overlap**2).sum(axis=(1, 2)) / 2, gradient
 
     def bumps(self, poses: NDArray[np.float64]) -> NDArray[np.float64]:
         """How badly each pose runs into itself: sum of squared overlaps, Angstrom^2, shape (poses,)."""

@@ -59,7 +59,7 @@ def test_poses_say_where_they_come_from(demo_library, outcome):
         assert pose.mcs_atoms >= 3
         assert pose.mcs_smarts
         assert all(atom.GetNumImplicitHs() == 0 for atom in pose.mol.GetAtoms())
-    assert set(outcome.seconds) == {"prepare", "select", "pose", "score", "finish"}
+    assert set(outcome.seconds) == {"prepare", "select", "pose", "score", "relax", "finish"}
     assert 1 <= outcome.templates_used <= PredictionSettings().templates
     assert outcome.templates_allowed == len(demo_library)
 

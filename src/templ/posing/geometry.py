@@ -58,7 +58,9 @@ def dihedral(points: Array, a: int, b: int, c: int, d: int) -> Array:
     return np.asarray(np.arctan2(sine, cosine))
 
 
-def rotate_about_bond(poses: Array, b: int, c: int, moving: Sequence[int], angles: Array) -> None:
+def rotate_about_bond(
+    poses: NDArray[np.floating], b: int, c: int, moving: Sequence[int], angles: NDArray[np.floating]
+) -> None:
     """Turn the atoms `moving` about the axis b -> c, in place, by one angle (radians) a pose.
 
     O. Rodrigues' rotation formula.
@@ -70,6 +72,19 @@ def rotate_about_bond(poses: Array, b: int, c: int, moving: Sequence[int], angle
     cosine, sine = np.cos(angles)[:, None, None], np.sin(angles)[:, None, None]
     along = (axis * arm).sum(axis=-1, keepdims=True) * axis
     poses[:, list(moving)] = origin + arm * cosine + np.cross(axis, arm) * sine + along * (1 - cosine)
+
+
+def turn(poses: NDArray[np.float32], about: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turn each pose about its middle by a rotation vector, shape (poses, 3): axis times radians."""
+    angle = np.maximum(np.linalg.norm(about, axis=-1, keepdims=True), 1e-9)[:, None]
+    axis = about[:, None] / angle
+    middle = poses.mean(axis=1, keepdims=True)
+    arm = poses - middle
+    along = (axis * arm).sum(axis=-1, keepdims=True) * axis
+    moved: NDArray[np.float32] = (
+        middle + arm * np.cos(angle) + np.cross(axis, arm) * np.sin(angle) + along * (1 - np.cos(angle))
+    )
+    return moved
 
 
 def distinct(poses: Array, tolerance: float, most: int) -> list[int]:

@@ -51,6 +51,10 @@ class Placed:
         Number of atoms copied.
     smarts : str
         The shared substructure; empty for an overlay.
+    atoms : tuple of int
+        The atoms copied.
+    onto : array, shape (copied atoms, 3)
+        Where the template has them, Angstrom.
     """
 
     xyz: NDArray[np.float64]
@@ -58,6 +62,14 @@ class Placed:
     way: str
     core_atoms: int
     smarts: str
+    atoms: tuple[int, ...]
+    onto: NDArray[np.float64]
+
+    def rmsd_of(self, pose: NDArray[np.float64]) -> float:
+        """RMSD of the copied atoms of a pose, shape (atoms, 3), from the template's; 0 for an overlay."""
+        if not self.atoms:
+            return 0.0
+        return float(np.sqrt(((pose[list(self.atoms)] - self.onto) ** 2).sum(axis=-1).mean()))
 
 
 def copy_core(query: PreparedQuery, template: Chem.Mol, core: Core, most: int) -> Placed:
@@ -80,7 +92,8 @@ def copy_core(query: PreparedQuery, template: Chem.Mol, core: Core, most: int) -
         xyz, rmsd = _copy(query, onto, pairs)
     order = np.argsort(rmsd + BUMP_WEIGHT * query.bumps(xyz), kind="stable")
     kept = order[distinct(xyz[order], SAME_POSE, most)]
-    return Placed(xyz[kept], rmsd[kept], way, len(pairs), core.smarts)
+    goal = onto[list(pairs.values())]
+    return Placed(xyz[kept], rmsd[kept], way, len(pairs), core.smarts, tuple(pairs), goal)
 
 
 def overlay_whole(query: PreparedQuery, template: Chem.Mol, most: int) -> Placed:
@@ -97,7 +110,7 @@ def overlay_whole(query: PreparedQuery, template: Chem.Mol, most: int) -> Placed
     scored.sort(key=lambda pair: pair[0])
     xyz = np.array([pose for _, pose in scored])
     kept = xyz[distinct(xyz, SAME_POSE, most)]
-    return Placed(kept, np.zeros(len(kept)), "overlay", 0, "")
+    return Placed(kept, np.zeros(len(kept)), "overlay", 0, "", (), np.empty((0, 3)))
 
 
 def _metals_as_carbon(mol: Chem.Mol) -> Chem.Mol:

@@ -17,6 +17,8 @@ MOST_ALIGNED = 200
 """Receptors sharing most 3-mers with the query that are aligned: 0.2 to 0.6 ms for each that differs."""
 ROWS_HELD = 40
 """Receptors looked at before their pages are let go: about 4 MB."""
+MOST_ALIGNED_BELOW = 2000
+"""Where too close relatives are left out: they would be all of the first."""
 MIN_ALIGNED = 0.5
 """Share of the shorter chain that must be aligned: less is a domain or a tag that two proteins share."""
 
@@ -44,7 +46,8 @@ def related_rows(
     array, shape (ligands,)
     """
     related = np.zeros(len(library), np.bool_)
-    rows, _ = library.related(query.sequence, MOST_ALIGNED, allowed)
+    looked_at = MOST_ALIGNED if most >= 1 else MOST_ALIGNED_BELOW
+    rows, _ = library.related(query.sequence, looked_at, allowed)
     own = [query.sequence[part] for part in query.slices()]
     known: dict[str, bool] = {}
     for number, row in enumerate(rows.tolist()):

@@ -30,8 +30,11 @@ CLOSE, FAR = 2.0, 4.0
 ROUNDS = 10
 MIN_PAIRS = 8
 """Pairs of residues: fewer, of some hundred, say nothing about a frame."""
-MIN_POCKET = 0.3
-"""Share of the template's pocket that must find its place in the query's receptor."""
+MIN_POCKET, MIN_POCKET_SAME = 0.5, 0.3
+"""Share of the template's pocket that must find its place in the query's receptor, and in that of the same
+protein, whose pocket may have opened otherwise (KIF11: 0.38 to 0.58);"""
+SAME_PROTEIN = 0.9
+"""identity from which two receptors are of the same protein."""
 NEARLY_BEST = 0.9
 """Another copy of a chain fits as well as the best when this share of the best's pocket finds its place."""
 
@@ -185,11 +188,11 @@ def _fit(
         kept = now
     of_pocket = kept & np.isin(pairs[1], pocket)
     found = of_pocket.sum() / max(len(pocket), 1)
-    if found < MIN_POCKET:
-        return None
     own = np.frombuffer(query.sequence.encode(), np.uint8)[pairs[0]]
     other = np.frombuffer(template.sequence.encode(), np.uint8)[pairs[1]]
     same = own == other
+    if found < (MIN_POCKET_SAME if same.mean() >= SAME_PROTEIN else MIN_POCKET):
+        return None
     return Fit(
         rotation=rotation,
         shift=shift,

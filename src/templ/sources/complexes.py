@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from templ.sources.annotations import Annotation
     from templ.sources.ledger import Ledger
 
-PROTEIN, LIGAND = "_protein", "_ligand"
+PROTEIN, LIGAND, POCKET = "_protein", "_ligand", "_pocket"
 PROTEIN_ENDINGS = tuple(suffix + packed for suffix in STRUCTURE_SUFFIXES for packed in ("", ".gz"))
 LIGAND_ENDINGS = (".sdf", ".sdf.gz", ".mol2", ".mol2.gz")
 """The first that can be read is taken: RDKit refuses the chemistry of MOL2 more often."""
@@ -68,12 +68,13 @@ def find_complexes(folder: Path) -> Iterator[ComplexFiles]:
     if found is not None:
         yield found
     for entry in _listed(folder):
-        if entry.is_dir():
+        upwards = entry.is_symlink() and folder.resolve().is_relative_to(Path(entry.path).resolve())
+        if entry.is_dir() and not upwards:  # a link to a folder above would be followed for ever
             yield from find_complexes(folder / entry.name)
 
 
 def complex_in(folder: Path) -> ComplexFiles | None:
-    """Return the complex that is in a folder itself: one with files ``<its name>_*``; else None.
+    """Return the complex that is in a folder itself: one with files ``<its name>_protein.*`` and so on.
 
     Raises
     ------
@@ -82,7 +83,7 @@ def complex_in(folder: Path) -> ComplexFiles | None:
     """
     names = {entry.name for entry in _listed(folder) if entry.is_file()}
     id = Path(os.path.abspath(folder)).name  # noqa: PTH100  of a link its own name, not what it points to
-    if not any(name.startswith(f"{id}_") for name in names):
+    if not any(name.startswith((f"{id}{PROTEIN}", f"{id}{LIGAND}", f"{id}{POCKET}")) for name in names):
         return None
     protein = [f"{id}{PROTEIN}{ending}" for ending in PROTEIN_ENDINGS]
     ligands = [f"{id}{LIGAND}{ending}" for ending in LIGAND_ENDINGS]

@@ -52,7 +52,7 @@ def test_a_result_agrees_with_itself(result):
     assert record["scores"] == sorted(record["scores"], reverse=True)
     assert 0 < record["tanimoto"] <= 1
     assert 3 <= record["mcs_atoms"] <= record["query_atoms"]
-    assert set(result.stages) == {"prepare", "select", "pose", "score", "finish"}
+    assert set(result.stages) == {"prepare", "select", "pose", "score", "relax", "finish"}
 
 
 def test_the_same_target_twice_is_the_same_result(context, result):

@@ -27,7 +27,9 @@ def case(demo_library):
 
 
 def placed(*poses, core_rmsd=0.0, core_atoms=10):
-    return Placed(np.stack(poses), np.full(len(poses), core_rmsd), "core", core_atoms, "C")
+    return Placed(
+        np.stack(poses), np.full(len(poses), core_rmsd), "core", core_atoms, "C", (), np.empty((0, 3))
+    )
 
 
 def test_the_score_is_the_sum_of_its_weighted_terms(case):

@@ -127,6 +127,14 @@ def test_the_folder_given_may_be_a_complex_or_a_link_to_one(put, tmp_path, monke
     assert [files.id for files in find_complexes(folder)] == ["1abc"]
 
 
+def test_links_that_lead_back_are_not_followed(put):
+    folder = put("1abc", under="refined")
+    (folder / "refined" / "up").symlink_to(folder, target_is_directory=True)
+    (folder / "refined" / "1abc" / "self").symlink_to(".", target_is_directory=True)
+    (folder / "broken").symlink_to("nowhere")
+    assert [files.id for files in find_complexes(folder)] == ["1abc"]
+
+
 def test_the_best_file_of_each_kind_is_taken(put):
     folder = put("1abc") / "1abc"
     for name in ("1abc_protein.cif", "1abc_protein.pdb", "1abc_ligand.mol2", "1abc_pocket.pdb"):

@@ -1,0 +1,227 @@
+"""What acts on each atom of a pose, tabulated in space: contacts with the receptor, pull of the templates.
+
+Built once a query on a grid, it gives energy and gradient of hundreds of poses at a time in milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from templ.scoring.contacts import (
+    AtomTypes,
+    hydrogen_bond,
+    hydrophobic,
+    ligand_types,
+    receptor_types,
+    steric,
+)
+from templ.scoring.overlay import WIDTH
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from templ.posing.place import Placed
+    from templ.query import PreparedQuery
+    from templ.receptor import Atoms
+    from templ.scoring.overlay import Cloud
+
+    Floats = NDArray[np.float32]
+
+SPACING = 0.5
+"""Angstrom between points of the grid."""
+MARGIN = 3.0
+"""Angstrom of grid around the poses, and no pose may go farther;"""
+HALF = 16.0
+"""but never more than this from their middle: a stray pose must not make the grid large."""
+REACH = 6.0
+"""Angstrom within which a receptor atom acts."""
+RADIUS_CLASSES = np.array([1.7, 1.9, 2.05], np.float32)
+"""Angstrom: radii of ligand atoms, rounded to these, so that three grids serve all elements."""
+POLAR_RADIUS, CARBON_RADIUS = 1.75, 1.9
+"""Angstrom: of ligand atoms in hydrogen bonds, and in hydrophobic contacts."""
+SHAPE_PULL, FEATURE_PULL = 0.3, 0.15
+"""kcal/mol that the templates' density is worth: for its shape, and for each feature that it shares."""
+HOLD = 1.0
+"""kcal/mol that a copied atom gains where its template has it, times the template's similarity to the query;
+half of it at an Angstrom."""
+OUTSIDE = 2.0
+"""kcal/mol that an Angstrom outside the grid costs."""
+STEP = 0.02
+"""Angstrom between distances at which contacts are tabulated."""
+
+
+class Field:
+    """Energy of poses among templates and, where there is one, in a receptor.
+
+    Parameters
+    ----------
+    query : PreparedQuery
+        Whose poses these are.
+    poses : array, shape (poses, atoms, 3)
+        Angstrom; the grid spans them.
+    templates : list of Cloud
+        Pull the query's atoms to where theirs are.
+    weights : array, shape (templates,)
+        How much each pulls; their sum is taken as 1.
+    receptor : Atoms, optional
+        Makes contacts.
+    contact : float
+        What contacts are worth: 1 in the query's own receptor, less in another crystal's.
+    """
+
+    def __init__(
+        self,
+        query: PreparedQuery,
+        poses: NDArray[np.floating],
+        templates: list[Cloud],
+        weights: NDArray[np.floating],
+        receptor: Atoms | None,
+        contact: float,
+    ) -> None:
+        middle = np.median(poses, axis=(0, 1))
+        low = np.maximum(poses.min(axis=(0, 1)) - MARGIN, middle - HALF)
+        high = np.minimum(poses.max(axis=(0, 1)) + MARGIN, middle + HALF)
+        self._low = low.astype(np.float32)
+        self._shape = tuple((np.ceil((high - low) / SPACING) + 1).astype(int).tolist())
+        types = ligand_types(query.mol)
+        radius = np.abs(RADIUS_CLASSES[None] - types.radii[:, None]).argmin(axis=1)
+        features = query.features > 0
+        # What both gives and takes has a row of its own: each pair makes one hydrogen bond.
+        both = types.donor & types.acceptor
+        flags = np.stack([types.hydrophobic, types.donor & ~both, types.acceptor & ~both, both], axis=1)
+        kinds, kind = np.unique(np.column_stack([radius, flags, features]), axis=0, return_inverse=True)
+        self._kind = kind.reshape(-1)  # NumPy 2.0.0 gives it a second axis
+        contacts = None if receptor is None else self._contacts(receptor)
+        pull = self._pull(templates, (weights / weights.sum()).astype(np.float32))
+        maps = np.empty((len(kinds), *self._shape), np.float32)
+        for number, kind in enumerate(kinds):
+            shared = np.flatnonzero(kind[5:])
+            maps[number] = -SHAPE_PULL * pull[0] - FEATURE_PULL * pull[1 + shared].sum(axis=0)
+            if contacts is not None:
+                own = [int(kind[0]), *(len(RADIUS_CLASSES) + np.flatnonzero(kind[1:5])).tolist()]
+                maps[number] += contact * contacts[own].sum(axis=0)
+        self._maps = maps.ravel()
+
+    def __call__(self, poses: Floats) -> tuple[Floats, Floats]:
+        """Energy of each pose, shape (poses,), and its gradient, shape (poses, atoms, 3)."""
+        nx, ny, nz = self._shape
+        place = (poses - self._low) / np.float32(SPACING)
+        inside = np.clip(place, 0, np.array([nx, ny, nz], np.float32) - np.float32(1.001))
+        beyond = place - inside
+        corner = np.floor(inside)
+        x, y, z = np.moveaxis(inside - corner, -1, 0)
+        cell = corner.astype(np.int32)
+        start = ((self._kind * nx + cell[..., 0]) * ny + cell[..., 1]) * nz + cell[..., 2]
+        along_z = []
+        slopes_z = []
+        for step in (0, nz, ny * nz, ny * nz + nz):
+            low, high = self._maps[start + step], self._maps[start + step + 1]
+            slopes_z.append(high - low)
+            along_z.append(low + z * slopes_z[-1])
+        near, far = along_z[0] + y * (along_z[1] - along_z[0]), along_z[2] + y * (along_z[3] - along_z[2])
+        energy = near + x * (far - near) + OUTSIDE * SPACING * np.abs(beyond).sum(axis=-1)
+        slope_y = (1 - x) * (along_z[1] - along_z[0]) + x * (along_z[3] - along_z[2])
+        slope_z = (1 - x) * ((1 - y) * slopes_z[0] + y * slopes_z[1]) + x * (
+            (1 - y) * slopes_z[2] + y * slopes_z[3]
+        )
+        gradient = np.stack([far - near, slope_y, slope_z], axis=-1) / np.float32(SPACING)
+        # Beyond the edge nothing but the way back counts: what the grid last said may point outwards.
+        return energy.sum(axis=1), np.where(beyond == 0, gradient, OUTSIDE * np.sign(beyond))
+
+    def _contacts(self, receptor: Atoms) -> Floats:
+        """Energy at each point: steric by class of radius, then hydrophobic, donor, acceptor, both."""
+        high = self._low + SPACING * np.array(self._shape, np.float32)
+        near = receptor.only(((receptor.xyz > self._low - REACH) & (receptor.xyz < high + REACH)).all(axis=1))
+        types = receptor_types(near)
+        grids = np.zeros((len(RADIUS_CLASSES) + 4, int(np.prod(self._shape))), np.float32)
+        offsets = _ball(int(REACH / SPACING) + 1)
+        strides = np.array([self._shape[1] * self._shape[2], self._shape[2], 1])
+        tables = {radius: _tabulate(radius) for radius in np.unique(types.radii).tolist()}
+        base = np.round((near.xyz - self._low) / SPACING).astype(np.int32)
+        for atom in range(len(near)):
+            points = base[atom] + offsets
+            points = points[((points >= 0) & (points < self._shape)).all(axis=1)]
+            gaps = points * np.float32(SPACING) + (self._low - near.xyz[atom])
+            step = (np.sqrt((gaps**2).sum(axis=1)) / STEP).astype(np.int32)
+            at, table = points @ strides, tables[float(types.radii[atom])]
+            for row in (0, 1, 2, *_acting(types, atom)):
+                grids[row, at] += table[row][step]
+        return grids.reshape(-1, *self._shape)
+
+    def _pull(self, templates: list[Cloud], weights: Floats) -> Floats:
+        """Density of the templates at each point: of all atoms, then of those with each feature."""
+        axes = [
+            self._low[axis] + SPACING * np.arange(count, dtype=np.float32)
+            for axis, count in enumerate(self._shape)
+        ]
+        density = np.zeros((1 + templates[0].features.shape[1], *self._shape), np.float32)
+        for template, weight in zip(templates, weights, strict=True):
+            x, y, z = (
+                np.exp(-WIDTH * (axis[None] - template.xyz[:, [number]]) ** 2)
+                for number, axis in enumerate(axes)
+            )
+            every = np.ones((len(template.xyz), 1), np.float32)
+            flags = weight * np.concatenate([every, template.features], axis=1)
+            # A Gaussian is the product of its three axes, so that no point is visited twice.
+            density += np.einsum("af,axy,az->fxyz", flags, np.einsum("ax,ay->axy", x, y), z, optimize=True)
+        return density
+
+
+class Anchor:
+    """Holds copied atoms where their template has them; bounded, so that a wrong template lets go.
+
+    Parameters
+    ----------
+    query : PreparedQuery
+        Whose poses these are.
+    placements : list of Placed
+        How each pose was placed.
+    similarity : array, shape (poses,)
+        Of each pose's template to the query, 0 to 1.
+    """
+
+    def __init__(
+        self, query: PreparedQuery, placements: list[Placed], similarity: NDArray[np.floating]
+    ) -> None:
+        size = (len(placements), query.mol.GetNumAtoms())
+        self._strength, self._goal = np.zeros(size, np.float32), np.zeros((*size, 3), np.float32)
+        for pose, placed in enumerate(placements):
+            atoms = list(placed.atoms)
+            self._strength[pose, atoms] = HOLD * similarity[pose]
+            self._goal[pose, atoms] = placed.onto
+
+    def __call__(self, poses: Floats) -> tuple[Floats, Floats]:
+        """Energy of each pose, shape (poses,), and its gradient, shape (poses, atoms, 3)."""
+        gap = poses - self._goal
+        near = 1 / (1 + (gap**2).sum(axis=-1))
+        slope = (2 * self._strength * near**2)[..., None] * gap
+        return -(self._strength * near).sum(axis=1), slope
+
+
+def _acting(types: AtomTypes, atom: int) -> list[int]:
+    """Rows of the grids, beyond the steric ones, to which a receptor atom adds."""
+    first = len(RADIUS_CLASSES)
+    # A ligand's donor meets the receptor's acceptor, and the other way round.
+    donor, acceptor = types.donor[atom], types.acceptor[atom]
+    acts = (types.hydrophobic[atom], acceptor, donor, donor or acceptor)
+    return [first + row for row, does in enumerate(acts) if does]
+
+
+def _tabulate(radius: float) -> Floats:
+    """Contact with a receptor atom of this radius, one row for each grid, in the middle of each step."""
+    distance = np.arange(0, REACH + 2 * SPACING, STEP, dtype=np.float32) + np.float32(STEP / 2)
+    polar = hydrogen_bond(distance - radius - POLAR_RADIUS)
+    rows = [steric(distance - radius - own) for own in RADIUS_CLASSES]
+    table = np.stack([*rows, hydrophobic(distance - radius - CARBON_RADIUS), polar, polar, polar])
+    table[:, distance > REACH] = 0
+    return table.astype(np.float32)
+
+
+def _ball(points: int) -> NDArray[np.int32]:
+    """Offsets of the grid points within `REACH` of any atom that lies nearest to one."""
+    axis = np.arange(-points, points + 1, dtype=np.int32)
+    offsets = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    kept: NDArray[np.int32] = offsets[(offsets**2).sum(axis=1) <= (REACH / SPACING + np.sqrt(0.75)) ** 2]
+    return kept

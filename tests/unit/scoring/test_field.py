@@ -1,0 +1,285 @@
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from templ.molecules import parse_smiles, positions
+from templ.posing.place import Placed
+from templ.query import PreparedQuery
+from templ.receptor import read_receptor
+from templ.scoring.contacts import hydrogen_bond, hydrophobic, ligand_types, receptor_types, steric
+from templ.scoring.field import STEP, Anchor, Field
+from templ.scoring.overlay import WIDTH, Cloud
+from templ.sources.demo import demo_files
+
+SMILES = "CC(=O)Nc1ccc(Br)nc1Cl"
+"""No atom of it both gives and takes a hydrogen bond; radii of all three classes."""
+ONE = np.ones(1)
+
+
+@pytest.fixture(scope="module")
+def receptor():
+    return read_receptor(demo_files().receptor).atoms
+
+
+@pytest.fixture(scope="module")
+def query():
+    return PreparedQuery(parse_smiles(SMILES), 3, 1)
+
+
+@pytest.fixture(scope="module")
+def templates(demo_library):
+    return [Cloud.of(demo_library[id]) for id in ("Mpro-x10019", "Mpro-x0434")]
+
+
+@pytest.fixture(scope="module")
+def lattice(query, templates):
+    """Poses all of whose atoms lie on points of the grid; no molecules, but a field does not mind."""
+    middle = np.round(templates[0].xyz.mean(axis=0)).astype(np.float64)
+    steps = np.random.default_rng(1).integers(-9, 10, size=(20, query.mol.GetNumAtoms(), 3))
+    steps[0, 0], steps[0, 1] = -9, 9  # so that the grid begins on a half, however it is drawn
+    return middle + steps * 0.5
+
+
+@pytest.fixture(scope="module")
+def ligand(demo_library):
+    """A crystal's ligand; no atom of it both gives and takes either."""
+    return PreparedQuery(demo_library["Mpro-x10019"], 1, 1)
+
+
+@pytest.fixture(scope="module")
+def poses(ligand):
+    """The crystal's pose and eleven beside it."""
+    shifts = np.random.default_rng(2).normal(size=(12, 1, 3)) * 0.3
+    shifts[0] = 0
+    return positions(ligand.mol) + shifts
+
+
+def pair_sum(query, poses, receptor, distance_of=lambda distance: distance):
+    """Vina's contacts over all pairs nearer than 6 Angstrom, in double precision."""
+    mine, its = ligand_types(query.mol), receptor_types(receptor)
+    distance = np.linalg.norm(poses[:, :, None] - receptor.xyz.astype(np.float64), axis=-1)
+    near, distance = distance <= 6, distance_of(distance)
+    classes = np.array([1.7, 1.9, 2.05])
+    radius = classes[np.abs(classes - mine.radii[:, None] + 1e-6).argmin(axis=1)][:, None]
+    apolar = mine.hydrophobic[:, None] & its.hydrophobic
+    polar = (mine.donor[:, None] & its.acceptor) | (mine.acceptor[:, None] & its.donor)
+    energy = steric(distance - its.radii - radius)
+    energy += apolar * hydrophobic(distance - its.radii - 1.9)
+    energy += polar * hydrogen_bond(distance - its.radii - 1.75)
+    return np.where(near, energy, 0).sum(axis=(1, 2))
+
+
+def pull(query, poses, templates, shares):
+    """0.3 of the templates' density at each atom, and 0.15 for each feature shared with it."""
+    energy = np.zeros(len(poses))
+    for template, share in zip(templates, shares, strict=True):
+        gaps = poses[:, :, None] - template.xyz.astype(np.float64)
+        density = np.exp(-WIDTH * (gaps**2).sum(axis=-1))
+        worth = 0.3 + 0.15 * query.features @ template.features.T
+        energy -= share * (density * worth).sum(axis=(1, 2))
+    return energy
+
+
+def single(poses):
+    return poses.astype(np.float32)
+
+
+def in_steps(distance):
+    """The middle of the step in which contacts are tabulated."""
+    return (np.floor(distance / STEP) + 0.5) * STEP
+
+
+def test_contacts_are_the_sum_over_pairs(query, lattice, templates, receptor):
+    full = Field(query, lattice, templates, np.ones(2), receptor, 1.0)(single(lattice))[0]
+    free = pull(query, lattice, templates, (0.5, 0.5))
+    assert full - free == pytest.approx(pair_sum(query, lattice, receptor, in_steps), rel=1e-5, abs=1e-4)
+    # The steps themselves cost next to nothing, though these poses lie inside the protein.
+    assert full - free == pytest.approx(pair_sum(query, lattice, receptor), rel=0.01)
+
+
+def test_the_pull_is_a_sum_of_gaussians(query, lattice, templates):
+    energy, _ = Field(query, lattice, templates, np.array([3, 1]), None, 1.0)(single(lattice))
+    assert energy == pytest.approx(pull(query, lattice, templates, (0.75, 0.25)), abs=1e-4)
+    assert energy.min() < -1
+
+
+def test_between_its_points_the_grid_is_near_the_sum(ligand, poses, templates, receptor):
+    """Straight lines over round hollows cost up to a tenth of a kcal/mol an atom."""
+    energy, _ = Field(ligand, poses, templates[:1], ONE, None, 1.0)(single(poses))
+    assert energy == pytest.approx(pull(ligand, poses, templates[:1], ONE), rel=0.05)
+    full, _ = Field(ligand, poses, templates[:1], ONE, receptor, 1.0)(single(poses))
+    assert full - energy == pytest.approx(pair_sum(ligand, poses, receptor), abs=0.1 * poses.shape[1])
+
+
+def test_the_gradient_is_that_of_the_energy(query, lattice, templates, receptor):
+    """Inside a cell the energy is linear along each axis, so that wide steps are exact."""
+    field = Field(query, lattice, templates, np.ones(2), receptor, 1.0)
+    pose, step = lattice[3] + [0.2, 0.25, 0.3], 0.1
+    moves = step * np.eye(pose.size).reshape(pose.size, *pose.shape)
+    slope = (field(single(pose + moves))[0] - field(single(pose - moves))[0]) / (2 * step)
+    gradient = field(single(pose)[None])[1][0]
+    assert np.abs(gradient).max() > 1
+    assert gradient.ravel() == pytest.approx(slope, rel=1e-3, abs=2e-3)
+
+
+def test_without_a_receptor_or_worth_of_contacts_only_the_pull_is_left(ligand, poses, templates, receptor):
+    bare, worthless, full = (
+        Field(ligand, poses, templates, np.ones(2), atoms, contact)(single(poses))
+        for atoms, contact in ((None, 1.0), (receptor, 0.0), (receptor, 1.0))
+    )
+    for one, other in zip(bare, worthless, strict=True):
+        assert np.array_equal(one, other)
+    assert np.abs(full[0] - bare[0]).max() > 0.5
+
+
+def test_contacts_count_for_what_they_are_worth(ligand, poses, templates, receptor):
+    bare, half, full = (
+        Field(ligand, poses, templates, np.ones(2), receptor, contact)(single(poses))[0]
+        for contact in (0, 0.5, 1)
+    )
+    assert half - bare == pytest.approx((full - bare) / 2, rel=1e-4, abs=1e-4)
+
+
+def test_only_the_ratio_of_weights_counts_and_none_means_none(ligand, poses, templates):
+    once, twice = (
+        Field(ligand, poses, templates, weights, None, 1.0)(single(poses))[0]
+        for weights in (np.array([1e-6, 3e-6]), np.array([10, 30]))
+    )
+    assert once == pytest.approx(twice, abs=1e-5)
+    alone = Field(ligand, poses, templates[:1], ONE, None, 1.0)(single(poses))[0]
+    assert Field(ligand, poses, templates, np.array([5, 0]), None, 1.0)(single(poses))[0] == pytest.approx(
+        alone, abs=1e-5
+    )
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_poses_outside_are_pushed_back(ligand, poses, templates, receptor, axis, side):
+    """Though the edge may lie in the midst of the protein, whose atoms push them out."""
+    field = Field(ligand, poses, templates, np.ones(2), receptor, 1.0)
+    away = np.zeros(3)
+    away[axis] = side
+    near, far = single(poses + 40 * away), single(poses + 41 * away)
+    (energy, gradient), (higher, _) = field(near), field(far)
+    assert gradient[..., axis] == pytest.approx(2.0 * side)
+    assert higher - energy == pytest.approx(2.0 * ligand.mol.GetNumAtoms(), rel=1e-3)
+
+
+def test_a_stray_pose_does_not_make_the_grid_large(ligand, poses, templates, receptor):
+    stray = np.concatenate([poses, poses[:1] - 5000, poses[:1] + 5000])
+    tracemalloc.start()
+    try:
+        field = Field(ligand, stray, templates, np.ones(2), receptor, 1.0)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 150e6
+    near = pull(ligand, poses, templates, (0.5, 0.5)) + pair_sum(ligand, poses, receptor)
+    assert field(single(stray))[0][:-2] == pytest.approx(near, abs=0.1 * poses.shape[1])
+    assert field(single(stray))[0][-2:].min() > 1000
+
+
+def test_far_from_the_origin_it_is_the_same(ligand, poses, templates, receptor):
+    energy, gradient = Field(ligand, poses, templates, np.ones(2), receptor, 1.0)(single(poses))
+    moved = receptor.only(np.ones(len(receptor), np.bool_))
+    moved.xyz[:] += np.float32(300)
+    clouds = [Cloud(cloud.xyz + np.float32(300), cloud.features) for cloud in templates]
+    there, slope = Field(ligand, poses + 300, clouds, np.ones(2), moved, 1.0)(single(poses + 300))
+    assert there == pytest.approx(energy, abs=1e-2)
+    assert np.median(np.abs(slope - gradient)) < 1e-2  # a few atoms lie at the edge of a cell
+
+
+def test_a_pose_does_not_depend_on_the_others_asked_about(ligand, poses, templates, receptor):
+    field = Field(ligand, poses, templates, np.ones(2), receptor, 1.0)
+    energy, gradient = field(single(poses))
+    for row in (0, 5):
+        one, slope = field(single(poses[row])[None])
+        assert one[0] == pytest.approx(energy[row], abs=1e-5)
+        assert slope[0] == pytest.approx(gradient[row], abs=1e-5)
+
+
+def test_it_stays_in_single_precision(ligand, poses, templates, receptor):
+    energy, gradient = Field(ligand, poses, templates, np.ones(2), receptor, 1.0)(single(poses))
+    assert energy.dtype == gradient.dtype == np.float32
+    assert energy.shape == (len(poses),)
+    assert gradient.shape == poses.shape
+
+
+@pytest.mark.parametrize(
+    ("smiles", "element", "name", "residue", "gap"),
+    [
+        ("[Cl-]", 6, "CB", "ALA", 4.0),  # hydrophobic contact
+        ("[NH4+]", 8, "O", "ALA", 3.0),  # the ligand gives
+        ("C[O-]", 7, "N", "ALA", 3.0),  # the ligand takes
+    ],
+)
+def test_kinds_of_contact(receptor, templates, smiles, element, name, residue, gap):
+    """A single pair, which is worth more than its steric part."""
+    ligand = PreparedQuery(parse_smiles(smiles), 1, 1)
+    size = ligand.mol.GetNumAtoms()
+    chosen = (receptor.names == name) & (receptor.residue_names == residue) & (receptor.elements == element)
+    atom = receptor.only(chosen).only(np.arange(chosen.sum()) == 0)
+    atom.xyz[:] = 0
+    pose = np.full((1, size, 3), 8.0)
+    pose[0, -1] = [gap, 0, 0]  # makes the contact; an atom before it is out of reach
+    found = Field(ligand, pose, templates, np.ones(2), atom, 1.0)(single(pose))[0]
+    found -= Field(ligand, pose, templates, np.ones(2), None, 1.0)(single(pose))[0]
+    assert found == pytest.approx(pair_sum(ligand, pose, atom, in_steps), abs=1e-5)
+    plain = steric(np.array([pose[0, -1, 0] - float(receptor_types(atom).radii[0]) - 1.7]))
+    assert found[0] < plain[0] - 0.01
+
+
+@pytest.fixture
+def copied(ligand):
+    """Atoms 2 to 6 copied from where the crystal has them."""
+    atoms = (2, 3, 4, 5, 6)
+    xyz = positions(ligand.mol)
+    return Placed(xyz[None], np.zeros(1), "core", len(atoms), "C", atoms, xyz[list(atoms)])
+
+
+@pytest.fixture
+def overlaid(ligand):
+    xyz = positions(ligand.mol)
+    return Placed(xyz[None], np.zeros(1), "overlay", 0, "", (), np.empty((0, 3)))
+
+
+def test_copied_atoms_are_held_as_their_template_is_like_the_query(ligand, copied):
+    xyz = np.repeat(positions(ligand.mol)[None], 2, axis=0)
+    energy, gradient = Anchor(ligand, [copied, copied], np.array([1.0, 0.4]))(single(xyz))
+    assert energy == pytest.approx([-5, -2])
+    assert gradient == pytest.approx(np.zeros_like(xyz), abs=1e-5)
+
+
+def test_half_of_the_hold_is_left_at_an_angstrom_and_none_far_off(ligand, copied):
+    xyz = positions(ligand.mol)
+    there = np.stack([xyz + [0, 1, 0], xyz + [0, 0, 100]])
+    energy, gradient = Anchor(ligand, [copied, copied], np.ones(2))(single(there))
+    assert energy == pytest.approx([-2.5, 0], abs=1e-3)
+    assert gradient[0, 2] == pytest.approx([0, 0.5, 0], abs=1e-4)
+    assert np.abs(gradient[1]).max() < 1e-4
+
+
+def test_atoms_that_were_not_copied_are_free(ligand, copied, overlaid):
+    xyz = np.repeat(positions(ligand.mol)[None] + 0.5, 2, axis=0)
+    energy, gradient = Anchor(ligand, [copied, overlaid], np.ones(2))(single(xyz))
+    assert (energy[0] < -1, energy[1]) == (True, 0)
+    assert np.flatnonzero(gradient[0].any(axis=-1)).tolist() == [2, 3, 4, 5, 6]
+    assert not gradient[1].any()
+
+
+def test_the_gradient_of_the_hold_is_that_of_its_energy(ligand, copied):
+    pose, step = positions(ligand.mol) + [0.3, -0.6, 0.4], 1e-3
+    moves = step * np.eye(pose.size).reshape(pose.size, *pose.shape)
+    anchor = Anchor(ligand, [copied] * pose.size, np.full(pose.size, 0.7))
+    slope = (anchor(pose + moves)[0] - anchor(pose - moves)[0]) / (2 * step)
+    gradient = Anchor(ligand, [copied], np.array([0.7]))(pose[None])[1][0]
+    assert np.abs(gradient).max() > 0.1
+    assert gradient.ravel() == pytest.approx(slope, abs=1e-4)
+
+
+def test_the_hold_stays_in_single_precision(ligand, copied):
+    energy, gradient = Anchor(ligand, [copied], np.ones(1))(single(positions(ligand.mol)[None]))
+    assert energy.dtype == gradient.dtype == np.float32
