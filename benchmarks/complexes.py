@@ -14,18 +14,15 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import shutil
 import tempfile
 import time
 from collections import defaultdict
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import gemmi
 import numpy as np
-from rdkit import Chem
-from rdkit.Chem import rdMolTransforms
 from scipy.spatial.transform import Rotation
 
 from templ.benchmark.builtin import Choices, loo_benchmark
@@ -36,17 +33,23 @@ from templ.library.build import build_library
 from templ.library.store import Library, open_library
 from templ.molecules import heavy, parse_smiles, positions
 from templ.query import PreparedQuery
+from templ.receptor import Receptor
 from templ.runlog.journal import JOURNAL_NAME, read_records
 from templ.selection.place import Place
 from templ.selection.screen import allowed_rows, find_templates
 from templ.settings import PredictionSettings, RunSettings
 from templ.sources.annotations import read_annotations
-from templ.sources.complexes import find_complexes, read_complexes
+from templ.sources.complexes import read_complexes
 from templ.sources.ledger import Ledger
 from templ.sources.splits import TemplateRule
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from numpy.typing import NDArray
+    from rdkit.Chem import Mol
+
+    from templ.records import Entry
 
 HERE = Path(__file__).parent
 NEAR = 5.0
@@ -54,34 +57,35 @@ SAME = 0.05
 """Angstrom."""
 
 
-def build(folder: Path, index: Path, library: Path) -> float:
+def build(folder: Path, index: Path, library: Path, *, shuffled: bool = False) -> float:
     """Build the library; return the seconds it took."""
     begin = time.perf_counter()
     ledger = Ledger()
     entries = read_complexes(folder, ledger, read_annotations(index))
+    if shuffled:
+        entries = shuffle(entries)
     build_library(library, entries, ledger=ledger, complexes=True)
     assert not ledger.total, ledger.first
     return time.perf_counter() - begin
 
 
-def shuffle(folder: Path, out: Path) -> None:
-    """Copy complexes, each turned and shifted at random."""
+def shuffle(entries: Iterable[Entry]) -> Iterator[Entry]:
+    """Turn and shift each complex at random."""
     generator = np.random.default_rng(7)
-    for files in find_complexes(folder):
+    for entry in entries:
         rotation = Rotation.random(random_state=generator)
-        shift = generator.uniform(-200, 200, 3)
-        (out / files.id).mkdir(parents=True)
-        assert files.protein is not None
-        structure = gemmi.read_structure(str(files.protein))
-        motion = gemmi.Transform(gemmi.Mat33(rotation.as_matrix()), gemmi.Vec3(*shift))
-        structure[0].transform_pos_and_adp(motion)
-        structure.cell = gemmi.UnitCell()
-        structure.write_pdb(str(out / files.id / f"{files.id}_protein.pdb"))
-        mol = Chem.MolFromMolFile(str(files.ligands[0]), sanitize=False, removeHs=False)
-        matrix = np.eye(4)
-        matrix[:3, :3], matrix[:3, 3] = rotation.as_matrix(), shift
-        rdMolTransforms.TransformConformer(mol.GetConformer(), matrix)
-        Chem.MolToMolFile(mol, str(out / files.id / f"{files.id}_ligand.sdf"), kekulize=False)
+        shift = generator.uniform(-100, 100, 3)
+        receptor = entry.receptor
+        assert receptor is not None
+        conformer = entry.mol.GetConformer()
+        conformer.SetPositions(rotation.apply(conformer.GetPositions()) + shift)
+        ca, xyz = (rotation.apply(points) + shift for points in (receptor.residues.ca, receptor.atoms.xyz))
+        moved = Receptor(
+            replace(receptor.residues, ca=ca.astype(np.float32)),
+            replace(receptor.atoms, xyz=xyz.astype(np.float32)),
+            receptor.pocket,
+        )
+        yield replace(entry, receptor=moved)
 
 
 def leave_one_out(library: Path, run: Path) -> tuple[dict[str, dict[str, Any]], str]:
@@ -108,7 +112,7 @@ def template_distances(library: Library) -> dict[str, float | None]:
     return found
 
 
-def _middle(mol: Chem.Mol) -> NDArray[np.float64]:
+def _middle(mol: Mol) -> NDArray[np.float64]:
     middle: NDArray[np.float64] = positions(mol).mean(axis=0)
     return middle
 
@@ -129,10 +133,8 @@ def main() -> None:
         records, summary = leave_one_out(folder / "own.templ", folder / "own")
         with open_library(folder / "own.templ") as library:
             distances = template_distances(library)
-        shuffle(options.complexes, folder / "shuffled")
-        build(folder / "shuffled", folder / "index.csv", folder / "shuffled.templ")
+        build(options.complexes, folder / "index.csv", folder / "shuffled.templ", shuffled=True)
         again, _ = leave_one_out(folder / "shuffled.templ", folder / "shuffled-run")
-        shutil.rmtree(folder / "shuffled")
     first = {id: (record["rmsd"] or [None])[0] for id, record in records.items()}
     second = {id: (record["rmsd"] or [None])[0] for id, record in again.items()}
     gaps = {id: abs(first[id] - second[id]) for id in first if None not in (first[id], second[id])}

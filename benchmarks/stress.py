@@ -34,6 +34,7 @@ from templ.settings import PredictionSettings
 from templ.sources.demo import demo_files
 from templ.sources.ledger import Ledger
 from templ.sources.sdf import read_sdf
+from templ.sources.splits import TemplateRule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,6 +52,9 @@ def real_work(folder: Path) -> Work:
         "library": str(library),
         "receptor": str(demo.receptor),
         "group": "",
+        "rule": TemplateRule().to_json(),
+        "site": None,
+        "embedding": None,
         "settings": PredictionSettings().model_dump(mode="json"),
     }
     return Work(batch.FUNCTION, context, batch.PRELOAD)

@@ -38,6 +38,10 @@ NO_RULE = TemplateRule()
 
 DISTINCT_POSES = 0.5
 """Angstrom RMSD that ranked poses are apart, so that the top five are five answers."""
+LITTLE_COPIED = 0.5
+"""Share of the query below which a core does not tell where the rest lies."""
+OVERLAID, POSES_AN_OVERLAY = 3, 15
+"""Templates that whole molecules then are laid onto, and poses kept of each."""
 POSES_A_MAPPING = 40
 """Poses kept of each way to lay the query onto one template."""
 
@@ -228,6 +232,13 @@ class _Prediction:
                 continue
             for core in mappings(hit.core, query, hit.mol):
                 placements.append(copy_core(query, hit.mol, core, POSES_A_MAPPING))
+                sources.append(hit)
+        copied = max((len(hit.core or ()) for hit in hits[: self.settings.templates]), default=0)
+        if placements and self.library.has_receptors and copied < LITTLE_COPIED * query.mol.GetNumAtoms():
+            # Too little is copied to tell where the rest lies; of whole molecules the pocket will tell.
+            alike = sorted(hits[: self.settings.consensus], key=lambda hit: -hit.tanimoto * hit.relatedness)
+            for hit in alike[:OVERLAID]:
+                placements.append(overlay_whole(query, hit.mol, POSES_AN_OVERLAY))
                 sources.append(hit)
         if not placements:
             self.notes.append("no template shares a core with the query: whole molecules were overlaid")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,6 +86,41 @@ def turn(poses: NDArray[np.float32], about: NDArray[np.float32]) -> NDArray[np.f
         middle + arm * np.cos(angle) + np.cross(axis, arm) * np.sin(angle) + along * (1 - np.cos(angle))
     )
     return moved
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Axes that turn with what they are made from, so that nothing depends on how a crystal lies in its file.
+
+    Attributes
+    ----------
+    middle : array, shape (3,)
+        Angstrom.
+    axes : array, shape (3, 3)
+        One a column.
+    """
+
+    middle: Array
+    axes: Array
+
+    @classmethod
+    def of(cls, points: Array) -> Frame:
+        """Principal axes of points, shape (n, 3), each pointing to the side of the longer tail."""
+        middle = points.mean(axis=0)
+        arm = points - middle
+        _, axes = np.linalg.eigh(arm.T @ arm)
+        tails = ((arm @ axes[:, :2]) ** 3).sum(axis=0)
+        axes[:, :2] *= np.where(tails < 0, -1.0, 1.0)
+        axes[:, 2] = np.cross(axes[:, 0], axes[:, 1])
+        return cls(middle, axes)
+
+    def inward(self, xyz: NDArray[np.floating]) -> Array:
+        """Carry points, shape (..., 3), into the frame."""
+        return np.asarray((xyz - self.middle) @ self.axes, np.float64)
+
+    def outward(self, xyz: NDArray[np.floating]) -> Array:
+        """Carry points out of the frame."""
+        return np.asarray(xyz @ self.axes.T + self.middle, np.float64)
 
 
 def distinct(poses: Array, tolerance: float, most: int) -> list[int]:

@@ -25,8 +25,8 @@ LAST_STEP = 0.05
 """The steps shrink to this share of the first, along a cosine."""
 MOMENTUM, SCALE_MEMORY = 0.8, 0.9
 """Of the gradient, and of its square: D. P. Kingma, J. Ba, "Adam", ICLR 2015."""
-FLAT = 1e-3
-"""kcal/mol per unit: a slope below this is none, and not scaled up to a step."""
+FLAT = 0.1
+"""kcal/mol per unit: a slope below this is not scaled up to a whole step, so that poses come to rest."""
 
 
 def relax(

@@ -7,12 +7,12 @@ chosen on leave-one-out over training sets only (see docs/method.md).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from templ.posing.geometry import distinct
+from templ.posing.geometry import Frame, distinct
 from templ.posing.relax import relax
 from templ.scoring.field import Anchor, Field
 from templ.scoring.overlay import Cloud, overlay
@@ -123,22 +123,31 @@ def relax_best(
     """
     order = np.argsort(-ranked.score, kind="stable")
     chosen = order[distinct(ranked.xyz[order], DISTINCT_STARTS, most)]
+    # Overlays copy nothing and so rank low; what they are worth shows once they are relaxed.
+    whole = np.array([not placements[place].atoms for place in ranked.origin[order]])
+    if not whole.all():
+        chosen = np.concatenate([chosen, np.setdiff1d(order[whole], chosen)])
+    origin, within = ranked.origin[chosen], ranked.within[chosen]
+    frame = Frame.of(ranked.xyz[chosen].reshape(-1, 3))
+    poses = frame.inward(ranked.xyz[chosen])
+    clouds = [Cloud.of(hit.mol) for hit in consensus]
     atoms = None if receptor is None else receptor.atoms
     field = Field(
         query,
-        ranked.xyz[chosen],
-        [Cloud.of(hit.mol) for hit in consensus],
+        poses,
+        [Cloud(frame.inward(cloud.xyz).astype(np.float32), cloud.features) for cloud in clouds],
         _weights(query, consensus),
-        atoms,
+        None if atoms is None else replace(atoms, xyz=frame.inward(atoms.xyz).astype(np.float32)),
         OWN_CONTACT if own else OTHER_CONTACT,
     )
-    origin, within = ranked.origin[chosen], ranked.within[chosen]
+    sites = [replace(placed, onto=frame.inward(placed.onto)) for placed in placements]
     anchor = Anchor(
         query,
-        [placements[place] for place in origin],
+        [sites[place] for place in origin],
         np.array([sources[place].tanimoto for place in origin]),
     )
-    xyz, energies = relax(query, ranked.xyz[chosen], field, anchor)
+    xyz, energies = relax(query, poses, field, anchor)
+    xyz = frame.outward(xyz)
     core_rmsd = [placements[place].rmsd_of(pose) for place, pose in zip(origin.tolist(), xyz, strict=True)]
     return _ranked(
         query,
