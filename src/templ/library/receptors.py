@@ -152,7 +152,8 @@ class MappedReceptors:
         for start, ends in self._ends.blocks():
             first = int(self._ends.array[start - 1]) if start else 0
             places = np.concatenate([[0], ends - np.uint64(first)]).astype(np.int64)
-            hits = np.concatenate([[0], np.cumsum(wanted[self._kmers.array[first : first + places[-1]]])])
+            hits = np.zeros(places[-1] + 1, np.int32)
+            np.cumsum(wanted[self._kmers.array[first : first + places[-1]]], out=hits[1:])
             fewer = np.maximum(np.minimum(np.diff(places), most), 1)
             share = (np.diff(hits[places]) / fewer).astype(np.float32)
             best.add(start, share, None if mask is None else mask[start : start + len(ends)])
