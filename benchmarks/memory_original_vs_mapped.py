@@ -177,7 +177,7 @@ def main() -> None:
         return
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        sizes = [(int(size), WAYS) for size in options.sizes.split(",")]
+        sizes: list[tuple[int, tuple[str, ...]]] = [(int(size), WAYS) for size in options.sizes.split(",")]
         sizes += [(int(size), ("mapped",)) for size in options.mapped_sizes.split(",") if size]
         for size, ways in sizes:
             library = Path(folder) / f"{size}.templ"
