@@ -65,13 +65,11 @@ def repeat_complexes(source: Path, out: Path, ids: Iterable[str]) -> None:
     out.mkdir()
     with open_library(source) as library:
         with LigandWriter(out) as ligands, ReceptorWriter(out) as receptors:
-            names = list(library.columns)
             for number, id in enumerate(ids):
-                row = number % len(library)
-                batch, place = library._locate(row)
-                values = {name: batch.column(name)[place].as_py() for name in names}
-                ligands.add(values | {"id": id}, library.fingerprints[row])
-                receptors.add(perturb(library.receptor(row), generator))
+                values, fingerprint, receptor = library.row(number % len(library))
+                assert receptor is not None
+                ligands.add(values | {"id": id}, fingerprint)
+                receptors.add(perturb(receptor, generator))
         files = {name: describe_file(out / name) for name in (*DATA_FILES, *RECEPTOR_FILES)}
         counts = Counts(ligands=len(ligands), left_out=0)
         manifest = library.manifest.model_copy(update={"counts": counts, "files": files})

@@ -20,14 +20,12 @@ def repeat_library(source: Path, out: Path, count: int) -> None:
         shutil.rmtree(out)
     out.mkdir(parents=True)
     with open_library(source) as library, LigandWriter(out) as writer:
-        names = list(library.columns)
         for number in range(count):
             copy, row = divmod(number, len(library))
-            batch, place = library._locate(row)
-            values = {name: batch.column(name)[place].as_py() for name in names}
+            values, fingerprint, _ = library.row(row)
             if copy:
                 values["id"] = f"{values['id']}-{copy}"
-            writer.add(values, library.fingerprints[row])
+            writer.add(values, fingerprint)
         manifest = library.manifest
     files = {name: describe_file(out / name) for name in DATA_FILES}
     counts = Counts(ligands=count, left_out=0)

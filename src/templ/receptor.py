@@ -36,11 +36,12 @@ LARGEST_COORDINATE = 1e6
 SAME_PLACE = 1.2
 """Angstrom: a small molecule of the structure this near to a ligand's atom is the ligand itself."""
 
-PROTONATED = {
-    "HID": "H", "HIE": "H", "HIP": "H", "HSD": "H", "HSE": "H", "HSP": "H", "CYX": "C", "CYM": "C",
-    "ASH": "D", "GLH": "E", "LYN": "K",
+SAME_AS = {
+    "HID": "HIS", "HIE": "HIS", "HIP": "HIS", "HSD": "HIS", "HSE": "HIS", "HSP": "HIS", "CYX": "CYS",
+    "CYM": "CYS", "ASH": "ASP", "GLH": "GLU", "LYN": "LYS", "MSE": "MET",
 }  # fmt: skip
-"""Residue names that force fields give to protonation states, which no structure dictionary knows."""
+"""Residue names that force fields give to protonation states, which no structure dictionary knows; and
+selenomethionine."""
 ADDITIVES = frozenset({
     "ACT", "ACY", "BME", "BR", "CIT", "CL", "DMS", "EDO", "EOH", "EPE", "FMT", "GOL", "IOD", "IPA", "K",
     "MES", "MLI", "MPD", "NA", "NO3", "P6G", "PEG", "PG4", "PGE", "1PE", "PO4", "SCN", "SO4", "TLA", "TRS",
@@ -303,13 +304,13 @@ def _from_model(model: gemmi.Model) -> Receptor:
 
 def _is_amino_acid(residue: gemmi.Residue) -> bool:
     """Tell amino acids, modified ones included; what no dictionary knows is one if it has a backbone."""
-    if residue.name in PROTONATED or gemmi.find_tabulated_residue(residue.name).is_amino_acid():
+    if gemmi.find_tabulated_residue(SAME_AS.get(residue.name, residue.name)).is_amino_acid():
         return True
     return all(residue.find_atom(name, "*") is not None for name in ("N", "C"))
 
 
 def _letter(name: str) -> str:
-    letter = PROTONATED.get(name) or gemmi.find_tabulated_residue(name).one_letter_code.upper()
+    letter = gemmi.find_tabulated_residue(SAME_AS.get(name, name)).one_letter_code.upper()
     return letter if letter.isalpha() else "X"
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from templ.features import FEATURES, atom_features
+from templ.receptor import SAME_AS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,10 +57,6 @@ ACCEPTORS = frozenset({
     ("HIS", "ND1"), ("HIS", "NE2"), ("SER", "OG"), ("THR", "OG1"), ("TYR", "OH"),
 })  # fmt: skip
 """Of side chains. A histidine's nitrogens are both: its protonation is not known."""
-SAME_AS = {
-    "HID": "HIS", "HIE": "HIS", "HIP": "HIS", "HSD": "HIS", "HSE": "HIS", "HSP": "HIS", "CYX": "CYS",
-    "CYM": "CYS", "ASH": "ASP", "GLH": "GLU", "LYN": "LYS", "MSE": "MET",
-}  # fmt: skip
 
 _DONOR, _ACCEPTOR = list(FEATURES).index("donor"), list(FEATURES).index("acceptor")
 

@@ -122,10 +122,8 @@ def read_complex(files: ComplexFiles, annotation: Annotation | None = None) -> E
     protein = read_receptor(files.protein)
     check_protein(protein, files.protein.name)
     receptor = around(protein, ligand)
-    entry = Entry(files.id, mol, f"{source.name}#1", files.id, receptor=receptor)
-    if annotation is None:
-        return entry
-    return Entry(entry.id, mol, entry.source, entry.name, annotation.date, annotation.group, receptor)
+    date, group = (annotation.date, annotation.group) if annotation is not None else (None, "")
+    return Entry(files.id, mol, f"{source.name}#1", files.id, date, group, receptor)
 
 
 def read_complexes(
