@@ -6,6 +6,7 @@ The parts load on first use: importing this module is cheap, and a process that 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,12 +26,21 @@ if TYPE_CHECKING:
     from templ.query import PreparedQuery
     from templ.receptor import Receptor
     from templ.records import Status
+    from templ.scoring.choice import Choice
     from templ.scoring.ranking import Ranked
     from templ.selection.place import Place
     from templ.selection.screen import TemplateHit
     from templ.selection.splits import Splits
 
-PARTS = ("templ.posing.finish", "templ.scoring.ranking", "templ.selection.policy", "templ.selection.screen")
+PARTS = (
+    "templ.posing.finish",
+    "templ.posing.settle",
+    "templ.scoring.choice",
+    "templ.scoring.confidence",
+    "templ.scoring.ranking",
+    "templ.selection.policy",
+    "templ.selection.screen",
+)
 """What loads on first use; a process that will predict, or fork those that do, may load it before."""
 
 NO_RULE = TemplateRule()
@@ -92,8 +102,16 @@ def predict(
         When a template that `rule` forbids would have been used.
     """
     target = query if isinstance(query, Target) else Target("query", query)
-    settings = settings or PredictionSettings()
-    work = _Prediction(target, library, settings, rule, receptor, site, splits, embedding)
+    work = Prediction(
+        target,
+        library,
+        settings or PredictionSettings(),
+        rule=rule,
+        receptor=receptor,
+        site=site,
+        splits=splits,
+        embedding=embedding,
+    )
     try:
         return work.run()
     except Refusal as refusal:
@@ -102,19 +120,48 @@ def predict(
         library.let_go()
 
 
-class _Prediction:
-    """State of one prediction; dropped as a whole when it ends, so nothing stays for the next target."""
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """All poses of a query that were looked at.
+
+    Attributes
+    ----------
+    query : PreparedQuery
+    placements : list of Placed
+        Poses as they were copied, one list for each template and mapping.
+    sources : list of TemplateHit
+        The template of each placement.
+    placed, ranked : Ranked
+        All poses before relaxing, and those that the answers are chosen from.
+    evidence : Mapping[str, float]
+        What the templates alone tell about the prospects.
+    """
+
+    query: PreparedQuery
+    placements: list[Placed]
+    sources: list[TemplateHit]
+    placed: Ranked
+    ranked: Ranked
+    evidence: Mapping[str, float]
+
+
+class Prediction:
+    """State of one prediction; dropped as a whole when it ends, so nothing stays for the next target.
+
+    `predict` says what the parameters mean.
+    """
 
     def __init__(
         self,
         target: Target,
         library: Library,
         settings: PredictionSettings,
-        rule: TemplateRule,
-        receptor: Receptor | None,
-        site: NDArray[np.float64] | None,
-        splits: Splits | None,
-        embedding: NDArray[np.float32] | None,
+        *,
+        rule: TemplateRule = NO_RULE,
+        receptor: Receptor | None = None,
+        site: NDArray[np.float64] | None = None,
+        splits: Splits | None = None,
+        embedding: NDArray[np.float32] | None = None,
     ) -> None:
         self.target = target
         self.library = library
@@ -129,9 +176,31 @@ class _Prediction:
         self.allowed = 0
         self.best_tanimoto = 0.0
         self.best_identity: float | None = None
+        self.prospect: float | None = None
         self._since = time.perf_counter()
 
     def run(self) -> Outcome:
+        """Sample, choose, and say how it ended; a refusal is raised."""
+        found = self.sample()
+        poses = self.answers(found)
+        self._stage("finish")
+        if poses[0].confidence < self.settings.min_confidence:
+            raise Refusal(
+                "low-confidence",
+                f"the best pose is right with a probability of {poses[0].confidence:.2f} only, less than the "
+                f"{self.settings.min_confidence:g} asked for",
+            )
+        return self.outcome("posed", poses=poses, templates_used=len({hit.row for hit in found.sources}))
+
+    def sample(self) -> Sample:
+        """Make and score all poses.
+
+        Raises
+        ------
+        Refusal
+            When there is none.
+        """
+        from templ.scoring.confidence import evidence, prospect
         from templ.scoring.ranking import rank, relax_best
         from templ.selection.screen import allowed_rows, find_templates
 
@@ -145,16 +214,18 @@ class _Prediction:
         )
         self.best_tanimoto = max(hit.tanimoto for hit in hits)
         self.best_identity = max((hit.fit.identity for hit in hits if hit.fit is not None), default=None)
+        known = evidence(hits, query.mol.GetNumAtoms())
+        self.prospect = prospect(known)
         self._stage("select")
         placements, sources = self._place(query, hits)
         self._stage("pose")
         atoms = None if self.receptor is None else self.receptor.atoms.xyz
-        ranked = rank(query, placements, hits[: self.settings.consensus], atoms)
+        placed = ranked = rank(query, placements, hits[: self.settings.consensus], atoms)
         self._stage("score")
         if self.settings.relaxed:
             ranked = relax_best(
                 query,
-                ranked,
+                placed,
                 placements,
                 sources,
                 hits[: self.settings.consensus],
@@ -163,9 +234,7 @@ class _Prediction:
                 own=self.library.has_receptors,
             )
             self._stage("relax")
-        poses = self._best(query, ranked, placements, sources)
-        self._stage("finish")
-        return self.outcome("posed", poses=poses, templates_used=len({hit.row for hit in sources}))
+        return Sample(query, placements, sources, placed, ranked, known)
 
     def outcome(
         self,
@@ -176,6 +245,7 @@ class _Prediction:
         poses: tuple[Pose, ...] = (),
         templates_used: int = 0,
     ) -> Outcome:
+        """Sum up how it ended."""
         return Outcome(
             id=self.target.id,
             status=status,
@@ -187,6 +257,7 @@ class _Prediction:
             templates_used=templates_used,
             best_tanimoto=self.best_tanimoto,
             best_identity=self.best_identity,
+            prospect=self.prospect,
             stereo_kept=True if poses else None,
             seconds=self.seconds,
         )
@@ -234,7 +305,7 @@ class _Prediction:
                 placements.append(copy_core(query, hit.mol, core, POSES_A_MAPPING))
                 sources.append(hit)
         copied = max((len(hit.core or ()) for hit in hits[: self.settings.templates]), default=0)
-        if placements and self.library.has_receptors and copied < LITTLE_COPIED * query.mol.GetNumAtoms():
+        if placements and self.receptor is not None and copied < LITTLE_COPIED * query.mol.GetNumAtoms():
             # Too little is copied to tell where the rest lies; of whole molecules the pocket will tell.
             alike = sorted(hits[: self.settings.consensus], key=lambda hit: -hit.tanimoto * hit.relatedness)
             for hit in alike[:OVERLAID]:
@@ -247,47 +318,39 @@ class _Prediction:
                 sources.append(hit)
         return placements, sources
 
-    def _best(
-        self, query: PreparedQuery, ranked: Ranked, placements: list[Placed], sources: list[TemplateHit]
-    ) -> tuple[Pose, ...]:
-        """Take the best poses that differ and have the query's stereochemistry, and give them hydrogens."""
-        from templ.posing.finish import add_hydrogens, keeps_stereo
+    def answers(self, found: Sample) -> tuple[Pose, ...]:
+        """Choose poses that differ and have the query's stereochemistry, best first, and finish them."""
+        from templ.posing.finish import keeps_stereo
+        from templ.posing.place import with_coordinates
+        from templ.posing.settle import settle
+        from templ.scoring.choice import choose
 
-        poses: list[Pose] = []
-        kept: list[int] = []
+        query, poses = found.query, found.ranked.xyz
+        kept: list[Choice] = []
         lost = 0
-        for index in np.argsort(-ranked.score, kind="stable").tolist():
-            xyz = ranked.xyz[index]
-            gaps = ((ranked.xyz[kept] - xyz) ** 2).sum(axis=-1).mean(axis=-1)
+        for choice in choose(poses, found.ranked.score):
+            gaps = (
+                ((poses[[other.index for other in kept]] - poses[choice.index]) ** 2)
+                .sum(axis=-1)
+                .mean(axis=-1)
+            )
             if kept and gaps.min() < DISTINCT_POSES**2:
                 continue
-            mol = add_hydrogens(query.mol, xyz)
-            if not keeps_stereo(mol, query.mol):
+            if not keeps_stereo(with_coordinates(query.mol, poses[choice.index]), query.mol):
                 lost += 1
                 continue
-            kept.append(index)
-            placed, hit = placements[ranked.origin[index]], sources[ranked.origin[index]]
-            poses.append(
-                Pose(
-                    mol=mol,
-                    rank=len(poses) + 1,
-                    score=float(ranked.score[index]),
-                    parts=_parts(ranked, index),
-                    template_id=hit.id,
-                    way=placed.way,
-                    mcs_atoms=placed.core_atoms,
-                    mcs_smarts=placed.smarts,
-                    core_rmsd=float(ranked.terms["core_rmsd"][index]),
-                    superposition={} if hit.fit is None else hit.fit.numbers(),
-                )
-            )
-            if len(poses) == self.settings.top:
+            kept.append(choice)
+            if len(kept) == self.settings.top:
                 break
         if lost:
             self.notes.append(f"{lost} poses dropped: stereochemistry not the query's")
-        if not poses:
+        if not kept:
             raise Refusal("stereochemistry", "no pose with the query's stereochemistry could be made")
-        return tuple(poses)
+        kept.sort(key=lambda choice: -choice.agreement)
+        xyz = poses[[choice.index for choice in kept]]
+        if self.receptor is not None:
+            xyz = settle(query, xyz, self.receptor.atoms)
+        return tuple(_pose(found, rank, *one) for rank, one in enumerate(zip(kept, xyz, strict=True), 1))
 
     def _stage(self, name: str) -> None:
         now = time.perf_counter()
@@ -295,5 +358,23 @@ class _Prediction:
         self._since = now
 
 
-def _parts(ranked: Ranked, index: int) -> Mapping[str, float]:
-    return {name: float(values[index]) for name, values in ranked.terms.items()}
+def _pose(found: Sample, rank: int, choice: Choice, xyz: NDArray[np.float64]) -> Pose:
+    from templ.posing.finish import add_hydrogens
+    from templ.scoring.confidence import confidence
+
+    parts = {name: float(values[choice.index]) for name, values in found.ranked.terms.items()}
+    placed = found.placements[found.ranked.origin[choice.index]]
+    hit = found.sources[found.ranked.origin[choice.index]]
+    return Pose(
+        mol=add_hydrogens(found.query.mol, xyz),
+        rank=rank,
+        score=choice.agreement,
+        confidence=confidence(choice.mass, parts["consensus"]),
+        parts=parts,
+        template_id=hit.id,
+        way=placed.way,
+        mcs_atoms=placed.core_atoms,
+        mcs_smarts=placed.smarts,
+        core_rmsd=float(placed.rmsd_of(xyz)),
+        superposition={} if hit.fit is None else hit.fit.numbers(),
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rdkit import Chem
 
-from templ.scoring.ranking import WEIGHTS
+from templ.scoring.ranking import TERMS
 from templ.selection.superpose import SUPERPOSITION
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 PROPERTIES = (
     "rank",
     "score",
-    *(f"score_{name}" for name in WEIGHTS),
+    "confidence",
+    *(f"score_{name}" for name in TERMS),
     "template",
     "way",
     "mcs_atoms",
@@ -48,6 +49,7 @@ def pose_properties(pose: Pose) -> dict[str, str]:
     return {
         "rank": str(pose.rank),
         "score": f"{pose.score:.4f}",
+        "confidence": f"{pose.confidence:.3f}",
         **{f"score_{name}": f"{value:.4f}" for name, value in pose.parts.items()},
         "template": pose.template_id,
         "way": pose.way,

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 ROTOR = Chem.MolFromSmarts("[!$([D1])]-&!@[!$([D1])]")
 """A single bond outside rings with something to turn at both ends."""
 
+AMIDE = Chem.MolFromSmarts("[CX3](=[O,S,N])-[NX3,O;!$([N,O]=*)]")
+"""Amides, esters and their kin: flat about the bond of the first and the third atom."""
+
 BUMP_DISTANCE = 3.0
 """Angstrom: two heavy atoms of one molecule, at least BUMP_BONDS bonds apart, are not nearer than this."""
 BUMP_BONDS = 4
-STRAIN_DISTANCE, STRAIN = 3.2, 0.3
+STRAIN_DISTANCE, STRAIN = 3.0, 2.0
 """While poses are relaxed: Angstrom below which such atoms repel each other, and kcal/mol per Angstrom^2."""
 LAST_TRY = 5
 """Conformers asked for once all else failed: the tries for more take minutes where there are none (C60)."""
@@ -95,6 +98,12 @@ class PreparedQuery:
         return tuple(rotors)
 
     @cached_property
+    def free_rotors(self) -> tuple[Rotor, ...]:
+        """Those that are no amides: a template's amide may be copied, but nothing else turns one."""
+        flat = {frozenset((c, n)) for c, _, n in self.mol.GetSubstructMatches(AMIDE, maxMatches=10_000)}
+        return tuple(rotor for rotor in self.rotors if frozenset((rotor.b, rotor.c)) not in flat)
+
+    @cached_property
     def features(self) -> NDArray[np.float32]:
         """Pharmacophore features of each atom, shape (atoms, features)."""
         return atom_features(self.mol)
@@ -107,7 +116,8 @@ class PreparedQuery:
     @cached_property
     def bounds(self) -> NDArray[np.float64]:
         """Smallest (lower triangle) and largest (upper) distance each pair of atoms can have, Angstrom."""
-        return np.asarray(rdDistGeom.GetMoleculeBoundsMatrix(self.mol))
+        with quiet_rdkit():
+            return np.asarray(rdDistGeom.GetMoleculeBoundsMatrix(self.mol))
 
     @cached_property
     def _far_pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -89,7 +89,10 @@ class Pose:
     rank : int
         1 is best.
     score : float
-        What the ranking sorts by; higher is better. Comparable within one target only.
+        What the ranking sorts by: the share of the probability among all sampled poses that lies near this
+        one, 0 to 1.
+    confidence : float
+        Probability that the pose lies within 2 Angstrom of the true one, 0 to 1.
     parts : Mapping[str, float]
         The terms of the score.
     template_id : str
@@ -110,6 +113,7 @@ class Pose:
     mol: Mol
     rank: int
     score: float
+    confidence: float
     parts: Mapping[str, float]
     template_id: str
     way: str
@@ -143,6 +147,8 @@ class Outcome:
         Similarity of the most similar template.
     best_identity : float or None
         Sequence identity of the most related receptor among them; None where all share one frame.
+    prospect : float or None
+        Probability, from the templates alone, that the first pose will be right; None when none was found.
     stereo_kept : bool or None
         Whether all stereocentres of all poses are the query's; None without poses.
     seconds : Mapping[str, float]
@@ -159,5 +165,6 @@ class Outcome:
     templates_used: int = 0
     best_tanimoto: float = 0.0
     best_identity: float | None = None
+    prospect: float | None = None
     stereo_kept: bool | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -26,6 +26,8 @@ class PredictionSettings(BaseModel):
         Free conformers of the query that the copying starts from.
     relaxed : int
         Poses that are relaxed before the last ranking; 0 for none.
+    min_confidence : float
+        A query whose best pose is less likely right than this is refused, 0 to 1.
     min_tanimoto : float
         A query whose most similar template is below this is refused.
     by : {"sequence", "embedding", "all"}
@@ -51,6 +53,7 @@ class PredictionSettings(BaseModel):
     consensus: int = Field(default=12, ge=1)
     conformers: int = Field(default=60, ge=1)
     relaxed: int = Field(default=80, ge=0)
+    min_confidence: float = Field(default=0.0, ge=0, le=1)
     min_tanimoto: float = Field(default=0.05, ge=0, le=1)
     by: Literal["sequence", "embedding", "all"] = "sequence"
     min_identity: float = Field(default=0.3, ge=0, le=1)

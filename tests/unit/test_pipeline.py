@@ -37,10 +37,14 @@ def outcome(demo_library, receptor):
     return predict(smiles, demo_library, receptor=receptor)
 
 
-def test_a_ligand_that_is_in_the_library_is_found_again(demo_library, outcome):
-    assert outcome.status == "posed"
-    assert outcome.best_tanimoto == 1
-    assert symmetric_rmsd(outcome.poses[0].mol, demo_library["Mpro-x10019"]) < 0.6
+@pytest.mark.parametrize("id", ["Mpro-x10201", "Mpro-x10395", "Mpro-x0434"])
+def test_a_ligand_that_is_in_the_library_is_found_again(demo_library, receptor, id):
+    smiles = demo_library.entry(demo_library.row_of(id)).smiles
+    found = predict(smiles, demo_library, receptor=receptor)
+    assert found.status == "posed"
+    assert found.best_tanimoto == 1
+    assert symmetric_rmsd(found.poses[0].mol, demo_library[id]) < 0.6
+    assert found.poses[0].confidence > 0.8
 
 
 def test_poses_are_ranked_and_differ(outcome):
@@ -193,3 +197,31 @@ def test_odd_molecules_do_not_crash(demo_library):
 def test_the_number_of_poses_is_a_setting(demo_library):
     found = predict("O=C(Nc1cccnc1)C1CCCc2ccccc21", demo_library, FAST.model_copy(update={"top": 2}))
     assert len(found.poses) == 2
+
+
+def test_a_pose_says_how_sure_it_is_and_a_query_how_good_its_prospects_are(outcome, demo_library):
+    assert all(0 < pose.confidence < 1 for pose in outcome.poses)
+    assert outcome.prospect is not None
+    poor = predict("OCCOCCOCCO", demo_library, FAST)
+    assert poor.prospect is not None
+    assert poor.prospect < outcome.prospect
+    assert poor.poses[0].confidence < outcome.poses[0].confidence
+
+
+def test_a_query_is_refused_where_it_is_less_sure_than_asked(demo_library):
+    smiles = "OCCOCCOCCO"
+    sure = predict(smiles, demo_library, FAST).poses[0].confidence
+    over, under = (
+        predict(smiles, demo_library, FAST.model_copy(update={"min_confidence": sure + shift}))
+        for shift in (0.01, -0.01)
+    )
+    assert (over.status, over.reason) == ("refused", "low-confidence")
+    assert f"{sure:.2f}" in over.detail
+    assert over.prospect is not None
+    assert under.status == "posed"
+
+
+def test_poses_do_not_run_into_the_receptor(outcome, receptor):
+    for pose in outcome.poses:
+        gaps = np.linalg.norm(positions(pose.mol)[:, None] - receptor.atoms.xyz, axis=-1)
+        assert gaps[: pose.mol.GetNumHeavyAtoms()].min() > 0.75 * 2 * 1.5

@@ -11,16 +11,27 @@ from templ.posefile import PROPERTIES, pose_properties, to_sdf
 from templ.posing.finish import add_hydrogens
 from templ.query import PreparedQuery
 from templ.records import Pose
-from templ.scoring.ranking import WEIGHTS
+from templ.scoring.ranking import TERMS
 from templ.selection.superpose import SUPERPOSITION
 
 
 @pytest.fixture(scope="module")
 def poses():
     query = PreparedQuery(parse_smiles("C[C@H](N)C(=O)Nc1ccccc1"), 2, 1)
-    parts = dict.fromkeys(WEIGHTS, 0.25)
+    parts = dict.fromkeys(TERMS, 0.25)
     return [
-        Pose(add_hydrogens(query.mol, xyz), rank, 1.5 - rank, parts, "x0072", "core", 6, "c1ccccc1", 0.12345)
+        Pose(
+            add_hydrogens(query.mol, xyz),
+            rank,
+            1.5 - rank,
+            0.75,
+            parts,
+            "x0072",
+            "core",
+            6,
+            "c1ccccc1",
+            0.12345,
+        )
         for rank, xyz in enumerate(query.conformers, 1)
     ]
 

@@ -21,10 +21,10 @@ def squeezed(query, share=0.55):
 
 
 def one_by_one(query, pose):
-    """0.3 kcal/mol/A^2 of the overlap below 3.2 A, over pairs four bonds apart or more."""
+    """2 kcal/mol/A^2 of the overlap below 3 A, over pairs four bonds apart or more."""
     bonds = Chem.GetDistanceMatrix(query.mol)
     return sum(
-        0.3 * max(0.0, 3.2 - float(np.linalg.norm(pose[i] - pose[j]))) ** 2
+        2.0 * max(0.0, 3.0 - float(np.linalg.norm(pose[i] - pose[j]))) ** 2
         for i in range(len(pose))
         for j in range(i)
         if bonds[i, j] >= 4

@@ -64,6 +64,13 @@ def predict(
     min_identity: float = typer.Option(
         0.3, "--min-identity", min=0, max=1, help="Sequence identity of a complex found by sequence."
     ),
+    min_confidence: float = typer.Option(
+        0.0,
+        "--min-confidence",
+        min=0,
+        max=1,
+        help="Refuse where the best pose is less likely right than this.",
+    ),
     out: Path = typer.Option(
         Path("poses.sdf"), "-o", "--out", help="SDF of the poses; a table goes beside it."
     ),
@@ -91,7 +98,9 @@ def predict(
         results = predict_queries(
             _read(smiles, queries, ledger),
             library,
-            PredictionSettings(top=top, seed=seed, by=parse_by(by), min_identity=min_identity),
+            PredictionSettings(
+                top=top, seed=seed, by=parse_by(by), min_identity=min_identity, min_confidence=min_confidence
+            ),
             limits,
             receptor=receptor,
             group=group,

@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from rdkit import Chem
+from rdkit.Chem import rdForceFieldHelpers
 
-from templ.molecules import positions
+from templ.molecules import positions, quiet_rdkit
 from templ.posing.geometry import dihedral
 from templ.posing.place import with_coordinates
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+HYDROGEN_STEPS = 50
+"""Of minimisation; a few suffice, and their number, not time, bounds the work."""
 TETRAHEDRAL = (Chem.ChiralType.CHI_TETRAHEDRAL_CCW, Chem.ChiralType.CHI_TETRAHEDRAL_CW)
 CIS_OR_TRANS = (
     Chem.BondStereo.STEREOZ,
@@ -24,8 +27,30 @@ CIS_OR_TRANS = (
 
 
 def add_hydrogens(mol: Chem.Mol, xyz: NDArray[np.float64]) -> Chem.Mol:
-    """Molecule with heavy atoms at `xyz`, shape (atoms, 3) in Angstrom, and hydrogens where they belong."""
-    return Chem.AddHs(with_coordinates(mol, xyz), addCoords=True)
+    """Molecule with heavy atoms at `xyz`, shape (atoms, 3) in Angstrom, and hydrogens where they belong.
+
+    Hydrogens come off the shelf, blind to all but their own neighbour, and then give way to each other:
+    MMFF94 (T. A. Halgren, J. Comput. Chem. 17 (1996) 490), heavy atoms fixed, or UFF where MMFF knows an atom
+    not.
+    """
+    full = Chem.AddHs(with_coordinates(mol, xyz), addCoords=True)
+    with quiet_rdkit():
+        properties = rdForceFieldHelpers.MMFFGetMoleculeProperties(full)
+        if properties is not None:
+            forces = rdForceFieldHelpers.MMFFGetMoleculeForceField(full, properties)
+        elif rdForceFieldHelpers.UFFHasAllMoleculeParams(full):
+            forces = rdForceFieldHelpers.UFFGetMoleculeForceField(full)
+        else:
+            return full
+    shelf = Chem.Mol(full)
+    forces.Initialize()
+    for atom in range(mol.GetNumAtoms()):
+        forces.AddFixedPoint(atom)
+    try:
+        forces.Minimize(maxIts=HYDROGEN_STEPS)
+    except RuntimeError:  # RDKit's optimiser gives up ("bad direction in linearSearch")
+        return shelf
+    return full
 
 
 def keeps_stereo(pose: Chem.Mol, query: Chem.Mol) -> bool:

@@ -33,7 +33,7 @@ def relax(
     query: PreparedQuery,
     poses: NDArray[np.float64],
     *energies: Callable[[Floats], tuple[Floats, Floats]],
-) -> tuple[NDArray[np.float64], Floats]:
+) -> NDArray[np.float64]:
     """Relax poses; the number of steps is fixed, so that the result does not depend on the machine.
 
     Parameters
@@ -47,13 +47,11 @@ def relax(
 
     Returns
     -------
-    relaxed : array, shape (poses, atoms, 3)
+    array, shape (poses, atoms, 3)
         The best that was met on the way.
-    energies : array, shape (poses,)
-        Theirs.
     """
     xyz = poses.astype(np.float32)
-    rotors = query.rotors
+    rotors = query.free_rotors
     mean = np.zeros((len(xyz), 6 + len(rotors)), np.float32)
     square = np.zeros_like(mean)
     best, lowest = xyz.copy(), np.full(len(xyz), np.inf, np.float32)
@@ -73,14 +71,14 @@ def relax(
         for number, rotor in enumerate(rotors):
             rotate_about_bond(xyz, rotor.b, rotor.c, rotor.moving, TWIST * share * move[:, 6 + number])
         xyz = turn(xyz, TURN * share * move[:, 3:6]) + SHIFT * share * move[:, None, :3]
-    return best.astype(np.float64), lowest
+    return best.astype(np.float64)
 
 
 def _internal(query: PreparedQuery, xyz: Floats, slope: Floats) -> Floats:
     """Gradient by shift (3), turn about the middle (3) and each torsion, shape (poses, 6 + rotors)."""
     torque = np.cross(xyz - xyz.mean(axis=1, keepdims=True), slope)
     gradient = [slope.sum(axis=1), torque.sum(axis=1)]
-    for rotor in query.rotors:
+    for rotor in query.free_rotors:
         axis = xyz[:, rotor.c] - xyz[:, rotor.b]
         axis = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
         moving = list(rotor.moving)

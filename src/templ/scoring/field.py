@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from templ.scoring.contacts import (
     AtomTypes,
@@ -95,38 +96,48 @@ class Field:
         self._kind = kind.reshape(-1)  # NumPy 2.0.0 gives it a second axis
         contacts = None if receptor is None else self._contacts(receptor)
         pull = self._pull(templates, (weights / weights.sum()).astype(np.float32))
-        maps = np.empty((len(kinds), *self._shape), np.float32)
+        touch, maps = np.zeros((2, len(kinds), *self._shape), np.float32)
         for number, kind in enumerate(kinds):
             shared = np.flatnonzero(kind[5:])
-            maps[number] = -SHAPE_PULL * pull[0] - FEATURE_PULL * pull[1 + shared].sum(axis=0)
             if contacts is not None:
                 own = [int(kind[0]), *(len(RADIUS_CLASSES) + np.flatnonzero(kind[1:5])).tolist()]
-                maps[number] += contact * contacts[own].sum(axis=0)
-        self._maps = maps.ravel()
+                touch[number] = contact * contacts[own].sum(axis=0)
+            maps[number] = touch[number] - SHAPE_PULL * pull[0] - FEATURE_PULL * pull[1 + shared].sum(axis=0)
+        self._contacts_only, self._all = touch.ravel(), maps.ravel()
 
     def __call__(self, poses: Floats) -> tuple[Floats, Floats]:
         """Energy of each pose, shape (poses,), and its gradient, shape (poses, atoms, 3)."""
-        nx, ny, nz = self._shape
+        return self._interpolate(self._all, poses)
+
+    def contacts(self, poses: Floats) -> Floats:
+        """Energy of each pose's contacts alone, shape (poses,), kcal/mol; 0 without a receptor."""
+        return self._interpolate(self._contacts_only, poses)[0]
+
+    def _interpolate(self, maps: Floats, poses: Floats) -> tuple[Floats, Floats]:
         place = (poses - self._low) / np.float32(SPACING)
-        inside = np.clip(place, 0, np.array([nx, ny, nz], np.float32) - np.float32(1.001))
+        # A spline reaches one point to each side, so the outermost half cell cannot be used.
+        inside = np.clip(place, np.float32(0.51), np.array(self._shape, np.float32) - np.float32(1.51))
         beyond = place - inside
-        corner = np.floor(inside)
-        x, y, z = np.moveaxis(inside - corner, -1, 0)
-        cell = corner.astype(np.int32)
-        start = ((self._kind * nx + cell[..., 0]) * ny + cell[..., 1]) * nz + cell[..., 2]
-        along_z = []
-        slopes_z = []
-        for step in (0, nz, ny * nz, ny * nz + nz):
-            low, high = self._maps[start + step], self._maps[start + step + 1]
-            slopes_z.append(high - low)
-            along_z.append(low + z * slopes_z[-1])
-        near, far = along_z[0] + y * (along_z[1] - along_z[0]), along_z[2] + y * (along_z[3] - along_z[2])
-        energy = near + x * (far - near) + OUTSIDE * SPACING * np.abs(beyond).sum(axis=-1)
-        slope_y = (1 - x) * (along_z[1] - along_z[0]) + x * (along_z[3] - along_z[2])
-        slope_z = (1 - x) * ((1 - y) * slopes_z[0] + y * slopes_z[1]) + x * (
-            (1 - y) * slopes_z[2] + y * slopes_z[3]
-        )
-        gradient = np.stack([far - near, slope_y, slope_z], axis=-1) / np.float32(SPACING)
+        middle = np.rint(inside)
+        weights, slopes = _spline(inside - middle)
+        _, ny, nz = self._shape
+        x, y, z = np.moveaxis(middle.astype(np.int32) - 1, -1, 0)
+        start = ((self._kind * self._shape[0] + x) * ny + y) * nz + z
+        rows = (np.arange(3)[:, None] * ny + np.arange(3)) * nz
+        near = sliding_window_view(maps, 3)[start[..., None, None] + rows]
+        along_z = np.einsum("paxyz,paz->paxy", near, weights[..., 2, :])
+        along_y = np.einsum("paxy,pay->pax", along_z, weights[..., 1, :])
+        slope_y = np.einsum("paxy,pay->pax", along_z, slopes[..., 1, :])
+        slope_z = np.einsum("paxyz,paz,pay->pax", near, slopes[..., 2, :], weights[..., 1, :], optimize=True)
+        energy = (along_y * weights[..., 0, :]).sum(axis=-1) + OUTSIDE * SPACING * np.abs(beyond).sum(axis=-1)
+        gradient = np.stack(
+            [
+                (along_y * slopes[..., 0, :]).sum(axis=-1),
+                (slope_y * weights[..., 0, :]).sum(axis=-1),
+                (slope_z * weights[..., 0, :]).sum(axis=-1),
+            ],
+            axis=-1,
+        ) / np.float32(SPACING)
         # Beyond the edge nothing but the way back counts: what the grid last said may point outwards.
         return energy.sum(axis=1), np.where(beyond == 0, gradient, OUTSIDE * np.sign(beyond))
 
@@ -198,6 +209,17 @@ class Anchor:
         near = 1 / (1 + (gap**2).sum(axis=-1))
         slope = (2 * self._strength * near**2)[..., None] * gap
         return -(self._strength * near).sum(axis=1), slope
+
+
+def _spline(offset: Floats) -> tuple[Floats, Floats]:
+    """Weights of the three nearest points along each axis, shape (..., 3), and their slopes by the offset.
+
+    The quadratic B-spline: unlike a linear one its slope has no steps, at which poses would hop to and fro.
+    """
+    half = np.float32(0.5)
+    weights = np.stack([half * (half - offset) ** 2, 0.75 - offset**2, half * (half + offset) ** 2], axis=-1)
+    slopes = np.stack([offset - half, -2 * offset, offset + half], axis=-1)
+    return weights, slopes
 
 
 def _acting(types: AtomTypes, atom: int) -> list[int]:

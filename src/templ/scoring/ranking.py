@@ -1,8 +1,8 @@
 """Ranking: how well a pose agrees with all templates at once, and with the pocket.
 
 A pose that lies well on its own template may contradict the others; the consensus over the best templates,
-weighted by how much of the query each explains, finds the place that most crystals agree on. Weights were
-chosen on leave-one-out over training sets only (see docs/method.md).
+weighted by how much of the query each explains, finds the place that most crystals agree on. Weights of the
+terms are fitted on training sets only (`templ.scoring.weights`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from templ.posing.relax import relax
 from templ.scoring.field import Anchor, Field
 from templ.scoring.overlay import Cloud, overlay
 from templ.scoring.pocket import clash
+from templ.scoring.weights import fitted_weights
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from templ.posing.place import Placed
@@ -36,14 +39,21 @@ COVER_FLOOR = 0.1
 """Share of the query that a template without a core counts as."""
 RELATED_FLOOR = 1e-3
 """Relatedness that a template counts as when no residue of its pocket is the query's: all may be such."""
-WEIGHTS = {"consensus": 1.0, "cover": 0.2, "clash": -0.5, "bump": -1.2, "core_rmsd": -0.05, "field": 2.0}
-"""Score per unit of each term: overlays are 0 to 1, overlaps Angstrom^2 an atom, RMSD Angstrom, the field
-kcal/mol an atom (0 before poses are relaxed)."""
+TERMS = ("consensus", "cover", "clash", "bump", "core_rmsd", "contact", "hold", "strain")
+"""What a pose is scored by: overlay with the templates (0 to 1), share of the query copied, overlaps with the
+receptor and within the pose (Angstrom^2 an atom), RMSD of the copied atoms (Angstrom), and, once relaxed, its
+energies (kcal/mol an atom): contacts with the receptor, hold of the copied atoms, overlaps within."""
+ENERGIES = TERMS[5:]
+"""Those that only a relaxed pose has; 0 before."""
 DISTINCT_STARTS = 0.5
 """Angstrom RMSD between poses that are relaxed."""
 OWN_CONTACT, OTHER_CONTACT = 1.0, 0.3
 """What contacts are worth in the query's own receptor, and in another crystal's, whose side chains lie
 otherwise."""
+
+
+WORST_CONTACT = 0.5
+"""kcal/mol an atom: worse contacts than this, up to a thousand in a wall, say nothing more of a pose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +65,7 @@ class Ranked:
     xyz : array, shape (poses, atoms, 3)
         Angstrom.
     score : array, shape (poses,)
-        Higher is better.
+        Logarithm of how likely each pose is the right one, up to a constant of the query.
     terms : dict of str to array, shape (poses,)
         What the score is made of.
     origin : array, shape (poses,)
@@ -95,8 +105,8 @@ def rank(
     xyz = np.concatenate([placed.xyz for placed in placements])
     origin = np.repeat(np.arange(len(placements)), sizes)
     within = np.concatenate([np.arange(count) for count in sizes])
-    field = np.zeros(len(xyz))
-    return _ranked(query, xyz, origin, within, cover, core_rmsd, field, consensus, receptor)
+    terms = {"cover": cover, "core_rmsd": core_rmsd} | dict.fromkeys(ENERGIES, np.zeros(len(xyz)))
+    return _ranked(query, xyz, origin, within, terms, consensus, receptor, fitted_weights().placed)
 
 
 def relax_best(
@@ -146,20 +156,20 @@ def relax_best(
         [sites[place] for place in origin],
         np.array([sources[place].tanimoto for place in origin]),
     )
-    xyz, energies = relax(query, poses, field, anchor)
-    xyz = frame.outward(xyz)
+    inside = relax(query, poses, field, anchor)
+    still = inside.astype(np.float32)
+    xyz = frame.outward(inside)
     core_rmsd = [placements[place].rmsd_of(pose) for place, pose in zip(origin.tolist(), xyz, strict=True)]
-    return _ranked(
-        query,
-        xyz,
-        origin,
-        within,
-        ranked.terms["cover"][chosen],
-        np.array(core_rmsd),
-        -energies / query.mol.GetNumAtoms(),
-        consensus,
-        None if atoms is None else atoms.xyz,
-    )
+    size = query.mol.GetNumAtoms()
+    terms = {
+        "cover": ranked.terms["cover"][chosen],
+        "core_rmsd": np.array(core_rmsd),
+        "contact": np.minimum(field.contacts(still) / size, WORST_CONTACT),
+        "hold": anchor(still)[0] / size,
+        "strain": query.strain(still)[0] / size,
+    }
+    walls = None if atoms is None else atoms.xyz
+    return _ranked(query, xyz, origin, within, terms, consensus, walls, fitted_weights().relaxed)
 
 
 def _ranked(
@@ -167,25 +177,23 @@ def _ranked(
     xyz: NDArray[np.float64],
     origin: NDArray[np.intp],
     within: NDArray[np.intp],
-    cover: NDArray[np.floating],
-    core_rmsd: NDArray[np.floating],
-    field: NDArray[np.floating],
+    terms: Mapping[str, NDArray[np.floating]],
     consensus: list[TemplateHit],
     receptor: NDArray[np.float32] | None,
+    weights: Mapping[str, float],
 ) -> Ranked:
-    weight = _weights(query, consensus)
+    """Add what depends on the coordinates alone to the terms, and sum them up."""
+    share = _weights(query, consensus)
     overlays = overlay(xyz, query.features, [Cloud.of(hit.mol) for hit in consensus])
-    terms = {
-        "consensus": (weight[:, None] * overlays).sum(axis=0) / weight.sum(),
-        "cover": cover,
+    found = {
+        **terms,
+        "consensus": (share[:, None] * overlays).sum(axis=0) / share.sum(),
         "clash": np.zeros(len(xyz)) if receptor is None else clash(xyz, receptor),
         "bump": query.bumps(xyz) / query.mol.GetNumAtoms(),
-        "core_rmsd": core_rmsd,
-        "field": field,
     }
-    terms = {name: np.asarray(values, np.float32) for name, values in terms.items()}
-    score = sum((WEIGHTS[name] * values for name, values in terms.items()), np.zeros(len(xyz), np.float32))
-    return Ranked(xyz, score.astype(np.float32), terms, origin, within)
+    ordered = {name: np.asarray(found[name], np.float32) for name in TERMS}
+    score = sum((weight * ordered[name] for name, weight in weights.items()), np.zeros(len(xyz)))
+    return Ranked(xyz, np.asarray(score, np.float32), ordered, origin, within)
 
 
 def _weights(query: PreparedQuery, consensus: list[TemplateHit]) -> NDArray[np.float64]:

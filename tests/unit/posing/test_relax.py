@@ -39,6 +39,13 @@ def drawn_to(goal, stiffness=1.0):
     return energy
 
 
+def relaxed_and_energies(query, poses, *energies):
+    """Relaxed poses, and the sum of all that acts on them there."""
+    relaxed = relax(query, poses, *energies)
+    still = relaxed.astype(np.float32)
+    return relaxed, sum(energy(still)[0] for energy in (query.strain, *energies))
+
+
 def rmsd(poses, goal):
     return np.sqrt(((poses - goal) ** 2).sum(axis=-1).mean(axis=-1))
 
@@ -51,8 +58,8 @@ def inner_distances(query, poses):
 
 def displaced(query, goal):
     """Goal moved by 1 Angstrom, and one torsion turned by 40 degrees."""
-    poses = np.repeat(goal[None], len(query.rotors), axis=0)
-    for row, rotor in enumerate(query.rotors):
+    poses = np.repeat(goal[None], len(query.free_rotors), axis=0)
+    for row, rotor in enumerate(query.free_rotors):
         one = poses[row : row + 1]
         rotate_about_bond(one, rotor.b, rotor.c, rotor.moving, np.radians([40.0]))
     return poses + np.array([0.6, -0.64, 0.48])
@@ -82,7 +89,7 @@ def fields(crystal):
 def test_lengths_and_angles_stay(smiles):
     query = prepared(smiles)
     goal = query.conformers[-1] + 1.5
-    relaxed, _ = relax(query, query.conformers, drawn_to(goal))
+    relaxed = relax(query, query.conformers, drawn_to(goal))
     assert np.abs(relaxed - query.conformers).max() > 0.5
     assert inner_distances(query, relaxed) == pytest.approx(
         inner_distances(query, query.conformers), abs=1e-3
@@ -92,13 +99,13 @@ def test_lengths_and_angles_stay(smiles):
 def test_lengths_and_angles_stay_far_from_the_origin():
     query = prepared(SMILES["flexible"])
     poses = query.conformers + 300
-    relaxed, _ = relax(query, poses, drawn_to(poses[-1] + 1.5))
+    relaxed = relax(query, poses, drawn_to(poses[-1] + 1.5))
     assert inner_distances(query, relaxed) == pytest.approx(inner_distances(query, poses), abs=1e-3)
 
 
 def test_rings_stay_as_they_are_and_centres_keep_their_hand():
     query = prepared(SMILES["chiral"])
-    relaxed, _ = relax(query, query.conformers, drawn_to(query.conformers[-1] + 1.5))
+    relaxed = relax(query, query.conformers, drawn_to(query.conformers[-1] + 1.5))
     ring = list(query.mol.GetRingInfo().AtomRings()[0])
     for before, after in zip(query.conformers[:, ring], relaxed[:, ring], strict=True):
         shapes = [np.linalg.norm(xyz[:, None] - xyz, axis=-1) for xyz in (before, after)]
@@ -107,15 +114,12 @@ def test_rings_stay_as_they_are_and_centres_keep_their_hand():
 
 
 @pytest.mark.parametrize("smiles", SMILES.values(), ids=SMILES)
-def test_energies_are_those_of_the_poses_and_never_above_the_starts(smiles):
+def test_energies_are_never_above_the_starts(smiles):
     query = prepared(smiles)
     energy = drawn_to(query.conformers[-1] + 1.5, 0.2)
-    relaxed, energies = relax(query, query.conformers, energy)
-    start, end = (
-        energy(xyz.astype(np.float32))[0] + query.strain(xyz.astype(np.float32))[0]
-        for xyz in (query.conformers, relaxed)
-    )
-    assert energies == pytest.approx(end, rel=1e-5)
+    _, energies = relaxed_and_energies(query, query.conformers, energy)
+    first = query.conformers.astype(np.float32)
+    start = energy(first)[0] + query.strain(first)[0]
     assert (energies <= start).all()
     assert energies.min() < start.min()
 
@@ -124,7 +128,7 @@ def test_a_pose_that_lies_best_stays():
     """The first step goes uphill from there, and what is handed back is the best that was met."""
     query = prepared("c1ccccc1")
     goal = query.conformers[0]
-    relaxed, energies = relax(query, goal[None], drawn_to(goal))
+    relaxed, energies = relaxed_and_energies(query, goal[None], drawn_to(goal))
     assert relaxed[0] == pytest.approx(goal, abs=1e-3)
     assert energies == pytest.approx([0], abs=1e-3)
 
@@ -134,7 +138,7 @@ def test_a_displaced_pose_comes_back(name):
     query = prepared(SMILES[name], 1)
     goal = query.conformers[0]
     poses = displaced(query, goal)
-    relaxed, _ = relax(query, poses, drawn_to(goal, 3.0))
+    relaxed = relax(query, poses, drawn_to(goal, 3.0))
     before, after = rmsd(poses, goal), rmsd(relaxed, goal)
     assert before.min() > 0.9
     assert after.max() < 0.35
@@ -145,7 +149,7 @@ def test_a_displaced_pose_comes_back(name):
 def test_a_displaced_pose_comes_back_in_the_field(crystal, fields, name, most):
     query, goal = crystal
     poses = displaced(query, goal)
-    relaxed, _ = relax(query, poses, fields[name])
+    relaxed = relax(query, poses, fields[name])
     assert rmsd(poses, goal).min() > 1
     assert rmsd(relaxed, goal).max() < most
 
@@ -155,7 +159,7 @@ def test_single_atoms_and_rigid_molecules_come_back():
         query = prepared(smiles, 1)
         assert query.rotors == ()
         goal = query.conformers[0]
-        relaxed, _ = relax(query, goal[None] + [0.6, -0.64, 0.48], drawn_to(goal))
+        relaxed = relax(query, goal[None] + [0.6, -0.64, 0.48], drawn_to(goal))
         assert rmsd(relaxed, goal) < 0.1
 
 
@@ -167,7 +171,7 @@ def test_poses_that_run_into_themselves_unfold():
         rotate_about_bond(folded, rotor.b, rotor.c, rotor.moving, np.radians([110.0]))
     free = drawn_to(folded[0], 0.0)
     start = query.strain(folded.astype(np.float32))[0]
-    _, energies = relax(query, folded, free)
+    _, energies = relaxed_and_energies(query, folded, free)
     assert start > 0.5
     assert energies < start / 4
 
@@ -179,18 +183,17 @@ def test_it_is_deterministic_and_changes_nothing_given(crystal, fields):
     kept = poses.copy()
     first, second = relax(query, poses, field), relax(query, poses, field)
     assert np.array_equal(poses, kept)
-    assert not np.shares_memory(first[0], poses)
-    for one, other in zip(first, second, strict=True):
-        assert np.array_equal(one, other)
+    assert not np.shares_memory(first, poses)
+    assert np.array_equal(first, second)
 
 
 @pytest.mark.parametrize("name", ["pull", "receptor"])
 def test_each_pose_goes_its_own_way(crystal, fields, name):
     query, goal = crystal
     poses, energy = displaced(query, goal), fields[name]
-    together, energies = relax(query, poses, energy)
+    together, energies = relaxed_and_energies(query, poses, energy)
     for row in range(len(poses)):
-        alone, value = relax(query, poses[[row]], energy)
+        alone, value = relaxed_and_energies(query, poses[[row]], energy)
         assert alone[0] == pytest.approx(together[row], abs=1e-3)
         assert value[0] == pytest.approx(energies[row], abs=1e-3)
 
@@ -203,9 +206,9 @@ def test_energies_are_asked_for_in_single_precision():
         asked.append(xyz.dtype)
         return drawn_to(query.conformers[0] + 1)(xyz)
 
-    relaxed, energies = relax(query, query.conformers, energy)
+    relaxed = relax(query, query.conformers, energy)
     assert set(asked) == {np.dtype(np.float32)}
-    assert (relaxed.dtype, energies.dtype) == (np.float64, np.float32)
+    assert relaxed.dtype == np.float64
 
 
 def test_energies_are_added(crystal):
@@ -213,8 +216,9 @@ def test_energies_are_added(crystal):
     query, goal = crystal
     poses = displaced(query, goal)
     half = drawn_to(goal, 0.5)
-    (one, energy), (two, both) = relax(query, poses, drawn_to(goal)), relax(query, poses, half, half)
+    one, energy = relaxed_and_energies(query, poses, drawn_to(goal))
+    two, both = relaxed_and_energies(query, poses, half, half)
     assert two == pytest.approx(one, abs=1e-3)
     assert both == pytest.approx(energy, abs=1e-3)
-    _, own = relax(query, poses)
+    _, own = relaxed_and_energies(query, poses)
     assert (own <= query.strain(poses.astype(np.float32))[0]).all()

@@ -12,7 +12,8 @@ from templ.posing.finish import add_hydrogens, keeps_stereo
 from templ.posing.place import copy_core, overlay_whole
 from templ.query import PreparedQuery
 from templ.receptor import read_receptor
-from templ.scoring.ranking import DISTINCT_STARTS, WEIGHTS, rank, relax_best
+from templ.scoring.ranking import DISTINCT_STARTS, ENERGIES, TERMS, rank, relax_best
+from templ.scoring.weights import fitted_weights
 from templ.selection.cores import mappings
 from templ.selection.screen import allowed_rows, find_templates
 from templ.selection.superpose import Fit
@@ -64,15 +65,18 @@ def started_from(ranked, relaxed):
     ]
 
 
-def test_the_score_is_the_sum_of_its_terms_and_the_field_one_of_them(case, receptor):
+def test_the_score_is_the_sum_of_its_terms_and_energies_are_some_of_them(case, receptor):
     query, ranked, placements, sources, hits = case
-    assert not ranked.terms["field"].any()
+    assert not any(ranked.terms[name].any() for name in ENERGIES)
     relaxed = relax_best(query, ranked, placements, sources, hits, receptor, most=20, own=True)
-    assert relaxed.terms.keys() == WEIGHTS.keys()
-    total = sum(WEIGHTS[name] * relaxed.terms[name] for name in WEIGHTS)
-    assert relaxed.score == pytest.approx(total, abs=1e-5)
-    assert relaxed.terms["field"].max() > 0.2
-    assert np.ptp(relaxed.terms["field"]) > 0.05
+    assert tuple(relaxed.terms) == TERMS
+    weights = fitted_weights().relaxed
+    total = sum(weights[name] * relaxed.terms[name] for name in weights)
+    assert relaxed.score == pytest.approx(total, abs=1e-4)
+    assert relaxed.terms["contact"].min() < -0.05
+    assert np.ptp(relaxed.terms["contact"]) > 0.05
+    assert (relaxed.terms["hold"] <= 0).all()
+    assert (relaxed.terms["strain"] >= 0).all()
     assert all(values.shape == relaxed.score.shape for values in relaxed.terms.values())
 
 
@@ -105,7 +109,7 @@ def test_the_querys_own_receptor_counts_for_more(case, receptor):
         relax_best(query, ranked, placements, sources, hits, receptor, most=10, own=whose)
         for whose in (True, False)
     )
-    assert np.abs(own.terms["field"] - other.terms["field"]).max() > 0.02
+    assert np.abs(own.terms["contact"] - other.terms["contact"]).max() > 0.02
     assert np.abs(own.xyz - other.xyz).max() > 0.1
 
 
@@ -131,7 +135,7 @@ def test_without_a_receptor_the_templates_alone_pull(case):
         relax_best(query, ranked, placements, sources, hits, None, most=10, own=own) for own in (True, False)
     )
     assert not relaxed.terms["clash"].any()
-    assert relaxed.terms["field"].min() > 0
+    assert not relaxed.terms["contact"].any()
     assert np.array_equal(relaxed.xyz, same.xyz)
     rows = started_from(ranked, relaxed)
     assert relaxed.terms["consensus"].mean() > ranked.terms["consensus"][rows].mean()

@@ -1,0 +1,197 @@
+"""Accuracy on every set, with intervals and the change since the stored result; and what each part is worth.
+
+    python benchmarks/accuracy.py FOLDER [--sets demo polaris ...] [--validity] [--ablation] [--store]
+
+FOLDER keeps the libraries (`sets.py` says what the sets are). About ten minutes on two cores, twice that
+with ``--validity`` (PoseBusters on every first pose), and ten minutes for each row of ``--ablation``. Success
+is the symmetry-aware RMSD in place, over all targets attempted; "best of all" is the best pose that was
+looked at. Seconds are CPU seconds of one process. `--store` writes results/accuracy.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import repeat
+from math import comb
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sets import ALL, TargetSet, open_set
+from weights import pool_of
+
+from templ.errors import Refusal
+from templ.evaluation.rmsd import symmetric_rmsd
+from templ.evaluation.summary import wilson_interval
+from templ.evaluation.validity import failed_checks
+from templ.pipeline import Prediction, Sample
+from templ.settings import PredictionSettings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STORED = Path(__file__).parent / "results" / "accuracy.json"
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "one template copied": {"templates": 1},
+    "one template in the consensus": {"consensus": 1},
+    "poses not relaxed": {"relaxed": 0},
+    "all three": {"templates": 1, "consensus": 1, "relaxed": 0},
+}
+NO_RECEPTOR, BEST_SCORE = "no receptor", "best score first"
+MISS = 99.0
+"""Angstrom: what no pose counts as."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One target: RMSD of the five answers, of the likeliest pose and of the best looked at, Angstrom."""
+
+    id: str
+    rmsd: tuple[float, ...]
+    best_score: float
+    best_of_all: float
+    confidence: float
+    invalid: tuple[str, ...] | None
+    seconds: float
+    seconds_validity: float
+
+
+def predict_one(
+    name: str, folder: Path, id: str, changes: dict[str, Any], receptor: bool, check: bool
+) -> Row:
+    """Predict one target and compare it with the truth."""
+    chosen = open_set(name, folder)
+    given = chosen.receptor(id)
+    settings = PredictionSettings(**changes)
+    begin = time.process_time()
+    work = Prediction(
+        chosen.target(id), chosen.library, settings, rule=chosen.rule, receptor=given if receptor else None
+    )
+    try:
+        found = work.sample()
+        poses = work.answers(found)
+    except Refusal:
+        return Row(id, (MISS,), MISS, MISS, 0.0, None, time.process_time() - begin, 0.0)
+    finally:
+        chosen.library.let_go()
+    predicted = time.process_time()
+    truth = chosen.truth(id)
+    invalid = tuple(failed_checks(poses[0].mol, truth=truth, receptor=given)) if check else None
+    checked = time.process_time()
+    every = rmsd_of_all(found, chosen, id)
+    return Row(
+        id,
+        tuple(round(symmetric_rmsd(pose.mol, truth), 4) for pose in poses),
+        float(every[found.ranked.score.argmax()]),
+        float(every.min()),
+        poses[0].confidence,
+        invalid,
+        predicted - begin,
+        checked - predicted,
+    )
+
+
+def rmsd_of_all(found: Sample, chosen: TargetSet, id: str) -> NDArray[np.float64]:
+    """RMSD of every pose that was looked at."""
+    truth = chosen.truth(id)
+    matches = truth.GetSubstructMatches(found.query.mol, uniquify=False, maxMatches=400)
+    if not matches:
+        return np.full(len(found.ranked.xyz), MISS)
+    return pool_of(found.ranked, truth, matches).rmsd
+
+
+def run(
+    name: str, folder: Path, changes: dict[str, Any], *, receptor: bool = True, check: bool = False
+) -> list[Row]:
+    """Predict every target of a set, two at a time."""
+    ids = open_set(name, folder).ids
+    fixed = [repeat(value) for value in (changes, receptor, check)]
+    with ProcessPoolExecutor(2) as pool:
+        return list(pool.map(predict_one, repeat(name), repeat(folder), ids, *fixed, chunksize=4))
+
+
+def counts(rows: list[Row]) -> dict[str, float]:
+    """Say what a set of rows comes to."""
+    first = [row.rmsd[0] for row in rows]
+    valid = [row.invalid == () for row in rows if row.invalid is not None]
+    sound = [row for row in rows if row.invalid == () and row.rmsd[0] <= 2]
+    return {
+        "targets": len(rows),
+        "within_1": sum(value <= 1 for value in first),
+        "within_2": sum(value <= 2 for value in first),
+        "best_score_within_2": sum(row.best_score <= 2 for row in rows),
+        "best_of_5": sum(min(row.rmsd) <= 2 for row in rows),
+        "best_of_all": sum(row.best_of_all <= 2 for row in rows),
+        "seconds": round(median(row.seconds for row in rows), 2),
+        **({"valid": sum(valid), "within_2_and_valid": len(sound)} if valid else {}),
+        **({"seconds_validity": round(median(row.seconds_validity for row in rows), 2)} if valid else {}),
+    }
+
+
+def change(rows: list[Row], before: list[dict[str, Any]]) -> str:
+    """Targets won and lost since the stored result, and the chance of that (two-sided sign test)."""
+    old = {row["id"]: row["rmsd"][0] <= 2 for row in before}
+    won = sum(row.rmsd[0] <= 2 and not old.get(row.id, False) for row in rows)
+    lost = sum(row.rmsd[0] > 2 and old.get(row.id, False) for row in rows)
+    tail = sum(comb(won + lost, k) for k in range(max(won, lost), won + lost + 1)) / 2 ** (won + lost)
+    return f"+{won} -{lost}, p = {min(1.0, 2 * tail):.2f}"
+
+
+def show(label: str, found: dict[str, float]) -> None:
+    """Print one line of the table."""
+    total = int(found["targets"])
+    low, high = wilson_interval(int(found["within_2"]), total)
+    share = {
+        name: f"{found[name] / total:.1%}" for name in ("within_1", "within_2", "best_of_5", "best_of_all")
+    }
+    valid = f"valid {found['valid'] / total:.1%}  " if "valid" in found else ""
+    spent = f"{found['seconds']:g}" + (
+        f" + {found['seconds_validity']:g}" if "seconds_validity" in found else ""
+    )
+    print(
+        f"{label:<32} {total:>4}  <=1 {share['within_1']:>6}  <=2 {share['within_2']:>6}",
+        f"({low:.0%} to {high:.0%})  best of 5 {share['best_of_5']:>6}  of all {share['best_of_all']:>6}",
+        f" {valid}{spent} s",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Run, print, compare, store."""
+    shown = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=shown)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--sets", nargs="+", choices=ALL, default=ALL)
+    for option in ("--validity", "--ablation", "--store"):
+        parser.add_argument(option, action="store_true")
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    stored = json.loads(STORED.read_text()) if STORED.exists() else {}
+    for name in options.sets:
+        rows = run(name, options.folder, {}, check=options.validity)
+        found = counts(rows)
+        show(name, found)
+        before = stored.get(name)
+        print(f"  since the stored result: {change(rows, before['rows']) if before else 'none stored'}")
+        stored[name] = {"counts": found, "rows": [asdict(row) for row in rows]}
+        if options.ablation:
+            parts: dict[str, dict[str, float]] = {}
+            for label, changes in ABLATIONS.items():
+                parts[label] = counts(run(name, options.folder, changes))
+            if name != "complexes":  # whose templates cannot be brought to the query without one
+                parts[NO_RECEPTOR] = counts(run(name, options.folder, {}, receptor=False))
+            parts[BEST_SCORE] = {**found, "within_2": found["best_score_within_2"]}
+            for label, part in parts.items():
+                show(f"  {label}", part)
+            stored[name]["ablation"] = parts
+    if options.store:
+        STORED.write_text(json.dumps(stored, indent=0) + "\n")
+
+
+if __name__ == "__main__":
+    main()

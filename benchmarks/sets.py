@@ -1,0 +1,109 @@
+"""The sets that accuracy is measured on and weights are fitted on: real crystals of twenty proteins.
+
+========== ======================================================= ==========================================
+name       targets                                                 templates
+========== ======================================================= ==========================================
+demo       144 Mpro ligands of the demo                            the demo's, dated before the target
+sars       150 of the Polaris SARS training set (a fixed sample)   the others of that set
+mers       the 17 of the Polaris MERS training set                 the others, and the SARS ones moved there
+complexes  126 complexes of 19 proteins                            all the others
+polaris    the 98 of the Polaris test set that are public          the training set; never fitted on
+========== ======================================================= ==========================================
+
+A target's own ligand, under whatever name, is never a template.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from templ.benchmark.builtin import Choices, find_benchmark
+from templ.benchmark.definition import list_targets, target_of
+from templ.library.build import build_library
+from templ.library.store import Library, open_library
+from templ.receptor import Receptor, read_receptor
+from templ.sources.annotations import Annotation
+from templ.sources.complexes import read_complexes
+from templ.sources.ledger import Ledger
+from templ.sources.polaris import TEMPLATE_GROUPS
+from templ.sources.splits import TemplateRule
+
+if TYPE_CHECKING:
+    from rdkit.Chem import Mol
+
+    from templ.records import Target
+
+TRAINING = ("demo", "sars", "mers", "complexes")
+ALL = (*TRAINING, "polaris")
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+SARS_SAMPLE = 150
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSet:
+    """Targets, where their templates are, and which of those each may use."""
+
+    name: str
+    library: Library
+    targets: Library
+    ids: tuple[str, ...]
+    rule: TemplateRule
+
+    def target(self, id: str) -> Target:
+        """Light reference to a target."""
+        return target_of(self.targets.entry(self.targets.row_of(id)))
+
+    def truth(self, id: str) -> Mol:
+        """Crystal pose of a target."""
+        return self.targets.ligand(self.targets.row_of(id))
+
+    def receptor(self, id: str) -> Receptor:
+        """What a target binds to, as far as it is given: its own, or the one of its frame."""
+        row = self.targets.row_of(id)
+        if self.targets.has_receptors:
+            return self.targets.receptor(row)
+        path = self.library.receptor_path(self.targets.entry(row).group)
+        if path is None:
+            raise ValueError(f"{self.name}: no receptor for {id}")
+        return _read(path)
+
+
+@cache
+def _read(path: Path) -> Receptor:
+    return read_receptor(path)
+
+
+@cache
+def open_set(name: str, folder: Path) -> TargetSet:
+    """Open a set; its libraries are made in `folder` unless they are there."""
+    if name == "complexes":
+        path = folder / "complexes.templ"
+        if not path.exists():
+            _build_complexes(path)
+        library = open_library(path)
+        return TargetSet(name, library, library, tuple(library), TemplateRule(exclude_same_ligand=True))
+    inputs = folder / ("demo" if name == "demo" else "polaris")
+    inputs.mkdir(parents=True, exist_ok=True)
+    made = find_benchmark(inputs.name, Choices(None if name == "demo" else SHARED / "polaris"))(inputs)
+    library = open_library(made.library)
+    if name in ("demo", "polaris"):
+        targets = open_library(made.targets)
+        return TargetSet(name, library, targets, tuple(list_targets(made).sizes), made.rule)
+    ids = [id for id in library if library.entry(library.row_of(id)).group == name]
+    if name == "sars":
+        ids = sorted(sorted(ids, key=lambda id: hashlib.sha256(id.encode()).digest())[:SARS_SAMPLE])
+    rule = TemplateRule(groups=TEMPLATE_GROUPS, exclude_same_ligand=True)
+    return TargetSet(name, library, library, tuple(ids), rule)
+
+
+def _build_complexes(path: Path) -> None:
+    with (SHARED / "complexes.csv").open(newline="") as file:
+        groups = {row["id"].lower(): Annotation(None, row["target"]) for row in csv.DictReader(file)}
+    ledger = Ledger()
+    entries = read_complexes(SHARED / "complexes", ledger, groups)
+    build_library(path, entries, ledger=ledger, complexes=True)

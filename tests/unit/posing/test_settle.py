@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rdkit import Chem
+
+from templ.molecules import parse_smiles, positions
+from templ.posing.settle import settle
+from templ.query import PreparedQuery
+from templ.receptor import read_receptor
+from templ.sources.demo import demo_files
+
+LIMIT = 0.75
+"""Of PoseBusters."""
+
+
+@pytest.fixture(scope="module")
+def receptor():
+    return read_receptor(demo_files().receptor).atoms
+
+
+@pytest.fixture(scope="module")
+def ligand(demo_library):
+    """A crystal's ligand, which runs into the side chains of another crystal's receptor."""
+    mol = demo_library["Mpro-x10201"]
+    return PreparedQuery(mol, 1, 1), positions(mol)
+
+
+def nearest(query, xyz, receptor):
+    """Least distance to the receptor as a share of the sum of the van der Waals radii."""
+    table = Chem.GetPeriodicTable()
+    mine = [table.GetRvdw(atom.GetAtomicNum()) for atom in query.mol.GetAtoms()]
+    its = [table.GetRvdw(int(element)) for element in receptor.elements]
+    return (np.linalg.norm(xyz[:, None] - receptor.xyz, axis=-1) / np.add.outer(mine, its)).min()
+
+
+def test_poses_come_out_of_the_walls_and_stay_near(ligand, receptor):
+    query, crystal = ligand
+    poses = crystal + np.array([[[0.0, 0, 0]], [[0.6, 0, 0]], [[0, -0.6, 0.4]]])
+    before = [nearest(query, pose, receptor) for pose in poses]
+    settled = settle(query, poses, receptor)
+    assert min(before) < LIMIT
+    assert min(nearest(query, pose, receptor) for pose in settled) >= LIMIT
+    assert np.sqrt(((settled - poses) ** 2).sum(axis=-1).mean(axis=-1)).max() < 0.8
+
+
+def test_a_pose_that_touches_nothing_stays_and_nothing_given_is_changed(ligand, receptor):
+    query, crystal = ligand
+    poses = np.stack([crystal, crystal + 30])
+    kept = poses.copy()
+    settled = settle(query, poses, receptor)
+    assert settled[1] == pytest.approx(poses[1], abs=1e-9)
+    assert np.abs(settled[0] - poses[0]).max() > 0.01
+    assert np.array_equal(poses, kept)
+
+
+def test_each_pose_goes_its_own_way(ligand, receptor):
+    query, crystal = ligand
+    poses = crystal + np.array([[[0.0, 0, 0]], [[0.6, 0, 0]]])
+    together = settle(query, poses, receptor)
+    for row in range(2):
+        assert settle(query, poses[[row]], receptor)[0] == pytest.approx(together[row], abs=0.02)
+
+
+def test_lengths_stay_and_amides_stay_flat(receptor):
+    query = PreparedQuery(parse_smiles("CC(=O)Nc1ccccc1CC(=O)OC"), 1, 1)
+    poses = query.conformers + (receptor.xyz.mean(axis=0) - query.conformers.mean(axis=(0, 1)))
+    settled = settle(query, poses, receptor)
+    assert np.abs(settled - poses).max() > 0.1
+    flat = [query.mol.GetSubstructMatch(Chem.MolFromSmarts(s)) for s in ("CC(=O)Nc", "CC(=O)OC")]
+    for atoms in flat:
+        shapes = [np.linalg.norm(p[0, atoms][:, None] - p[0, atoms], axis=-1) for p in (poses, settled)]
+        assert shapes[1] == pytest.approx(shapes[0], abs=1e-3)
+
+
+def test_without_anything_near_nothing_happens(ligand, receptor):
+    query, crystal = ligand
+    far = receptor.only(np.zeros(len(receptor), np.bool_))
+    assert settle(query, crystal[None], far)[0] == pytest.approx(crystal, abs=1e-9)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+from hypothesis import given
+
+from templ.scoring.choice import choose
+
+ATOMS = np.random.default_rng(1).normal(size=(12, 3)) * 3
+
+
+def poses_at(*places):
+    """One pose at each place along x: their RMSD is their distance."""
+    return np.stack([ATOMS + [place, 0, 0] for place in places])
+
+
+def order(poses, score):
+    return [choice.index for choice in choose(poses, np.array(score))]
+
+
+def test_many_that_agree_beat_a_single_best():
+    poses = poses_at(0, 10, 10.8, 11.6)
+    assert order(poses, [1.0, 0.5, 0.5, 0.5])[0] == 2
+    # Unless it is much the likeliest.
+    assert order(poses, [3.0, 0.5, 0.5, 0.5])[0] == 0
+
+
+def test_a_pose_that_was_sampled_often_counts_once():
+    poses = poses_at(0, *([10.0] * 8))
+    assert order(poses, [1.0, *([0.5] * 8)])[0] == 0
+
+
+def test_within_a_cluster_the_middle_comes_first():
+    poses = poses_at(0, 1.5, 3.0)
+    assert order(poses, [0.0, 0.0, 0.0])[0] == 1
+
+
+def test_the_next_answer_is_elsewhere():
+    poses = poses_at(0, 0.6, 1.2, 20, 40)
+    first, second, third = order(poses, [3.0, 3.0, 3.0, 1.0, 2.0])[:3]
+    assert (first, second, third) == (1, 4, 3)
+
+
+def test_shares_of_the_probability():
+    near, far = choose(poses_at(0, 30), np.log([0.75, 0.25]))
+    assert (near.mass, far.mass) == pytest.approx((0.75, 0.25), abs=0.005)
+    assert (near.agreement, far.agreement) == pytest.approx((0.75, 0.25), abs=0.005)
+    # 1.2 Angstrom apart: within 2 wholly, within 0.5 not.
+    one, _ = choose(poses_at(0, 1.2), np.zeros(2))
+    assert one.mass == pytest.approx(1, abs=0.01)
+    assert one.agreement == pytest.approx(0.3 * 0.5 + 0.7, abs=0.01)
+
+
+def test_a_constant_of_the_scores_does_not_matter():
+    generator = np.random.default_rng(3)
+    poses, score = poses_at(*generator.uniform(0, 12, 30)), generator.normal(size=30)
+    assert order(poses, score) == order(poses, score + 700) == order(poses, score - 700)
+
+
+def test_rounding_does_not_choose():
+    """Coordinates that differ by what storage leaves of them give the same answers in the same order."""
+    generator = np.random.default_rng(4)
+    poses, score = poses_at(*generator.uniform(0, 12, 30)), generator.normal(size=30)
+    poses[1], score[1] = poses[0], score[0]
+    wiggled = poses + generator.normal(size=poses.shape) * 1e-9
+    assert order(poses, score) == order(wiggled, score)
+
+
+@given(st.lists(st.tuples(st.floats(0, 50), st.floats(-30, 30)), min_size=1, max_size=25))
+def test_every_pose_comes_once_and_shares_are_shares(sampled):
+    places, scores = zip(*sampled, strict=True)
+    choices = list(choose(poses_at(*places), np.array(scores)))
+    assert sorted(choice.index for choice in choices) == list(range(len(places)))
+    assert all(0 <= choice.agreement <= choice.mass + 1e-9 <= 1 + 1e-8 for choice in choices)
+    assert choices[0].agreement >= max(choice.agreement for choice in choices) - 1e-5
