@@ -28,7 +28,7 @@ from scipy.spatial.transform import Rotation
 from templ.benchmark.builtin import Choices, loo_benchmark
 from templ.benchmark.definition import target_of
 from templ.benchmark.run import run_benchmark
-from templ.evaluation.summary import to_markdown
+from templ.evaluation.markdown import to_markdown
 from templ.library.build import build_library
 from templ.library.store import Library, open_library
 from templ.molecules import heavy, parse_smiles, positions

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from templ.batch import predict_queries as predict_queries
     from templ.benchmark.builtin import find_benchmark as find_benchmark
+    from templ.benchmark.compare import compare_runs as compare_runs
     from templ.benchmark.run import run_benchmark as run_benchmark
     from templ.errors import TemplError as TemplError
+    from templ.export.write import export_run as export_run
     from templ.library.build import build_library as build_library
     from templ.library.store import Library as Library
     from templ.library.store import open_library as open_library
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from templ.records import Outcome as Outcome
     from templ.records import Pose as Pose
     from templ.records import Target as Target
+    from templ.report.build import write_report as write_report
     from templ.settings import PredictionSettings as PredictionSettings
     from templ.settings import RunSettings as RunSettings
     from templ.sources.splits import TemplateRule as TemplateRule
@@ -44,12 +47,15 @@ _HOME = {
     "TemplError": "templ.errors",
     "TemplateRule": "templ.sources.splits",
     "build_library": "templ.library.build",
+    "compare_runs": "templ.benchmark.compare",
+    "export_run": "templ.export.write",
     "find_benchmark": "templ.benchmark.builtin",
     "open_library": "templ.library.store",
     "predict": "templ.pipeline",
     "predict_queries": "templ.batch",
     "read_receptor": "templ.receptor",
     "run_benchmark": "templ.benchmark.run",
+    "write_report": "templ.report.build",
 }
 __all__ = sorted(_HOME)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from templ.disk import storage_errors
-from templ.errors import InputError, RunError
-from templ.runlog.memory import MEMORY_NAME
+from templ.errors import InputError
+from templ.runlog.memory import clock, minutes_of_running, read_samples, stretches
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,11 +26,11 @@ def profile_run(run: Path) -> dict[str, Any]:
     RunError
         When the run has no memory log.
     """
-    samples = _read(run)
+    samples = read_samples(run)
     workers = [held for sample in samples for held in sample["workers"]]
-    stretches = _stretches(samples)
-    seconds = sum(_clock(stretch[-1]) - _clock(stretch[0]) for stretch in stretches)
-    ended = sum(stretch[-1]["ended"] for stretch in stretches)
+    parts = stretches(samples)
+    seconds = sum(clock(part[-1]) - clock(part[0]) for part in parts)
+    ended = sum(part[-1]["ended"] for part in parts)
     actions = Counter(sample["action"] for sample in samples if sample["reason"])
     return {
         "seconds": round(seconds, 1),
@@ -61,8 +59,8 @@ def draw_profile(run: Path) -> Path:
         from matplotlib.figure import Figure
     except ImportError:
         raise InputError("drawing needs matplotlib: pip install 'templ-pose[plot]'") from None
-    samples = _read(run)
-    minutes = _minutes(samples)
+    samples = read_samples(run)
+    minutes = minutes_of_running(samples)
     figure = Figure(figsize=(8, 6), layout="constrained")
     memory, targets = figure.subplots(2, 1, sharex=True)
     memory.plot(minutes, [sample["tree"] / 1e6 for sample in samples], label="all processes")
@@ -83,41 +81,3 @@ def draw_profile(run: Path) -> Path:
     with storage_errors(path):
         figure.savefig(path, dpi=120)
     return path
-
-
-def _read(run: Path) -> list[dict[str, Any]]:
-    path = run / MEMORY_NAME
-    try:
-        lines = path.read_text().splitlines()
-        samples = [json.loads(line) for line in lines if line.endswith("}")]
-    except OSError as error:
-        raise RunError(f"{run} has no memory log ({path.name}: {error.strerror})") from None
-    except ValueError:
-        raise RunError(f"{path} is damaged: a line is no JSON; delete it to go on without") from None
-    if not samples:
-        raise RunError(f"{path} is empty: the run ended before its memory was looked at")
-    return samples
-
-
-def _stretches(samples: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """Divide where the count of ended targets or the clock begins again: the run was started anew there."""
-    stretches = [[samples[0]]]
-    for before, sample in pairwise(samples):
-        if sample["ended"] < before["ended"] or _clock(sample) < _clock(before):
-            stretches.append([])
-        stretches[-1].append(sample)
-    return stretches
-
-
-def _minutes(samples: list[dict[str, Any]]) -> list[float]:
-    """When each sample was taken, in minutes of running: pauses between two stretches are left out."""
-    seconds: list[float] = []
-    for stretch in _stretches(samples):
-        begin = seconds[-1] if seconds else 0.0
-        seconds += [begin + _clock(sample) - _clock(stretch[0]) for sample in stretch]
-    return [second / 60 for second in seconds]
-
-
-def _clock(sample: dict[str, Any]) -> float:
-    """Seconds by a clock that nobody sets back; logs of earlier versions have the time of day alone."""
-    return float(sample.get("monotonic", sample["time"]))

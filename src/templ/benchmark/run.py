@@ -7,6 +7,7 @@ import json
 import platform
 import sys
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -19,7 +20,9 @@ from templ.engine.local import Limits, choose_limits, run_tasks
 from templ.engine.plan import plan
 from templ.engine.pool import Work
 from templ.errors import InputError, RunError
-from templ.evaluation.summary import Summary, summarise, to_markdown
+from templ.evaluation.markdown import to_markdown
+from templ.evaluation.summary import Summary, summarise
+from templ.evaluation.validity import PACKAGE, require_posebusters
 from templ.identity import identity_digest
 from templ.library.store import open_library
 from templ.runlog.finish import finish_run
@@ -82,6 +85,7 @@ def run_benchmark(
     settings: RunSettings,
     *,
     prediction: Mapping[str, Any] | None = None,
+    validity: bool = False,
     only: Iterable[str] | None = None,
     limit: int | None = None,
     shard: tuple[int, int] | None = None,
@@ -101,6 +105,8 @@ def run_benchmark(
         Of the machine; they may differ when a run is resumed.
     prediction : Mapping, optional
         Settings of the prediction that replace the benchmark's.
+    validity : bool
+        Check the first pose of each target by PoseBusters, in the receptor it was predicted in.
     only, limit :
         See `list_targets`.
     shard : tuple of (int, int), optional
@@ -121,16 +127,18 @@ def run_benchmark(
     RunError
         When the folder is no run, another run, or in use.
     InputError
-        When the benchmark's data cannot be read.
+        When the benchmark's data cannot be read, or PoseBusters is wanted and not there.
     StorageError
         When the disk refuses; what was recorded stays.
     """
+    if validity:
+        require_posebusters()
     with hold_run_folder(folder):
         benchmark = make(folder / INPUTS_FOLDER)
         science = benchmark.settings.model_copy(update=dict(prediction or {}))
         listed = list_targets(benchmark, only=only, limit=limit)
         sizes = listed.sizes
-        manifest = _manifest(benchmark, science, settings, listed)
+        manifest = _manifest(benchmark, science, settings, listed, validity=validity)
         if shard is not None:
             sizes = take_shard(sizes, *shard)
             manifest = manifest.model_copy(update={"shard": shard, "targets": len(sizes)})
@@ -198,6 +206,7 @@ def _record_all(
 ) -> None:
     """Do the targets without a record; each has its poses, then its record, on disk before it counts."""
     path = folder / JOURNAL_NAME
+    validity = "validity" in manifest.settings
     work = Work(
         FUNCTION,
         {
@@ -207,8 +216,9 @@ def _record_all(
             "digests": [manifest.library_digest, manifest.settings["truth"]],
             "rule": benchmark.rule.to_json(),
             "settings": science.model_dump(mode="json"),
+            "validity": validity,
         },
-        PRELOAD,
+        (*PRELOAD, PACKAGE) if validity else PRELOAD,
     )
     with (
         Journal.open(path) as journal,
@@ -277,7 +287,12 @@ class _Tally:
 
 
 def _manifest(
-    benchmark: Benchmark, science: PredictionSettings, settings: RunSettings, listed: TargetList
+    benchmark: Benchmark,
+    science: PredictionSettings,
+    settings: RunSettings,
+    listed: TargetList,
+    *,
+    validity: bool,
 ) -> RunManifest:
     with open_library(benchmark.library) as library, open_library(benchmark.targets) as truth:
         digest, truth_digest = library.digest, truth.digest
@@ -285,6 +300,8 @@ def _manifest(
     science_json = science.model_dump(mode="json")
     science_json["truth"] = truth_digest
     science_json["versions"] = {name: versions[name] for name in RESULT_VERSIONS}
+    if validity:
+        science_json["validity"] = f"PoseBusters {version(PACKAGE)}"
     rule, targets = benchmark.rule.to_json(), list(listed.sizes)
     return RunManifest(
         benchmark=benchmark.name,

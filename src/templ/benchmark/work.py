@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from rdkit.Chem.rdMolDescriptors import CalcNumRotatableBonds
 from templ.benchmark.definition import target_of
 from templ.errors import LibraryError
 from templ.evaluation.rmsd import symmetric_rmsd
+from templ.evaluation.validity import failed_checks
 from templ.library.store import open_library
 from templ.molecules import parse_smiles
 from templ.pipeline import PARTS, predict
@@ -60,7 +62,7 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], TargetResult]:
     ----------
     context : Mapping
         ``library``, ``targets`` and ``splits`` (paths, the last or None), ``digests`` of the first two,
-        ``rule`` and ``settings`` (as JSON).
+        ``rule`` and ``settings`` (as JSON), and ``validity``: whether to check the first pose by PoseBusters.
 
     Raises
     ------
@@ -95,8 +97,12 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], TargetResult]:
         )
         truth = targets.ligand(row)
         rmsd = [round(symmetric_rmsd(pose.mol, truth), 4) for pose in outcome.poses]
-        record = describe(outcome, target, rmsd or None)
-        return TargetResult(record, to_sdf(outcome.id, outcome.poses), dict(outcome.seconds))
+        record, seconds = describe(outcome, target, rmsd or None), dict(outcome.seconds)
+        if context["validity"] and outcome.poses:
+            begin = time.perf_counter()
+            record["validity"] = failed_checks(outcome.poses[0].mol, truth=truth, receptor=receptor)
+            seconds["validity"] = time.perf_counter() - begin
+        return TargetResult(record, to_sdf(outcome.id, outcome.poses), seconds)
 
     work.release = _receptor.cache_clear  # type: ignore[attr-defined]  # the engine's hook to empty caches
     return work
@@ -119,7 +125,10 @@ def describe(outcome: Outcome, target: Target, rmsd: list[float] | None) -> dict
         "detail": outcome.detail,
         "stage": "",
         "rmsd": rmsd,
+        "validity": None,
         "scores": [round(pose.score, 5) for pose in outcome.poses],
+        "confidence": [round(pose.confidence, 4) for pose in outcome.poses],
+        "prospect": None if outcome.prospect is None else round(outcome.prospect, 4),
         "way": best.way if best else "",
         "template": best.template_id if best else "",
         "tanimoto": round(outcome.best_tanimoto, 4),

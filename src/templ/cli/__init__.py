@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from templ import __version__
-from templ.cli import benchmark, library, predict, tools
+from templ.cli import benchmark, export, library, predict, report, tools
 from templ.errors import StorageError, TemplError
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ app = typer.Typer(
 app.command("predict")(predict.predict)
 app.add_typer(library.app, name="library")
 app.add_typer(benchmark.app, name="benchmark")
+app.command("export")(export.export)
+app.command("report")(report.report)
 app.command("demo")(tools.demo)
 app.command("doctor")(tools.doctor)
 

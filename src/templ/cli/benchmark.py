@@ -56,6 +56,12 @@ def run(
     seed: int | None = typer.Option(
         None, "--seed", min=0, max=LARGEST_SEED, help="Of the conformers: same seed, same poses."
     ),
+    min_confidence: float | None = typer.Option(
+        None, "--min-confidence", min=0, max=1, help="Refuse where the best pose is less likely right."
+    ),
+    validity: bool = typer.Option(
+        False, "--validity", help="Check every first pose by PoseBusters, about half a second each."
+    ),
     shard: str | None = typer.Option(
         None, "--shard", help="I/N: do only the I-th of N shares of the targets; `merge` joins them."
     ),
@@ -76,12 +82,14 @@ def run(
         recycle_after=recycle_after,
         max_failures=max_failures,
     )
+    chosen = {"seed": seed, "min_confidence": min_confidence}
     with progress(Path(benchmark).stem) as show:
         summary = run_benchmark(
             make,
             folder,
             settings,
-            prediction={} if seed is None else {"seed": seed},
+            prediction={name: value for name, value in chosen.items() if value is not None},
+            validity=validity,
             only=None if targets is None else read_ids(targets),
             limit=limit,
             shard=None if shard is None else parse_shard(shard),
@@ -131,6 +139,27 @@ def profile(run: Path = typer.Argument(..., help="A run folder.")) -> None:
     say(f"written: {draw_profile(run)}")
 
 
+@app.command()
+def compare(
+    run_a: Path = typer.Argument(..., help="A run folder."),
+    run_b: Path = typer.Argument(..., help="A run folder over the same crystals."),
+    out: Path | None = typer.Option(None, "-o", "--out", help="Write a page too, NAME.html."),
+) -> None:
+    """Say whether one run is better than the other, target by target, and what each took."""
+    from templ.benchmark.compare import compare_runs, to_markdown
+
+    if out is not None and out.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"-o {out}: expected a name that ends in .html")
+    compared = compare_runs(run_a, run_b)
+    typer.echo(to_markdown(compared))
+    if out is not None:
+        from templ.report.compare import comparison_page
+        from templ.report.page import write_page
+
+        write_page(out, comparison_page(compared))
+        say(f"written: {out}")
+
+
 def parse_shard(text: str) -> tuple[int, int]:
     """Read ``--shard``.
 
@@ -146,7 +175,7 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def _print_summary(summary: Summary, folder: Path) -> None:
-    from templ.evaluation.summary import to_markdown
+    from templ.evaluation.markdown import to_markdown
 
     typer.echo(to_markdown(summary))
     say(f"written: {folder / 'summary.md'}, {folder / 'summary.json'}, {folder / 'results.jsonl'}")

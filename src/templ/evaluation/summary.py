@@ -115,6 +115,31 @@ class Accuracy:
 
 
 @dataclass(frozen=True, slots=True)
+class Validity:
+    """First poses that are physically sound by PoseBusters, out of all targets attempted.
+
+    Attributes
+    ----------
+    successes, n : int
+        First poses that pass every check, and targets.
+    rate, low, high : float
+        Fraction, 95 % interval.
+    within : tuple of Rate
+        First poses that are near the crystal as well.
+    failed : Mapping of str to int
+        Posed targets by check that the first pose fails, the commonest check first.
+    """
+
+    successes: int
+    n: int
+    rate: float
+    low: float
+    high: float
+    within: tuple[Rate, ...]
+    failed: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """What a run achieved.
 
@@ -133,6 +158,8 @@ class Summary:
         Targets by reason.
     stereo : Mapping of str to int
         Posed targets whose stereocentres were ``kept``, ``lost``, or for which it is ``unknown``.
+    validity : Validity or None
+        None when the run did not check it.
     cpu_median, cpu_max, wall_median, wall_max : float or None
         Seconds a target.
     peak_uss_bytes : int
@@ -147,6 +174,7 @@ class Summary:
     refused: Mapping[str, int]
     failed: Mapping[str, int]
     stereo: Mapping[str, int]
+    validity: Validity | None
     cpu_median: float | None
     cpu_max: float | None
     wall_median: float | None
@@ -168,6 +196,7 @@ class _Tally:
     without_truth: int = 0
     first: Counter[float] = field(default_factory=Counter)
     best: Counter[float] = field(default_factory=Counter)
+    first_and_valid: Counter[float] = field(default_factory=Counter)
     rmsd: array[float] = field(default_factory=lambda: array("d"))
 
     def add(self, record: Mapping[str, Any]) -> None:
@@ -183,10 +212,10 @@ class _Tally:
         for threshold in self.thresholds:
             self.first[threshold] += first <= threshold
             self.best[threshold] += best <= threshold
+            self.first_and_valid[threshold] += first <= threshold and record.get("validity") == []
 
     def accuracy(self) -> Accuracy:
-        judged = len(self.rmsd)
-        of_all = self.attempted - self.without_truth if judged or not self.without_truth else 0
+        judged, of_all = len(self.rmsd), self.judged_of_all
         return Accuracy(
             attempted=self.attempted,
             posed=self.posed,
@@ -196,6 +225,21 @@ class _Tally:
             first_of_posed=self._rates(self.first, judged),
             best_of_posed=self._rates(self.best, judged),
             median_rmsd=_median(self.rmsd),
+        )
+
+    @property
+    def judged_of_all(self) -> int:
+        """Targets that success is out of; none when no crystal is known."""
+        return self.attempted - self.without_truth if self.rmsd or not self.without_truth else 0
+
+    def validity(self, failed: Counter[str], valid: int) -> Validity:
+        return Validity(
+            valid,
+            self.attempted,
+            valid / self.attempted,
+            *wilson_interval(valid, self.attempted),
+            within=self._rates(self.first_and_valid, self.judged_of_all),
+            failed=dict(failed.most_common()),
         )
 
     def _rates(self, successes: Counter[float], n: int) -> tuple[Rate, ...]:
@@ -236,6 +280,8 @@ def summarise(
     strata: defaultdict[tuple[str, str], _Tally] = defaultdict(lambda: _Tally(thresholds))
     reasons: dict[str, Counter[str]] = {"refused": Counter(), "failed": Counter()}
     stereo: Counter[str] = Counter()
+    verdicts: Counter[bool] = Counter()
+    checks: Counter[str] = Counter()
     cpu, wall, peak = array("d"), array("d"), 0
     for record in records:
         try:
@@ -246,6 +292,9 @@ def summarise(
             if record["status"] == "posed":
                 ways[record["way"]].add(record)
                 stereo[_STEREO[record["stereo_kept"]]] += 1
+                if (failures := record.get("validity")) is not None:
+                    verdicts[not failures] += 1
+                    checks.update(failures)
             else:
                 reasons[record["status"]][record["reason"]] += 1
             cpu.append(record["cost"]["cpu_s"])
@@ -264,6 +313,7 @@ def summarise(
         refused=dict(sorted(reasons["refused"].items())),
         failed=dict(sorted(reasons["failed"].items())),
         stereo=dict(sorted(stereo.items())),
+        validity=overall.validity(checks, verdicts[True]) if verdicts else None,
         cpu_median=_median(cpu),
         cpu_max=max(cpu, default=None),
         wall_median=_median(wall),
@@ -326,89 +376,3 @@ _STEREO = {True: "kept", False: "lost", None: "unknown"}
 
 def _median(values: array[float]) -> float | None:
     return float(np.median(np.frombuffer(values))) if values else None
-
-
-def to_markdown(summary: Summary) -> str:
-    """Write the summary as Markdown tables for a person."""
-    overall = summary.overall
-    parts = [
-        "# Summary of the run",
-        _table(["targets", "number"], _count_rows(summary)),
-        "Success: share of targets with a pose at most so far from the crystal (heavy-atom, symmetry-aware "
-        "RMSD, in place), with 95 % Wilson interval. Refused and failed targets count as missed, except in "
-        "the last column.",
-        _table(
-            ["within", "first pose, of all attempted", "best of 5, of all", "first pose, of posed only"],
-            _rate_rows(overall.first_of_all, overall.best_of_all, overall.first_of_posed),
-        ),
-        *_denominator_table(summary),
-        f"Median RMSD of first poses, over posed targets only: {_number(overall.median_rmsd, 'A')}.",
-        *([_accuracy_table("group", "attempted", summary.by_group)] if len(summary.by_group) > 1 else []),
-        _accuracy_table("way", "posed this way", summary.by_way),
-        *(_accuracy_table(STRATA[name][1], "targets", parts) for name, parts in summary.by_stratum.items()),
-        _table(
-            ["cost a target", "median", "maximum"],
-            [
-                ["CPU", _number(summary.cpu_median, "s"), _number(summary.cpu_max, "s")],
-                ["wall", _number(summary.wall_median, "s"), _number(summary.wall_max, "s")],
-            ],
-        ),
-        f"Peak private memory (USS) of a worker: {summary.peak_uss_bytes / 1e6:.1f} MB.",
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def _count_rows(summary: Summary) -> list[list[str]]:
-    counts = {"attempted": summary.overall.attempted, "posed": summary.overall.posed}
-    counts |= {f"refused: {reason}": number for reason, number in summary.refused.items()}
-    counts |= {f"failed: {reason}": number for reason, number in summary.failed.items()}
-    counts |= {f"posed, stereocentres {state}": number for state, number in summary.stereo.items()}
-    if summary.overall.without_truth:
-        counts["posed, crystal not known (in no rate)"] = summary.overall.without_truth
-    return [[name, f"{number:,}"] for name, number in counts.items()]
-
-
-def _denominator_table(summary: Summary) -> list[str]:
-    """Show what the success is out of, where the denominators differ."""
-    if len({rate.n for rate in summary.denominators.values()}) < 2:
-        return []
-    rows = [[name, f"{rate.n:,}", _rate(rate)] for name, rate in summary.denominators.items()]
-    return [_table(["out of targets", "number", f"first pose within {HEADLINE:g} A"], rows)]
-
-
-def _rate_rows(first: tuple[Rate, ...], *others: tuple[Rate, ...]) -> list[list[str]]:
-    """One row a threshold; a column without rates (nothing was posed) shows dashes."""
-    return [
-        [f"{rate.threshold:g} A", _rate(rate), *(_rate(column[row]) if column else "-" for column in others)]
-        for row, rate in enumerate(first)
-    ]
-
-
-def _accuracy_table(what: str, denominator: str, parts: Mapping[str, Accuracy]) -> str:
-    """One row a group or way; rates of the first pose over all of that row."""
-    thresholds = next(([rate.threshold for rate in part.first_of_all] for part in parts.values()), [])
-    return _table(
-        [what, denominator, *(f"within {threshold:g} A" for threshold in thresholds), "median RMSD of posed"],
-        [
-            [
-                name or "-",
-                f"{part.attempted:,}",
-                *(map(_rate, part.first_of_all) if part.first_of_all else ["-"] * len(thresholds)),
-                _number(part.median_rmsd, "A"),
-            ]
-            for name, part in parts.items()
-        ],
-    )
-
-
-def _table(header: list[str], rows: list[list[str]]) -> str:
-    lines = [header, ["---"] * len(header), *(rows or [["-"] * len(header)])]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def _rate(rate: Rate) -> str:
-    return f"{rate.rate:.1%} ({rate.low:.1%} to {rate.high:.1%}; {rate.successes:,} of {rate.n:,})"
-
-
-def _number(value: float | None, unit: str) -> str:
-    return "not known" if value is None else f"{value:.2f} {unit}"

@@ -7,12 +7,14 @@ only every second sample is written, and so on; one that tells of an action is w
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
 
 from templ.disk import GrowingFile, replacing
+from templ.errors import RunError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 MEMORY_NAME = "memory.jsonl"
@@ -72,3 +74,48 @@ class MemoryLog:
             file.writelines(lines)
         self._file = GrowingFile(self._path)
         self._lines = len(lines)
+
+
+def read_samples(run: Path) -> list[dict[str, Any]]:
+    """Read the memory log of a run; a torn last line is left out.
+
+    Raises
+    ------
+    RunError
+        When the run has no memory log, or it is damaged or empty.
+    """
+    path = run / MEMORY_NAME
+    try:
+        lines = path.read_text().splitlines()
+        samples = [json.loads(line) for line in lines if line.endswith("}")]
+    except OSError as error:
+        raise RunError(f"{run} has no memory log ({path.name}: {error.strerror})") from None
+    except ValueError:
+        raise RunError(f"{path} is damaged: a line is no JSON; delete it to go on without") from None
+    if not samples:
+        raise RunError(f"{path} is empty: the run ended before its memory was looked at")
+    return samples
+
+
+def stretches(samples: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Divide where the count of ended targets or the clock begins again: the run was started anew there."""
+    parts = [[samples[0]]]
+    for before, sample in pairwise(samples):
+        if sample["ended"] < before["ended"] or clock(sample) < clock(before):
+            parts.append([])
+        parts[-1].append(sample)
+    return parts
+
+
+def minutes_of_running(samples: Sequence[dict[str, Any]]) -> list[float]:
+    """When each sample was taken; pauses between two stretches are left out."""
+    seconds: list[float] = []
+    for part in stretches(samples):
+        begin = seconds[-1] if seconds else 0.0
+        seconds += [begin + clock(sample) - clock(part[0]) for sample in part]
+    return [second / 60 for second in seconds]
+
+
+def clock(sample: Mapping[str, Any]) -> float:
+    """Seconds by a clock that nobody sets back; logs of earlier versions have the time of day alone."""
+    return float(sample.get("monotonic", sample["time"]))

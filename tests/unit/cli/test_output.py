@@ -101,9 +101,9 @@ def test_a_run_without_results_has_no_summary_yet(finished, tmp_path):
 @pytest.mark.parametrize(
     "words",
     [
-        *[(name,) for name in ("predict", "library", "benchmark", "demo", "doctor")],
+        *[(name,) for name in ("predict", "library", "benchmark", "report", "export", "demo", "doctor")],
         *[("library", name) for name in ("build", "info", "verify", "get", "export")],
-        *[("benchmark", name) for name in ("run", "summary", "merge", "profile")],
+        *[("benchmark", name) for name in ("run", "summary", "merge", "profile", "compare")],
     ],
     ids=" ".join,
 )

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from templ.errors import InputError, RunError
-from templ.evaluation.summary import summarise, to_markdown, wilson_interval
+from templ.evaluation.markdown import to_markdown
+from templ.evaluation.summary import summarise, wilson_interval
 
 
 def record(target, **changes):
@@ -80,6 +81,32 @@ def test_groups_and_ways():
         "partial-core": 1,
     }
     assert summary.by_way["partial-core"].median_rmsd == 5.1
+
+
+def test_validity_is_out_of_all_attempted():
+    run = [
+        record("a", rmsd=[0.9], validity=[]),
+        record("b", rmsd=[1.5], validity=["internal_energy", "bond_angles"]),
+        record("c", rmsd=[4.0], validity=[]),
+        record("d", rmsd=[0.5], validity=["internal_energy"]),
+        no_pose("e", "refused", "no-template"),
+    ]
+    summary = summarise(run)
+    found = summary.validity
+    assert (found.successes, found.n, found.rate) == (2, 5, 2 / 5)
+    assert (found.low, found.high) == wilson_interval(2, 5)
+    assert successes(found.within) == [(1.0, 1, 5), (2.0, 1, 5), (5.0, 2, 5)]
+    assert list(found.failed.items()) == [("internal_energy", 2), ("bond_angles", 1)]
+    text = to_markdown(summary)
+    assert "| valid | 40.0% (11.8% to 76.9%; 2 of 5) |" in text
+    assert "| fails internal energy | 2 |" in text
+    json.dumps(summary.to_dict())
+
+
+def test_a_run_that_did_not_check_validity_says_nothing_of_it():
+    summary = summarise([*RUN, record("i", validity=None)])
+    assert summary.validity is None
+    assert "PoseBusters" not in to_markdown(summary)
 
 
 def test_cost():

@@ -1,0 +1,111 @@
+"""The summary of a run as Markdown, for a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from templ.evaluation.summary import HEADLINE, STRATA
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from templ.evaluation.summary import Accuracy, Rate, Summary, Validity
+
+
+def to_markdown(summary: Summary) -> str:
+    """Write the summary as Markdown tables for a person."""
+    overall = summary.overall
+    parts = [
+        "# Summary of the run",
+        table(["targets", "number"], _count_rows(summary)),
+        "Success: share of targets with a pose at most so far from the crystal (heavy-atom, symmetry-aware "
+        "RMSD, in place), with 95 % Wilson interval. Refused and failed targets count as missed, except in "
+        "the last column.",
+        table(
+            ["within", "first pose, of all attempted", "best of 5, of all", "first pose, of posed only"],
+            _rate_rows(overall.first_of_all, overall.best_of_all, overall.first_of_posed),
+        ),
+        *_denominator_table(summary),
+        *_validity_table(summary.validity),
+        f"Median RMSD of first poses, over posed targets only: {_number(overall.median_rmsd, 'A')}.",
+        *([_accuracy_table("group", "attempted", summary.by_group)] if len(summary.by_group) > 1 else []),
+        _accuracy_table("way", "posed this way", summary.by_way),
+        *(_accuracy_table(STRATA[name][1], "targets", parts) for name, parts in summary.by_stratum.items()),
+        table(
+            ["cost a target", "median", "maximum"],
+            [
+                ["CPU", _number(summary.cpu_median, "s"), _number(summary.cpu_max, "s")],
+                ["wall", _number(summary.wall_median, "s"), _number(summary.wall_max, "s")],
+            ],
+        ),
+        f"Peak private memory (USS) of a worker: {summary.peak_uss_bytes / 1e6:.1f} MB.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _count_rows(summary: Summary) -> list[list[str]]:
+    counts = {"attempted": summary.overall.attempted, "posed": summary.overall.posed}
+    counts |= {f"refused: {reason}": number for reason, number in summary.refused.items()}
+    counts |= {f"failed: {reason}": number for reason, number in summary.failed.items()}
+    counts |= {f"posed, stereocentres {state}": number for state, number in summary.stereo.items()}
+    if summary.overall.without_truth:
+        counts["posed, crystal not known (in no rate)"] = summary.overall.without_truth
+    return [[name, f"{number:,}"] for name, number in counts.items()]
+
+
+def _denominator_table(summary: Summary) -> list[str]:
+    """Show what the success is out of, where the denominators differ."""
+    if len({rate.n for rate in summary.denominators.values()}) < 2:
+        return []
+    rows = [[name, f"{rate.n:,}", _rate(rate)] for name, rate in summary.denominators.items()]
+    return [table(["out of targets", "number", f"first pose within {HEADLINE:g} A"], rows)]
+
+
+def _validity_table(validity: Validity | None) -> list[str]:
+    """Show how many first poses are sound, and which checks the others fail."""
+    if validity is None:
+        return []
+    near = [[f"valid and within {rate.threshold:g} A", _rate(rate)] for rate in validity.within]
+    failed = [[f"fails {name.replace('_', ' ')}", f"{number:,}"] for name, number in validity.failed.items()]
+    return [
+        table(["PoseBusters", "first pose, of all attempted"], [["valid", _rate(validity)], *near, *failed])
+    ]
+
+
+def _rate_rows(first: tuple[Rate, ...], *others: tuple[Rate, ...]) -> list[list[str]]:
+    """One row a threshold; a column without rates (nothing was posed) shows dashes."""
+    return [
+        [f"{rate.threshold:g} A", _rate(rate), *(_rate(column[row]) if column else "-" for column in others)]
+        for row, rate in enumerate(first)
+    ]
+
+
+def _accuracy_table(what: str, denominator: str, parts: Mapping[str, Accuracy]) -> str:
+    """One row a group or way; rates of the first pose over all of that row."""
+    thresholds = next(([rate.threshold for rate in part.first_of_all] for part in parts.values()), [])
+    return table(
+        [what, denominator, *(f"within {threshold:g} A" for threshold in thresholds), "median RMSD of posed"],
+        [
+            [
+                name or "-",
+                f"{part.attempted:,}",
+                *(map(_rate, part.first_of_all) if part.first_of_all else ["-"] * len(thresholds)),
+                _number(part.median_rmsd, "A"),
+            ]
+            for name, part in parts.items()
+        ],
+    )
+
+
+def table(header: list[str], rows: list[list[str]]) -> str:
+    """Write a Markdown table; one without rows shows dashes."""
+    lines = [header, ["---"] * len(header), *(rows or [["-"] * len(header)])]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _rate(rate: Rate | Validity) -> str:
+    return f"{rate.rate:.1%} ({rate.low:.1%} to {rate.high:.1%}; {rate.successes:,} of {rate.n:,})"
+
+
+def _number(value: float | None, unit: str) -> str:
+    return "not known" if value is None else f"{value:.2f} {unit}"

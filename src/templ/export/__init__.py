@@ -1,0 +1,1 @@
+"""Writes what a run has predicted for other programs to read."""

@@ -1,0 +1,273 @@
+const PAGE = 100;
+const ELEMENTS = { N: "#4a66d8", O: "#d8434c", S: "#c2a400", P: "#d9822b", F: "#3a9a55", Cl: "#3a9a55", Br: "#8f4a32", I: "#7b3fa0" };
+const CARBONS = {
+  "rank 1": "#2e9bc0", "rank 2": "#6aa84f", "rank 3": "#8e7cc3", "rank 4": "#c27ba0", "rank 5": "#a0753a",
+  template: "#e07b39", crystal: "#d9b32b", pocket: "#9aa0a6",
+};
+const SHOWN = new Set(["rank 1", "template", "crystal", "pocket"]);
+
+const byId = (id) => document.getElementById(id);
+const text = (value) => String(value).replaceAll(" A", " Å");
+
+function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children.filter((child) => child !== null));
+  return made;
+}
+
+const table = {
+  columns: [], rows: [], details: [], search: [],
+  sort: null, descending: false, page: 0, open: null,
+
+  async load() {
+    Object.assign(this, JSON.parse(await unpack(byId("packed-table").textContent)));
+    this.outcome = this.columns.findIndex((column) => column.name === "outcome");
+    this.search = this.rows.map((row, place) =>
+      [...row.filter((value) => typeof value === "string"), this.details[place].detail ?? ""].join("\n").toLowerCase());
+    byId("table").tHead.append(element("tr", {}, ...this.columns.map((column, place) => this.head(column, place))));
+    this.draw();
+  },
+
+  head(column, place) {
+    const button = element("button", { type: "button", textContent: column.name, title: column.about });
+    button.addEventListener("click", () => {
+      this.descending = this.sort === place && !this.descending;
+      this.sort = place;
+      this.page = 0;
+      this.draw();
+    });
+    return element("th", { scope: "col", className: column.decimals === null ? "" : "number" }, button);
+  },
+
+  chosen() {
+    const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+    const outcome = byId("outcome").value;
+    const places = [...this.rows.keys()].filter((place) =>
+      (!outcome || this.rows[place][this.outcome] === outcome) && words.every((word) => this.search[place].includes(word)));
+    if (this.sort !== null) {
+      const sign = this.descending ? -1 : 1;
+      const value = (place) => this.rows[place][this.sort];
+      const known = places.filter((place) => value(place) !== null);
+      const compare = new Intl.Collator("en", { numeric: true }).compare;
+      known.sort((a, b) => sign * (typeof value(a) === "number" ? value(a) - value(b) : compare(value(a), value(b))));
+      return [...known, ...places.filter((place) => value(place) === null)];
+    }
+    return places;
+  },
+
+  draw() {
+    const places = this.chosen();
+    const pages = Math.max(1, Math.ceil(places.length / PAGE));
+    this.page = Math.min(this.page, pages - 1);
+    const from = this.page * PAGE;
+    const shown = places.slice(from, from + PAGE);
+    if (this.open !== null) this.close();
+    byId("table").tBodies[0].replaceChildren(...shown.map((place) => this.row(place)));
+    [...byId("table").tHead.rows[0].cells].forEach((cell, place) => {
+      if (place === this.sort) cell.setAttribute("aria-sort", this.descending ? "descending" : "ascending");
+      else cell.removeAttribute("aria-sort");
+    });
+    byId("count").textContent = `${places.length.toLocaleString("en")} of ${this.rows.length.toLocaleString("en")} targets`;
+    byId("page").textContent = places.length ? `${from + 1} to ${from + shown.length}` : "";
+    byId("before").disabled = this.page === 0;
+    byId("after").disabled = this.page === pages - 1;
+  },
+
+  row(place) {
+    const cells = this.rows[place].map((value, column) => this.cell(value, column));
+    const button = element("button", { type: "button", textContent: cells[0].textContent });
+    button.setAttribute("aria-expanded", "false");
+    cells[0].className = "target";
+    cells[0].replaceChildren(button);
+    const row = element("tr", { className: "target", id: `t${place}` }, ...cells);
+    row.addEventListener("click", () => this.toggle(place));
+    return row;
+  },
+
+  cell(value, column) {
+    const { decimals } = this.columns[column];
+    if (decimals !== null) {
+      return element("td", { className: "number", textContent: value === null ? "–" : value.toFixed(decimals) });
+    }
+    const cell = element("td", { textContent: value ?? "", title: value ?? "" });
+    if (column === this.outcome) {
+      const kind = { within: "good", farther: "missed", "refused:": "refused", "failed:": "failed" };
+      cell.className = kind[value.split(" ")[0]] ?? "";
+      cell.textContent = text(value);
+    }
+    return cell;
+  },
+
+  async toggle(place) {
+    const row = byId(`t${place}`);
+    const again = this.open === place;
+    if (this.open !== null) this.close();
+    if (again) return;
+    this.open = place;
+    row.classList.add("open");
+    row.querySelector("button").setAttribute("aria-expanded", "true");
+    const sheet = element("div", { className: "sheet" });
+    row.after(element("tr", { className: "detail" }, element("td", { colSpan: this.columns.length }, sheet)));
+    fit();
+    await fillSheet(sheet, place);
+  },
+
+  close() {
+    byId("parked").append(stage);
+    const row = byId(`t${this.open}`);
+    row.classList.remove("open");
+    row.querySelector("button").setAttribute("aria-expanded", "false");
+    row.nextElementSibling.remove();
+    this.open = null;
+  },
+
+  // Opens a target wherever it is: on another page, or hidden by a filter.
+  async reveal(place) {
+    if (!(place >= 0 && place < this.rows.length)) return;
+    if (!this.chosen().includes(place)) clear();
+    this.page = Math.floor(this.chosen().indexOf(place) / PAGE);
+    this.draw();
+    await this.toggle(place);
+    byId(`t${place}`).scrollIntoView({ block: "start" });
+    byId(`t${place}`).querySelector("button").focus({ preventScroll: true });
+  },
+};
+
+// The sheet of a target is as wide as what is seen of the table, not as the table.
+function fit() {
+  const sheet = document.querySelector(".sheet");
+  if (sheet) sheet.style.width = `${byId("frame").clientWidth}px`;
+}
+
+async function fillSheet(sheet, place) {
+  const details = table.details[place];
+  const told = [];
+  if (details.detail) told.push(element("p", { className: "long", textContent: details.detail }));
+  for (const note of details.notes ?? []) told.push(element("p", { className: "quiet long", textContent: note }));
+  const packed = byId(`packed-${place}`);
+  const structures = packed ? JSON.parse(await unpack(packed.textContent)) : { models: [] };
+  if (structures.query) told.push(drawings(structures));
+  const numbers = element("div", {}, ...numbersOf(details));
+  const columns = element("div", { className: "columns" });
+  if (structures.models.length) columns.append(viewerOf(structures.models));
+  else numbers.prepend(element("p", { className: "quiet", textContent: packed ? "There is nothing to show in 3D." : "Structures of this target are not kept in this page." }));
+  columns.append(numbers);
+  if (structures.smiles) numbers.append(element("h3", { textContent: "SMILES" }), element("p", { className: "mono long", textContent: structures.smiles }));
+  sheet.append(...told, columns);
+}
+
+function drawings(structures) {
+  const pictures = element("div", { className: "drawings" });
+  for (const [name, svg] of [["query", structures.query], ["template", structures.template]]) {
+    if (!svg) continue;
+    const picture = element("figure", {}, element("figcaption", { textContent: name }), element("div", { innerHTML: svg }));
+    picture.lastChild.setAttribute("role", "img");
+    picture.lastChild.setAttribute("aria-label", `drawing of the ${name}`);
+    pictures.append(picture);
+  }
+  return pictures;
+}
+
+function numbersOf(details) {
+  const made = [];
+  const scores = details.scores ?? [];
+  if (scores.length) {
+    const columns = [["rank", scores.map((_, place) => place + 1), 0], ["score", scores, 2]];
+    if (details.confidence) columns.push(["confidence", details.confidence, 2]);
+    if (details.rmsd) columns.push(["RMSD (Å)", details.rmsd, 2]);
+    const head = element("tr", {}, ...columns.map(([name]) => element("th", { scope: "col", className: "number", textContent: name })));
+    const rows = scores.map((_, place) => element("tr", {}, ...columns.map(([, values, decimals]) =>
+      element("td", { className: "number", textContent: (values[place] ?? NaN).toFixed(decimals) }))));
+    made.push(element("h3", { textContent: "Poses" }),
+      element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
+  }
+  const facts = Object.entries(details.superposition ?? {}).map(([name, value]) => [name.replaceAll("_", " "), Number(value.toPrecision(3))]);
+  if (details.templates_allowed) facts.push(["templates allowed", details.templates_allowed.toLocaleString("en")]);
+  if (details.prospect) facts.push(["confidence before posing", details.prospect.toFixed(2)]);
+  if (details.validity) facts.push(["PoseBusters checks failed", details.validity.join(", ")]);
+  if (details.stage) facts.push(["ended in", details.stage]);
+  if (details.stages) facts.push(["wall seconds", Object.entries(details.stages).map(([name, value]) => `${name} ${value.toFixed(2)}`).join(", ")]);
+  if (facts.length) {
+    made.push(element("h3", { textContent: "More" }),
+      element("dl", {}, ...facts.flatMap(([name, value]) => [element("dt", { textContent: name }), element("dd", { textContent: value })])));
+  }
+  return made;
+}
+
+// One viewer serves all targets: a browser allows few of them, and each starts slowly. While no target is open
+// it is parked out of sight, but in the page: without a size it would complain.
+let viewer = null;
+const stage = element("div", { className: "viewer", tabIndex: 0 });
+stage.setAttribute("role", "application");
+stage.setAttribute("aria-label", "3D view: arrow keys turn, plus and minus zoom, 0 shows all");
+stage.addEventListener("keydown", (event) => {
+  const turns = { ArrowLeft: [-8, "y"], ArrowRight: [8, "y"], ArrowUp: [-8, "x"], ArrowDown: [8, "x"] };
+  const zooms = { "+": 1.15, "=": 1.15, "-": 1 / 1.15 };
+  if (event.key in turns) viewer.rotate(...turns[event.key]);
+  else if (event.key in zooms) viewer.zoom(zooms[event.key]);
+  else if (event.key === "0") viewer.zoomTo();
+  else return;
+  event.preventDefault();
+});
+
+const loaded = { script: null };
+function loadViewer() {
+  loaded.script ??= unpack(byId("packed-viewer").textContent).then((script) => {
+    document.head.append(element("script", { textContent: script }));
+  });
+  return loaded.script;
+}
+
+function viewerOf(models) {
+  const choices = element("fieldset", { className: "shown" }, element("legend", { className: "quiet small", textContent: "3D view: drag or arrow keys turn, wheel or + and - zoom" }));
+  const place = element("div", {}, choices, stage);
+  show(models, choices).catch((error) => {
+    stage.replaceChildren(element("p", { className: "quiet", textContent: `The 3D view needs WebGL (${error.message}).` }));
+  });
+  return place;
+}
+
+async function show(models, choices) {
+  await loadViewer();
+  viewer ??= $3Dmol.createViewer(stage, { backgroundAlpha: 0, antialias: true });
+  viewer.removeAllModels();
+  for (const { name, format, text: content } of models) {
+    const model = viewer.addModel(content, format);
+    const stick = { radius: name === "pocket" ? 0.06 : name === "rank 1" ? 0.16 : 0.1, colorscheme: { prop: "elem", map: { ...ELEMENTS, C: CARBONS[name] } } };
+    model.setStyle({}, { stick, ...(name === "pocket" ? { sphere: { radius: 0.06, colorscheme: stick.colorscheme } } : {}) });
+    const box = element("input", { type: "checkbox", checked: SHOWN.has(name) });
+    const switchModel = () => { if (box.checked) model.show(); else model.hide(); };
+    box.addEventListener("change", () => { switchModel(); viewer.render(); });
+    switchModel();
+    const swatch = element("span", { className: "swatch" });
+    swatch.style.background = CARBONS[name];
+    choices.append(element("label", {}, box, " ", swatch, name));
+  }
+  viewer.resize();
+  viewer.zoomTo({ model: models.flatMap(({ name }, place) => (name === "pocket" ? [] : [place])) });
+  viewer.render();
+}
+
+function clear() {
+  byId("search").value = "";
+  byId("outcome").value = "";
+}
+
+function follow() {
+  const found = /^#t(\d+)$/.exec(location.hash);
+  if (found) table.reveal(Number(found[1]));
+}
+
+byId("search").addEventListener("input", () => { table.page = 0; table.draw(); });
+byId("outcome").addEventListener("change", () => { table.page = 0; table.draw(); });
+byId("clear").addEventListener("click", () => { clear(); table.page = 0; table.draw(); });
+byId("controls").addEventListener("submit", (event) => event.preventDefault());
+byId("before").addEventListener("click", () => { table.page -= 1; table.draw(); });
+byId("after").addEventListener("click", () => { table.page += 1; table.draw(); byId("targets").scrollIntoView(); });
+for (const link of document.querySelectorAll("[data-outcome]")) {
+  link.addEventListener("click", () => { byId("outcome").value = link.dataset.outcome; table.page = 0; table.draw(); });
+}
+for (const link of document.querySelectorAll(".plot a")) link.setAttribute("tabindex", "-1");
+addEventListener("hashchange", follow);
+new ResizeObserver(fit).observe(byId("frame"));
+table.load().then(follow);

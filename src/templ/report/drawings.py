@@ -1,0 +1,140 @@
+"""Two-dimensional drawings of a query and its template, aligned alike, with what they share marked."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rdkit import Chem
+from rdkit.Chem import rdDepictor
+from rdkit.Chem.Draw import rdMolDraw2D
+from rdkit.Geometry import Point2D
+
+from templ.molecules import positions, quiet_rdkit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCALE = 24.0
+"""Pixels a bond length: the same in every drawing, so that two can be compared."""
+LARGEST_MATCHES = 200
+
+_INKS = {6: "currentColor", 7: "--nitrogen", 8: "--oxygen", 16: "--sulfur", 15: "--sulfur"}
+_INKS |= dict.fromkeys((9, 17, 35, 53), "--halogen")
+_CORE = 255
+"""The highlight goes through RDKit as a colour like those of the elements; no element has this number."""
+
+
+def draw_pair(query: Chem.Mol, template: Chem.Mol, core: Sequence[tuple[int, int]]) -> tuple[str, str]:
+    """Draw a query and its template as SVG, the core at the same place and marked in both.
+
+    Parameters
+    ----------
+    query, template : rdkit.Chem.Mol
+        Without hydrogens; not changed.
+    core : sequence of (int, int)
+        Atoms of query and template that lie on each other (`shared_atoms`).
+    """
+    with quiet_rdkit():
+        query, template = Chem.Mol(query), Chem.Mol(template)
+        rdDepictor.Compute2DCoords(template)
+        rdDepictor.StraightenDepiction(template)
+        flat = template.GetConformer()
+        # Pieces that are not bonded to each other may lie otherwise in the two: the largest one decides.
+        onto = {atom: Point2D(flat.GetAtomPosition(other)) for atom, other in _largest_piece(query, core)}
+        rdDepictor.Compute2DCoords(query, coordMap=onto)
+        return _svg(query, [a for a, _ in core]), _svg(template, [b for _, b in core])
+
+
+def draw(mol: Chem.Mol) -> str:
+    """Draw a molecule as SVG."""
+    with quiet_rdkit():
+        mol = Chem.Mol(mol)
+        rdDepictor.Compute2DCoords(mol)
+        rdDepictor.StraightenDepiction(mol)
+        return _svg(mol, [])
+
+
+def shared_atoms(query: Chem.Mol, template: Chem.Mol, smarts: str, most: int) -> list[tuple[int, int]]:
+    """Find which atoms of a pose were laid on which of its template.
+
+    The shared substructure may match in several ways, and pieces of it may not have been used: the match that
+    lies nearest in space, and of that the nearest pieces, up to `most` atoms.
+
+    Parameters
+    ----------
+    query, template : rdkit.Chem.Mol
+        Each with one conformer, in one frame, Angstrom.
+    smarts : str
+        The shared substructure.
+    most : int
+        Atoms that were laid on the template's.
+    """
+    pattern = Chem.MolFromSmarts(smarts) if smarts else None
+    if pattern is None:
+        return []
+    own = query.GetSubstructMatches(pattern, uniquify=False, maxMatches=LARGEST_MATCHES)
+    others = template.GetSubstructMatches(pattern, maxMatches=LARGEST_MATCHES)
+    if not own or not others:
+        return []
+    here, there = positions(query)[np.array(own)], positions(template)[np.array(others)]
+    apart = np.linalg.norm(here[:, None] - there[None], axis=-1)  # (own, others, atoms of the pattern)
+    best = np.unravel_index(apart.mean(axis=-1).argmin(), apart.shape[:2])
+    gaps, a, b = apart[best], own[best[0]], others[best[1]]
+    shared: list[tuple[int, int]] = []
+    for piece in sorted(Chem.GetMolFrags(pattern), key=lambda piece: float(gaps[list(piece)].mean())):
+        if len(shared) + len(piece) <= most:
+            shared += [(a[atom], b[atom]) for atom in piece]
+    return shared
+
+
+def _largest_piece(mol: Chem.Mol, core: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Atoms of the core that hang together in `mol`: the largest such group."""
+    left = dict(core)
+    largest: list[tuple[int, int]] = []
+    while left:
+        piece = [left.popitem()]
+        for atom, _ in piece:
+            near = [neighbour.GetIdx() for neighbour in mol.GetAtomWithIdx(atom).GetNeighbors()]
+            piece += [(other, left.pop(other)) for other in near if other in left]
+        largest = max(largest, piece, key=len)
+    return largest
+
+
+def _svg(mol: Chem.Mol, marked: list[int]) -> str:
+    drawer = rdMolDraw2D.MolDraw2DSVG(-1, -1)
+    options = drawer.drawOptions()
+    options.clearBackground = False
+    options.scalingFactor = SCALE
+    options.fixedFontSize = 13
+    options.bondLineWidth = 1.4
+    options.padding = 0.04
+    options.highlightRadius = 0.32
+    options.fillHighlights = True
+    options.standardColoursForHighlightedAtoms = True
+    options.setHighlightColour(_colour(_CORE))
+    options.updateAtomPalette({element: _colour(element) for element in (-1, *_INKS)})
+    inside = set(marked)
+    bonds = [
+        bond.GetIdx() for bond in mol.GetBonds() if {bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()} <= inside
+    ]
+    rdMolDraw2D.PrepareAndDrawMolecule(drawer, mol, highlightAtoms=marked, highlightBonds=bonds)
+    drawer.FinishDrawing()
+    return _in_page_colours(drawer.GetDrawingText())
+
+
+def _colour(element: int) -> tuple[float, float, float]:
+    """Colour by which an element is known until the page gives it its own."""
+    return (1 / 255, 2 / 255, max(element, 0) / 255)
+
+
+def _in_page_colours(svg: str) -> str:
+    """Leave the colours to the page, which has them for light, dark and print."""
+    svg = svg[svg.index("<svg") :]
+
+    def ink(found: re.Match[str]) -> str:
+        name = "--core" if int(found[1], 16) == _CORE else _INKS.get(int(found[1], 16), "currentColor")
+        return f"var({name})" if name.startswith("--") else name
+
+    return re.sub("#0102([0-9A-Fa-f]{2})", ink, svg)

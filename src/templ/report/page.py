@@ -1,0 +1,85 @@
+"""The shell that every page shares: one HTML text with its styles, scripts and data in it, asking no host."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from functools import cache
+from typing import TYPE_CHECKING
+
+from templ import __version__
+from templ.disk import replacing
+from templ.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from jinja2 import Environment
+
+MISSING = "a page needs {package}, which is not installed: pip install 'templ-pose[report]'"
+
+
+def render(name: str, **data: object) -> str:
+    """Fill in a page.
+
+    Parameters
+    ----------
+    name : str
+        Template in ``assets``; it extends ``base.html.j2``.
+    data : object
+        What the template names. Text is escaped; a name that is not given is an error.
+
+    Raises
+    ------
+    InputError
+        When Jinja is not installed.
+    """
+    return _environment().get_template(name).render(data, version=__version__)
+
+
+def write_page(path: Path, text: str) -> None:
+    """Write a page, whole or not at all.
+
+    Raises
+    ------
+    StorageError
+        When the disk refuses.
+    """
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def pack(text: str) -> str:
+    """Compress text for a page, as ``unpack`` of ``base.js`` reads it: gzip in base64.
+
+    Examples
+    --------
+    >>> gzip.decompress(base64.b64decode(pack("a pose"))).decode()
+    'a pose'
+    """
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
+@cache
+def _environment() -> Environment:
+    try:
+        import jinja2
+        import markupsafe
+    except ImportError:
+        raise InputError(MISSING.format(package="jinja2")) from None
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("templ.report", "assets"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    loader = environment.loader
+    assert loader is not None
+
+    def asset(name: str) -> markupsafe.Markup:
+        """Style or script of ours, which goes in as it is."""
+        return markupsafe.Markup(loader.get_source(environment, name)[0])
+
+    environment.globals["asset"] = asset
+    return environment

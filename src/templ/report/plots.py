@@ -1,0 +1,316 @@
+"""The plots of a page, as SVG that takes its colours and its type from the page."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from templ.errors import InputError
+from templ.evaluation.summary import HEADLINE, STRATA, wilson_interval
+from templ.report.collect import cover_of
+from templ.report.page import MISSING
+from templ.report.svg import BAD, GOOD, INK, OTHER, QUIET, SMALL, STYLE, WIDTH, make_figure, to_svg
+from templ.runlog.memory import minutes_of_running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from templ.evaluation.summary import Accuracy, Summary
+    from templ.report.collect import Results
+
+FARTHEST = 10.0
+"""Angstrom: the curve of RMSD ends here; what is farther off is simply wrong."""
+NEAREST = 0.1
+"""Angstrom: nearer than a crystal can tell."""
+THRESHOLDS = (1.0, HEADLINE, 5.0)
+BINS = 10
+MOST_LINKED = 500
+"""Points that lead to their target; more would only make the page heavy."""
+
+_WAYS = {"core": (GOOD, "o"), "partial-core": (OTHER, "^"), "overlay": (BAD, "s")}
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A plot, ready for the page.
+
+    Attributes
+    ----------
+    title : str
+        What it shows.
+    caption : str
+        What it is of, and how to read it.
+    svg : str
+        The drawing.
+    wide : bool
+        Whether it needs the width of the page.
+    """
+
+    title: str
+    caption: str
+    svg: str
+    wide: bool = False
+
+
+def draw_plots(results: Results) -> list[Plot]:
+    """Draw what there are data for.
+
+    Raises
+    ------
+    InputError
+        When matplotlib is not installed.
+    """
+    try:
+        from matplotlib import rc_context
+    except ImportError:
+        raise InputError(MISSING.format(package="matplotlib")) from None
+    with rc_context(STYLE), warnings.catch_warnings():
+        # The browser sets the text, in a type of its own that has more letters.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        return [plot for draw in _PLOTS for plot in draw(results)]
+
+
+def reliability(records: Sequence[Mapping[str, Any]]) -> list[tuple[float, int, int]]:
+    """Compare the confidence of first poses with how often they are right, in bins of equal width.
+
+    Returns
+    -------
+    list of (float, int, int)
+        For each bin that is not empty: mean confidence, targets within 2 A, targets.
+    """
+    pairs = [
+        (record["confidence"][0], record["rmsd"][0] <= HEADLINE)
+        for record in records
+        if record.get("confidence") and record["rmsd"]
+    ]
+    bins: list[list[tuple[float, bool]]] = [[] for _ in range(BINS)]
+    for confidence, right in pairs:
+        bins[min(int(confidence * BINS), BINS - 1)].append((confidence, right))
+    return [
+        (sum(confidence for confidence, _ in part) / len(part), sum(right for _, right in part), len(part))
+        for part in bins
+        if part
+    ]
+
+
+def _curve(results: Results) -> Iterator[Plot]:
+    judged = [record["rmsd"] for record in results.records if record["rmsd"]]
+    if not judged or results.summary is None:
+        return
+    of = results.summary.overall.attempted - results.summary.overall.without_truth
+    figure, axes = make_figure(*SMALL)
+    for values, label, ink, dashes in (
+        ([rmsd[0] for rmsd in judged], "first pose", GOOD, "-"),
+        ([min(rmsd) for rmsd in judged], "best of 5", OTHER, "--"),
+    ):
+        ordered = np.sort(np.clip(values, 0, 2 * FARTHEST))
+        axes.step(
+            [0, *ordered, 2 * FARTHEST],
+            [*(np.arange(len(ordered) + 1) / of), len(ordered) / of],
+            where="post",
+            color=ink,
+            linestyle=dashes,
+            label=label,
+        )
+    _thresholds(axes.axvline)
+    axes.set(xlim=(0, FARTHEST), ylim=(0, 1), xlabel="RMSD (Å)", ylabel="share of targets")
+    axes.legend(loc="lower right")
+    yield Plot(
+        "How far from the crystal",
+        f"Share of the {of:,} targets attempted whose pose is at most so far off; refused and failed ones "
+        "are never reached. Dotted: 1, 2 and 5 Å.",
+        to_svg(figure, "curve"),
+    )
+
+
+def _against(results: Results) -> Iterator[Plot]:
+    for name, label, title, value_of in (
+        ("tanimoto", "Tanimoto similarity of the nearest template", "Similar templates", _tanimoto_of),
+        ("cover", "share of the query's atoms copied", "Cover of the core", cover_of),
+    ):
+        points = [
+            (number, value, record["rmsd"][0], record["way"])
+            for number, record in enumerate(results.records)
+            if record["rmsd"] and (value := value_of(record)) is not None
+        ]
+        if not points:
+            continue
+        figure, axes = make_figure(*SMALL)
+        for way, (ink, marker) in _WAYS.items():
+            own = [point for point in points if point[3] == way]
+            if not own:
+                continue
+            dots = axes.scatter(
+                [point[1] for point in own],
+                [max(point[2], NEAREST) for point in own],
+                s=16,
+                marker=marker,
+                color=ink,
+                alpha=0.75 if len(points) <= MOST_LINKED else 0.35,
+                linewidths=0,
+                label=way.replace("-", " "),
+            )
+            if len(points) <= MOST_LINKED:
+                dots.set_urls([f"#t{point[0]}" for point in own])
+        _thresholds(axes.axhline)
+        axes.set(xlim=(-0.02, 1.02), yscale="log", xlabel=label, ylabel="RMSD of the first pose (Å)")
+        ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if tick <= axes.get_ylim()[1]]
+        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        axes.minorticks_off()
+        axes.legend(loc="lower left", handletextpad=0.1)
+        linked = " A point leads to its target." if len(points) <= MOST_LINKED else ""
+        yield Plot(
+            title,
+            f"The {len(points):,} first poses, by how they were placed.{linked}",
+            to_svg(figure, name),
+        )
+
+
+def _tanimoto_of(record: Mapping[str, Any]) -> float | None:
+    return record.get("tanimoto")
+
+
+def _strata(results: Results) -> Iterator[Plot]:
+    if results.summary is None:
+        return
+    blocks = _blocks(results.summary)
+    lines = sum(len(parts) + 1 for _, parts in blocks)
+    if not blocks:
+        return
+    figure, axes = make_figure(WIDTH, 0.45 + 0.235 * lines)
+    names: dict[float, str] = {}
+    place = 0.0
+    for title, parts in blocks:
+        axes.text(0, place, title, va="center", fontweight="bold")
+        for name, part in parts.items():
+            place += 1
+            names[place] = name or "(none)"
+            rate = next(rate for rate in part.first_of_all if rate.threshold == HEADLINE)
+            axes.plot([rate.low, rate.high], [place, place], color=GOOD, linewidth=1.4)
+            axes.plot([rate.rate], [place], "o", color=GOOD, markersize=4.5, clip_on=False)
+            axes.text(1.1, place, f"{rate.rate:.0%}", va="center", ha="right")
+            axes.text(1.12, place, f"{rate.successes:,} of {rate.n:,}", va="center")
+        place += 1
+    axes.set_yticks(list(names), names.values())
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.set(xlim=(0, 1), ylim=(place - 0.4, -0.6), xlabel=f"first pose within {HEADLINE:g} Å")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.grid(axis="x", color=QUIET, alpha=0.25, linewidth=0.6)
+    yield Plot(
+        "Where it works",
+        f"Success at {HEADLINE:g} Å by what targets are told apart by, over all targets of each line, with "
+        "95 % Wilson interval.",
+        to_svg(figure, "strata"),
+        wide=True,
+    )
+
+
+def _blocks(summary: Summary) -> list[tuple[str, Mapping[str, Accuracy]]]:
+    """What success is shown by: those lines that have a rate."""
+    blocks = [("how the first pose was placed (posed targets)", summary.by_way)]
+    if len(summary.by_group) > 1:
+        blocks.append(("group", summary.by_group))
+    blocks += [(STRATA[name][1], parts) for name, parts in summary.by_stratum.items()]
+    judged = [
+        (title, {name: part for name, part in parts.items() if part.first_of_all}) for title, parts in blocks
+    ]
+    return [(title, parts) for title, parts in judged if parts]
+
+
+def _calibration(results: Results) -> Iterator[Plot]:
+    bins = reliability(results.records)
+    if not bins:
+        return
+    figure, axes = make_figure(*SMALL)
+    axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.8, linestyle=":")
+    for confidence, right, n in bins:
+        axes.plot([confidence] * 2, wilson_interval(right, n), color=GOOD, linewidth=1.2)
+        axes.plot([confidence], [right / n], "o", color=GOOD, markersize=4.5, clip_on=False)
+        axes.annotate(f"{n:,}", (confidence, right / n), (5, -3), textcoords="offset points", color=QUIET)
+    axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence of the first pose", ylabel="share within 2 Å")
+    yield Plot(
+        "Is the confidence right",
+        f"Of the {sum(n for *_, n in bins):,} first poses of known crystals, in tenths of confidence: how "
+        "many are within 2 Å, with 95 % Wilson interval and number. On the dotted line it is honest.",
+        to_svg(figure, "calibration"),
+    )
+
+
+def _cost(results: Results) -> Iterator[Plot]:
+    costs = [record["cost"] for record in results.records if record["cost"]]
+    if not costs:
+        return
+    for name, scale, title, label, caption in (
+        ("cpu_s", 1.0, "Seconds a target", "CPU seconds", ""),
+        (
+            "uss_bytes",
+            1e6,
+            "Memory a target",
+            "peak private memory of its worker (MB)",
+            " Private memory (USS) is what the worker had to itself: the mapped library belongs to nobody.",
+        ),
+    ):
+        values = np.array([cost[name] for cost in costs]) / scale
+        figure, axes = make_figure(*SMALL)
+        axes.hist(values, bins=min(40, max(8, len(values) // 6)), color=GOOD, alpha=0.8)
+        axes.axvline(float(np.median(values)), color=INK, linewidth=1)
+        axes.set(xlabel=label, ylabel="targets")
+        axes.yaxis.get_major_locator().set_params(integer=True)
+        yield Plot(
+            title,
+            f"Of {len(costs):,} targets; the line is the median, {np.median(values):.3g}.{caption}",
+            to_svg(figure, name),
+        )
+
+
+def _memory(results: Results) -> Iterator[Plot]:
+    samples = results.samples
+    if len(samples) < 2:
+        return
+    minutes = minutes_of_running(samples)
+    figure, (memory, workers) = make_figure(WIDTH, 3.6, rows=2)
+    memory.plot(minutes, [sample["tree"] / 1e6 for sample in samples], color=GOOD, label="all processes")
+    largest = [max(sample["workers"], default=0) / 1e6 for sample in samples]
+    memory.plot(minutes, largest, color=OTHER, linestyle="--", label="largest worker")
+    memory.set(ylabel="private MB", ylim=(0, None))
+    memory.legend(loc="center right", ncols=2)
+    workers.step(minutes, [len(sample["workers"]) for sample in samples], where="post", color=GOOD)
+    workers.set(xlabel="minutes of running", ylabel="workers", ylim=(0, None))
+    workers.yaxis.get_major_locator().set_params(integer=True)
+    for action in dict.fromkeys(sample["action"] for sample in samples if sample["reason"]):
+        when = [
+            minute
+            for minute, sample in zip(minutes, samples, strict=True)
+            if sample["reason"] and sample["action"] == action
+        ]
+        ink, marker = (INK, "^") if action == "grow" else (BAD, "v")
+        held = np.interp(when, minutes, [len(sample["workers"]) for sample in samples])
+        workers.plot(when, held, marker, color=ink, markersize=5, label=f"{action} ({len(when)})")
+    if workers.get_legend_handles_labels()[0]:
+        workers.legend(loc="lower right", ncols=3)
+    yield Plot(
+        "Memory and workers over time",
+        "Private memory (USS) once a second; below, how many workers ran, and what the governor of memory "
+        "did. Pauses between an interruption and the next start are left out.",
+        to_svg(figure, "memory"),
+        wide=True,
+    )
+
+
+_PLOTS: tuple[Callable[[Results], Iterator[Plot]], ...] = (
+    _curve,
+    _calibration,
+    _against,
+    _cost,
+    _strata,
+    _memory,
+)
+
+
+def _thresholds(line: Callable[..., object]) -> None:
+    for threshold in THRESHOLDS:
+        line(threshold, color=QUIET, linewidth=0.8, linestyle=":")

@@ -1,0 +1,151 @@
+"""The report in a browser: what a reader can do with it."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image
+
+COLOURS_OF_NOTHING = 8
+"""An empty view has its ground and its edge."""
+
+
+def column(page, name):
+    """Texts of a column, from top to bottom."""
+    heads = [
+        head.removesuffix(" ▴").removesuffix(" ▾")
+        for head in page.locator("#table th button").all_inner_texts()
+    ]
+    return page.locator(f"#table tr.target td:nth-child({heads.index(name) + 1})").all_inner_texts()
+
+
+def colours(page):
+    """How many colours the 3D view has."""
+    picture = Image.open(io.BytesIO(page.locator(".viewer").screenshot()))
+    return len(set(picture.convert("RGB").get_flattened_data()))
+
+
+def wait_for_view(page):
+    """Wait until the last model, the pocket, is there and drawn."""
+    page.locator(".shown label", has_text="pocket").wait_for()
+    page.wait_for_timeout(300)
+
+
+def open_first(page):
+    page.locator("#table td.target button").first.click()
+    wait_for_view(page)
+
+
+def test_nothing_sticks_out(page):
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.title() == "demo: TEMPL report"
+
+
+def test_sorting(page):
+    head = page.locator("#table th button", has_text="RMSD")
+    head.click()
+    up = column(page, "RMSD")
+    assert up[:-1] == sorted(up[:-1], key=float)
+    assert up[-1] == "–"  # the failed one has none
+    assert page.locator("#table th[aria-sort=ascending]").inner_text() == "RMSD"
+    head.click()
+    down = column(page, "RMSD")
+    assert down[:-1] == up[:-1][::-1]
+    assert down[-1] == "–"
+
+
+def test_filter_and_search(page):
+    before = column(page, "target")
+    within = column(page, "outcome").count("within 2 Å")
+    page.locator("#outcome").select_option(value="within 2 A")
+    assert set(column(page, "outcome")) == {"within 2 Å"}
+    assert page.locator("#count").inner_text() == f"{within} of 8 targets"
+    page.locator("#clear").click()
+    page.locator("#search").fill(before[3].upper())
+    assert column(page, "target") == [before[3]]
+    page.locator("#search").fill("no such target")
+    assert column(page, "target") == []
+    page.locator("#clear").click()
+    assert column(page, "target") == before
+
+
+def test_failures_are_one_click_away(page):
+    page.locator(".outcomes a", has_text="failed").click()
+    assert page.locator("#count").inner_text() == "1 of 8 targets"
+
+
+def test_what_others_wrote_is_shown_as_text(page):
+    page.locator(".outcomes a", has_text="failed").click()
+    page.locator("#table td.target button").click()
+    page.wait_for_selector(".sheet p")
+    assert "<script>document.title" in page.locator(".sheet p").first.inner_text()
+    assert "分子" in page.locator("#table td.target").inner_text()
+    assert page.locator("img").count() == 0
+    assert page.title() == "demo: TEMPL report"
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_row_opens_its_drawings_numbers_and_3d_view(page):
+    open_first(page)
+    assert page.locator(".drawings svg").count() == 2
+    assert page.locator(".drawings svg").first.bounding_box()["width"] > 80
+    assert page.locator(".sheet tbody tr").count() >= 1
+    assert colours(page) > 100
+    # Each model can be switched off: then nothing is left to see.
+    for box in page.locator(".shown input").all():
+        box.uncheck()
+    page.wait_for_timeout(300)
+    assert colours(page) <= COLOURS_OF_NOTHING
+    page.locator(".shown input").nth(1).check()
+    page.wait_for_timeout(300)
+    assert colours(page) > COLOURS_OF_NOTHING
+    page.locator("#table td.target button").first.click()
+    assert page.locator(".sheet").count() == 0
+
+
+def test_one_view_serves_one_target_after_the_other(page):
+    open_first(page)
+    page.locator("#table td.target button").nth(1).click()
+    wait_for_view(page)
+    assert page.locator(".sheet").count() == 1
+    assert page.locator("canvas").count() == 1
+    assert colours(page) > 100
+
+
+def test_by_keyboard_alone(page):
+    page.locator("#search").focus()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.closest('td.target') !== null"):
+            break
+    page.keyboard.press("Enter")
+    wait_for_view(page)
+    assert page.locator("#table td.target button").first.get_attribute("aria-expanded") == "true"
+    page.locator(".viewer").focus()
+    before = page.locator(".viewer").screenshot()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(300)
+    assert page.locator(".viewer").screenshot() != before
+
+
+def test_a_point_of_a_plot_leads_to_its_target(page):
+    link = page.locator(".plot a").first
+    place = link.get_attribute("xlink:href")
+    page.evaluate("place => { location.hash = place; }", place)
+    page.wait_for_selector(".sheet")
+    assert page.locator("tr.open").get_attribute("id") == place.removeprefix("#")
+
+
+def test_dark_and_print(page):
+    """Light letters on a dark ground, and dark ones on paper."""
+
+    def ink():
+        return page.evaluate("getComputedStyle(document.body).color")
+
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert max(map(int, dark[4:-1].split(","))) < 60
+    assert min(map(int, ink()[4:-1].split(","))) > 180
+    page.emulate_media(color_scheme="dark", media="print")
+    assert ink() == "rgb(0, 0, 0)"
+    assert not page.locator("#controls").is_visible()

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import shutil
+
+import gemmi
+import numpy as np
+import pytest
+from rdkit import Chem
+
+from templ.errors import LibraryError
+from templ.molecules import positions
+from templ.receptor import read_receptor
+from templ.report.collect import read_results
+from templ.report.structures import POCKET_REACH, Structures, pocket_pdb
+
+
+def named(shown):
+    return {model["name"]: model["text"] for model in shown["models"]}
+
+
+def coordinates(block):
+    return positions(Chem.MolFromMolBlock(block))
+
+
+def test_what_there_is_of_a_target(run):
+    results = read_results(run)
+    structures = Structures(results)
+    record = results.records[0]
+    shown = structures.of(record)
+    assert list(named(shown)) == [
+        *(f"rank {rank}" for rank in range(1, record["poses"]["count"] + 1)),
+        "template",
+        "crystal",
+        "pocket",
+    ]
+    assert structures.notes == []
+    assert "var(--core)" in shown["query"]
+    assert "var(--core)" in shown["template"]
+    models = named(shown)
+    # All in one frame: the first pose is as far from the crystal as the record says, the template near it.
+    pose, crystal = Chem.MolFromMolBlock(models["rank 1"]), Chem.MolFromMolBlock(models["crystal"])
+    own = pose.GetSubstructMatch(crystal)
+    gaps = np.linalg.norm(positions(pose)[list(own)] - positions(crystal), axis=1)
+    assert (gaps**2).mean() ** 0.5 == pytest.approx(record["rmsd"][0], abs=0.3)
+    middle = coordinates(models["rank 1"]).mean(axis=0)
+    assert np.linalg.norm(coordinates(models["template"]).mean(axis=0) - middle) < 5
+
+
+def test_a_target_without_pose_has_its_crystal(run, alter):
+    alter(0, status="refused", reason="peptide", rmsd=None, poses=None, template="")
+    results = read_results(run)
+    shown = Structures(results).of(results.records[0])
+    assert list(named(shown)) == ["crystal", "pocket"]
+    assert shown["query"].startswith("<svg")
+    assert "template" not in shown
+
+
+def test_poses_that_are_gone_are_said(run):
+    shutil.rmtree(run / "poses")
+    results = read_results(run)
+    structures = Structures(results)
+    shown = [structures.of(record) for record in results.records]
+    assert all("rank 1" not in named(one) and "crystal" in named(one) for one in shown)
+    assert "The poses of 5 targets are not shown" in structures.notes[0]
+
+
+def test_poses_that_are_damaged_are_said(run):
+    shard = next((run / "poses").iterdir())
+    shard.write_bytes(shard.read_bytes().replace(b"V2000", b"V9999"))
+    results = read_results(run)
+    structures = Structures(results)
+    assert "rank 1" not in named(structures.of(results.records[0]))
+    assert "damaged" in structures.notes[0]
+
+
+def test_libraries_that_are_gone_are_said_and_can_be_named(run, tmp_path):
+    manifest = (run / "manifest.json").read_text()
+    (run / "manifest.json").write_text(manifest.replace("library.templ", "elsewhere/library.templ"))
+    moved = shutil.move(run / "inputs" / "library.templ", tmp_path / "elsewhere.templ")
+    results = read_results(run)
+    structures = Structures(results)
+    shown = structures.of(results.records[0])
+    assert {"rank 1"} <= set(named(shown))
+    assert not {"template", "crystal", "pocket"} & set(named(shown))
+    assert sum("--library" in note for note in structures.notes) == 2
+    found = Structures(results, [moved])
+    assert found.notes == []
+    assert {"template", "crystal", "pocket"} <= set(named(found.of(results.records[0])))
+
+
+def test_a_library_that_is_none(run, tmp_path):
+    with pytest.raises(LibraryError):
+        Structures(read_results(run), [tmp_path])
+
+
+def test_the_pocket_is_whole_residues_near_the_ligand(demo_library):
+    receptor = read_receptor(demo_library.receptor_path())
+    ligand = positions(demo_library.ligand(0))
+    structure = gemmi.read_pdb_string(pocket_pdb(receptor, ligand))
+    residues = [residue for chain in structure[0] for residue in chain]
+    assert 10 < len(residues) < 60
+    for residue in residues:
+        xyz = np.array([atom.pos.tolist() for atom in residue])
+        assert np.linalg.norm(xyz[:, None] - ligand[None], axis=-1).min() <= POCKET_REACH + 0.01
+        assert residue.name == "GLY" or len(residue) > 4
