@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,8 +41,10 @@ PARTS = (
     "templ.scoring.ranking",
     "templ.selection.policy",
     "templ.selection.screen",
+    *(["pandas"] if find_spec("pandas") else []),
 )
-"""What loads on first use; a process that will predict, or fork those that do, may load it before."""
+"""What loads on first use; a process that will predict, or fork those that do, may load it before. Of itself
+nothing here needs pandas, but pyarrow imports it wherever it is installed: 25 MB a worker unless shared."""
 
 NO_RULE = TemplateRule()
 """Every template but the target itself."""

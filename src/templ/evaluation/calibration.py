@@ -55,15 +55,15 @@ class Calibration:
     bins: tuple[Bin, ...]
 
 
-def calibrate(confidence: Sequence[float], right: Sequence[bool]) -> Calibration:
+def calibrate(confidence: Sequence[float], right: Sequence[int]) -> Calibration:
     """Compare confidence with outcome.
 
     Parameters
     ----------
     confidence : sequence of float
         0 to 1; at least one.
-    right : sequence of bool
-        As many.
+    right : sequence of int
+        As many, true or false.
 
     Examples
     --------

@@ -9,6 +9,7 @@ from templ.evaluation.summary import HEADLINE, STRATA
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from templ.evaluation.calibration import Calibration
     from templ.evaluation.summary import Accuracy, Rate, Summary, Validity
 
 
@@ -27,6 +28,7 @@ def to_markdown(summary: Summary) -> str:
         ),
         *_denominator_table(summary),
         *_validity_table(summary.validity),
+        *_calibration_table(summary.calibration),
         f"Median RMSD of first poses, over posed targets only: {_number(overall.median_rmsd, 'A')}.",
         *([_accuracy_table("group", "attempted", summary.by_group)] if len(summary.by_group) > 1 else []),
         _accuracy_table("way", "posed this way", summary.by_way),
@@ -69,6 +71,18 @@ def _validity_table(validity: Validity | None) -> list[str]:
     failed = [[f"fails {name.replace('_', ' ')}", f"{number:,}"] for name, number in validity.failed.items()]
     return [
         table(["PoseBusters", "first pose, of all attempted"], [["valid", _rate(validity)], *near, *failed])
+    ]
+
+
+def _calibration_table(calibration: Calibration | None) -> list[str]:
+    """Show what the confidence of first poses promised and what came."""
+    if calibration is None:
+        return []
+    order = "not known" if calibration.auroc is None else f"{calibration.auroc:.3f}"
+    rows = [[f"{part.promised:.2f}", f"{part.right:.2f}", f"{part.count:,}"] for part in calibration.bins]
+    return [
+        table(["mean confidence", f"share within {HEADLINE:g} A", "first poses"], rows),
+        f"Calibration error {calibration.error:.3f}, Brier score {calibration.brier:.3f}, AUROC {order}.",
     ]
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from templ.errors import InputError, RunError
+from templ.evaluation.calibration import Calibration, calibrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -160,6 +161,8 @@ class Summary:
         Posed targets whose stereocentres were ``kept``, ``lost``, or for which it is ``unknown``.
     validity : Validity or None
         None when the run did not check it.
+    calibration : Calibration or None
+        Confidence of first poses against whether they are within 2 Angstrom; None where either is not known.
     cpu_median, cpu_max, wall_median, wall_max : float or None
         Seconds a target.
     peak_uss_bytes : int
@@ -175,6 +178,7 @@ class Summary:
     failed: Mapping[str, int]
     stereo: Mapping[str, int]
     validity: Validity | None
+    calibration: Calibration | None
     cpu_median: float | None
     cpu_max: float | None
     wall_median: float | None
@@ -283,6 +287,7 @@ def summarise(
     verdicts: Counter[bool] = Counter()
     checks: Counter[str] = Counter()
     cpu, wall, peak = array("d"), array("d"), 0
+    promised, came = array("d"), array("b")
     for record in records:
         try:
             overall.add(record)
@@ -295,6 +300,9 @@ def summarise(
                 if (failures := record.get("validity")) is not None:
                     verdicts[not failures] += 1
                     checks.update(failures)
+                if record.get("confidence") and record["rmsd"]:
+                    promised.append(record["confidence"][0])
+                    came.append(record["rmsd"][0] <= HEADLINE)
             else:
                 reasons[record["status"]][record["reason"]] += 1
             cpu.append(record["cost"]["cpu_s"])
@@ -314,6 +322,7 @@ def summarise(
         failed=dict(sorted(reasons["failed"].items())),
         stereo=dict(sorted(stereo.items())),
         validity=overall.validity(checks, verdicts[True]) if verdicts else None,
+        calibration=calibrate(promised, came) if promised else None,
         cpu_median=_median(cpu),
         cpu_max=max(cpu, default=None),
         wall_median=_median(wall),

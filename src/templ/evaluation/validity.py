@@ -71,7 +71,8 @@ def failed_checks(
     truth : rdkit.Chem.Mol, optional
         The crystal's ligand with its 3D conformer, for the identity of the molecule only.
     receptor : Receptor, optional
-        In the frame of the pose.
+        In the frame of the pose. Receptors hold no water, and those of a library of complexes end 10 A from
+        the crystal's ligand: what a pose meets beyond that is not seen.
 
     Returns
     -------

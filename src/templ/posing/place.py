@@ -16,7 +16,7 @@ from rdkit.Chem import rdShapeAlign
 from rdkit.Geometry import Point3D
 
 from templ.molecules import positions
-from templ.posing.geometry import dihedral, distinct, rotate_about_bond, superpose
+from templ.posing.geometry import Frame, dihedral, distinct, rotate_about_bond, superpose
 from templ.selection.cores import MIN_CORE
 from templ.selection.policy import ELEMENTS
 
@@ -33,6 +33,8 @@ SAME_POSE = 0.3
 """Angstrom: poses nearer than this are one."""
 BUMP_WEIGHT = 0.1
 """Angstrom of core RMSD that one Angstrom^2 of self-overlap is worth when conformers are chosen."""
+COARSE = 0.2
+"""Angstrom to which a template's coordinates are rounded before whole molecules are laid onto it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +103,15 @@ def overlay_whole(query: PreparedQuery, template: Chem.Mol, most: int) -> Placed
 
     Uses RDKit's port of PubChem's shape alignment (Grant, Gallardo, Pickup, J. Comput. Chem. 17 (1996) 1653).
     """
-    shown = _metals_as_carbon(template)
+    # RDKit's alignment may end elsewhere for a rounding error: one frame, coordinates without small digits.
+    frame = Frame.of(positions(template))
+    coarse = np.round(frame.inward(positions(template)) / COARSE) * COARSE
+    shown = with_coordinates(_metals_as_carbon(template), coarse)
     scored = []
     for xyz in query.conformers:
         probe = with_coordinates(query.mol, xyz)
         shape, colour = rdShapeAlign.AlignMol(shown, probe)
-        scored.append((-(shape + colour), positions(probe)))
+        scored.append((-(shape + colour), frame.outward(positions(probe))))
     scored.sort(key=lambda pair: pair[0])
     xyz = np.array([pose for _, pose in scored])
     kept = xyz[distinct(xyz, SAME_POSE, most)]

@@ -16,8 +16,6 @@ from rdkit import Chem
 from templ.posing.relax import relax
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     from templ.query import PreparedQuery
@@ -29,14 +27,17 @@ CLEAR = 0.8
 """Share of the sum of two van der Waals radii below which atoms push; PoseBusters refuses below 0.75."""
 PUSH = 10.0
 """kcal/mol per Angstrom^2 of overlap."""
-TETHER = 0.2
-"""kcal/mol per Angstrom^2 and atom: pulls back to where the pose was ranked."""
+TETHERS = (0.2, 0.02)
+"""kcal/mol per Angstrom^2 and atom: pulls back to where the pose was ranked; the loose one for what the tight
+one leaves too near."""
+LIMIT = 0.76
+"""Share of the sum of the radii that is too near, a hair above where PoseBusters refuses."""
 REACH = 6.0
 """Angstrom around the poses within which receptor atoms are looked at."""
 
 
 def settle(query: PreparedQuery, poses: NDArray[np.float64], receptor: Atoms) -> NDArray[np.float64]:
-    """Move poses out of the receptor; those that do not touch it stay where they are.
+    """Move poses out of the receptor; those that are not too near stay where they are.
 
     Parameters
     ----------
@@ -53,11 +54,13 @@ def settle(query: PreparedQuery, poses: NDArray[np.float64], receptor: Atoms) ->
     around = (poses.min(axis=(0, 1)) - REACH, poses.max(axis=(0, 1)) + REACH)
     near = receptor.only(((receptor.xyz > around[0]) & (receptor.xyz < around[1])).all(axis=1))
     walls = _Walls(query, near.elements, (near.xyz - middle).astype(np.float32))
-    inside = poses - middle
-    touching = walls(inside.astype(np.float32))[0] > 0
-    if touching.any():
-        start = inside[touching]
-        inside[touching] = relax(query, start, walls, _tether(start.astype(np.float32)))
+    start = poses - middle
+    inside = start.copy()
+    for tether in TETHERS:
+        pressed = walls.nearest(inside) < LIMIT
+        if pressed.any():
+            hold = _Tether(start[pressed].astype(np.float32), tether)
+            inside[pressed] = relax(query, start[pressed], walls, hold)
     return np.asarray(inside + middle)
 
 
@@ -78,10 +81,18 @@ class _Walls:
         slope = ((-2 * PUSH * overlap / distance)[..., None] * gap).sum(axis=2)
         return PUSH * (overlap**2).sum(axis=(1, 2)), slope
 
+    def nearest(self, poses: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Least distance of each pose to an atom, as a share of the sum of the radii, shape (poses,)."""
+        distance = np.linalg.norm(poses[:, :, None] - self._xyz, axis=-1)
+        return np.asarray((CLEAR * distance / self._limit).min(axis=(1, 2), initial=np.inf))
 
-def _tether(start: Floats) -> Callable[[Floats], tuple[Floats, Floats]]:
-    def energy(poses: Floats) -> tuple[Floats, Floats]:
-        gap = poses - start
-        return TETHER * (gap**2).sum(axis=(1, 2)), 2 * TETHER * gap
 
-    return energy
+class _Tether:
+    """Energy of leaving the start."""
+
+    def __init__(self, start: Floats, strength: float) -> None:
+        self._start, self._strength = start, strength
+
+    def __call__(self, poses: Floats) -> tuple[Floats, Floats]:
+        gap = poses - self._start
+        return self._strength * (gap**2).sum(axis=(1, 2)), 2 * self._strength * gap

@@ -84,6 +84,7 @@ class Field:
         middle = np.median(poses, axis=(0, 1))
         low = np.maximum(poses.min(axis=(0, 1)) - MARGIN, middle - HALF)
         high = np.minimum(poses.max(axis=(0, 1)) + MARGIN, middle + HALF)
+        low = np.floor(low / SPACING) * SPACING  # so that no pose shifts the points
         self._low = low.astype(np.float32)
         self._shape = tuple((np.ceil((high - low) / SPACING) + 1).astype(int).tolist())
         types = ligand_types(query.mol)

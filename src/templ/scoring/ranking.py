@@ -138,9 +138,10 @@ def relax_best(
     if not whole.all():
         chosen = np.concatenate([chosen, np.setdiff1d(order[whole], chosen)])
     origin, within = ranked.origin[chosen], ranked.within[chosen]
-    frame = Frame.of(ranked.xyz[chosen].reshape(-1, 3))
-    poses = frame.inward(ranked.xyz[chosen])
     clouds = [Cloud.of(hit.mol) for hit in consensus]
+    # The templates' frame, not the poses': one pose more or less must not turn the grid for all others.
+    frame = Frame.of(np.concatenate([cloud.xyz for cloud in clouds]).astype(np.float64))
+    poses = frame.inward(ranked.xyz[chosen])
     atoms = None if receptor is None else receptor.atoms
     field = Field(
         query,

@@ -103,6 +103,24 @@ def test_validity_is_out_of_all_attempted():
     json.dumps(summary.to_dict())
 
 
+def test_the_confidence_of_first_poses_is_held_against_the_crystals():
+    run = [
+        record("a", rmsd=[0.9, 3.0], confidence=[0.95, 0.2]),
+        record("b", rmsd=[1.5], confidence=[0.95]),
+        record("c", rmsd=[4.0], confidence=[0.25]),
+        record("d", rmsd=None, confidence=[0.9]),  # its crystal is not known
+        record("e", rmsd=[1.0]),  # of a version without confidence
+    ]
+    summary = summarise(run)
+    found = summary.calibration
+    assert [(part.count, part.right) for part in found.bins] == [(1, 0.0), (2, 1.0)]
+    assert (found.auroc, found.error) == (1.0, pytest.approx((0.25 + 2 * 0.05) / 3))
+    text = to_markdown(summary)
+    assert "| 0.95 | 1.00 | 2 |" in text
+    assert "AUROC 1.000" in text
+    assert summarise(RUN).calibration is None
+
+
 def test_a_run_that_did_not_check_validity_says_nothing_of_it():
     summary = summarise([*RUN, record("i", validity=None)])
     assert summary.validity is None
