@@ -87,8 +87,9 @@ def marked(mark):
 
 
 def own_workers():
-    """Workers of this process: they are children of its forkserver."""
-    return [worker for server in psutil.Process().children() for worker in server.children()]
+    """Workers of this process: they are children of its forkserver (a browser's are none)."""
+    servers = [child for child in psutil.Process().children() if "forkserver" in " ".join(child.cmdline())]
+    return [worker for server in servers for worker in server.children()]
 
 
 def test_sigkill_of_the_run_takes_its_working_workers_along(start_run, pids):

@@ -32,8 +32,8 @@ TETHERS = (0.2, 0.02)
 one leaves too near."""
 LIMIT = 0.76
 """Share of the sum of the radii that is too near, a hair above where PoseBusters refuses."""
-REACH = 6.0
-"""Angstrom around the poses within which receptor atoms are looked at."""
+REACH = 5.0
+"""Angstrom from an atom of a pose within which receptor atoms are looked at: those that push, and may."""
 
 
 def settle(query: PreparedQuery, poses: NDArray[np.float64], receptor: Atoms) -> NDArray[np.float64]:
@@ -53,6 +53,8 @@ def settle(query: PreparedQuery, poses: NDArray[np.float64], receptor: Atoms) ->
     middle = poses.mean(axis=(0, 1))  # near the origin, where float32 is exact enough
     around = (poses.min(axis=(0, 1)) - REACH, poses.max(axis=(0, 1)) + REACH)
     near = receptor.only(((receptor.xyz > around[0]) & (receptor.xyz < around[1])).all(axis=1))
+    gaps = np.linalg.norm(poses.reshape(-1, 1, 3) - near.xyz, axis=-1)
+    near = near.only(gaps.min(axis=0) < REACH)
     walls = _Walls(query, near.elements, (near.xyz - middle).astype(np.float32))
     start = poses - middle
     inside = start.copy()
