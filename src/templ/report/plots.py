@@ -16,7 +16,7 @@ from templ.report.svg import BAD, GOOD, INK, OTHER, QUIET, SMALL, STYLE, WIDTH, 
 from templ.runlog.memory import minutes_of_running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from templ.evaluation.summary import Accuracy, Summary
     from templ.report.collect import Results
@@ -26,7 +26,6 @@ FARTHEST = 10.0
 NEAREST = 0.1
 """Angstrom: nearer than a crystal can tell."""
 THRESHOLDS = (1.0, HEADLINE, 5.0)
-BINS = 10
 MOST_LINKED = 500
 """Points that lead to their target; more would only make the page heavy."""
 
@@ -71,29 +70,6 @@ def draw_plots(results: Results) -> list[Plot]:
         # The browser sets the text, in a type of its own that has more letters.
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         return [plot for draw in _PLOTS for plot in draw(results)]
-
-
-def reliability(records: Sequence[Mapping[str, Any]]) -> list[tuple[float, int, int]]:
-    """Compare the confidence of first poses with how often they are right, in bins of equal width.
-
-    Returns
-    -------
-    list of (float, int, int)
-        For each bin that is not empty: mean confidence, targets within 2 A, targets.
-    """
-    pairs = [
-        (record["confidence"][0], record["rmsd"][0] <= HEADLINE)
-        for record in records
-        if record.get("confidence") and record["rmsd"]
-    ]
-    bins: list[list[tuple[float, bool]]] = [[] for _ in range(BINS)]
-    for confidence, right in pairs:
-        bins[min(int(confidence * BINS), BINS - 1)].append((confidence, right))
-    return [
-        (sum(confidence for confidence, _ in part) / len(part), sum(right for _, right in part), len(part))
-        for part in bins
-        if part
-    ]
 
 
 def _curve(results: Results) -> Iterator[Plot]:
@@ -222,20 +198,22 @@ def _blocks(summary: Summary) -> list[tuple[str, Mapping[str, Accuracy]]]:
 
 
 def _calibration(results: Results) -> Iterator[Plot]:
-    bins = reliability(results.records)
-    if not bins:
+    calibration = None if results.summary is None else results.summary.calibration
+    if calibration is None:
         return
     figure, axes = make_figure(*SMALL)
     axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.8, linestyle=":")
-    for confidence, right, n in bins:
-        axes.plot([confidence] * 2, wilson_interval(right, n), color=GOOD, linewidth=1.2)
-        axes.plot([confidence], [right / n], "o", color=GOOD, markersize=4.5, clip_on=False)
-        axes.annotate(f"{n:,}", (confidence, right / n), (5, -3), textcoords="offset points", color=QUIET)
+    for part in calibration.bins:
+        x, y, n = part.promised, part.right, part.count
+        axes.plot([x] * 2, wilson_interval(round(y * n), n), color=GOOD, linewidth=1.2)
+        axes.plot([x], [y], "o", color=GOOD, markersize=4.5, clip_on=False)
+        axes.annotate(f"{n:,}", (x, y), (5, -3), textcoords="offset points", color=QUIET)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence of the first pose", ylabel="share within 2 Å")
+    total = sum(part.count for part in calibration.bins)
     yield Plot(
         "Is the confidence right",
-        f"Of the {sum(n for *_, n in bins):,} first poses of known crystals, in tenths of confidence: how "
-        "many are within 2 Å, with 95 % Wilson interval and number. On the dotted line it is honest.",
+        f"Of the {total:,} first poses of known crystals, in tenths of confidence: how many are within 2 Å, "
+        "with 95 % Wilson interval and number. On the dotted line it is honest.",
         to_svg(figure, "calibration"),
     )
 

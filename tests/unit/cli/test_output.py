@@ -30,6 +30,16 @@ def finished(tmp_path_factory):
     return folder / "run"
 
 
+def test_a_run_refuses_what_it_is_less_sure_of_than_asked(finished, tmp_path):
+    words = ("benchmark", "run", "demo", "--limit", "2", "--min-confidence", "1", "-o", "run")
+    done = templ(*words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(line) for line in (tmp_path / "run" / "results.jsonl").read_text().splitlines()]
+    assert {record["reason"] for record in records} == {"low-confidence"}
+    sure = [json.loads(line) for line in (finished / "results.jsonl").read_text().splitlines()]
+    assert [record["prospect"] for record in records] == [record["prospect"] for record in sure]
+
+
 @pytest.mark.parametrize("command", ["export", "info"])
 def test_a_reader_that_leaves_is_no_failure(demo_path, tmp_path, command):
     """As with `| head`: the reader is gone before the first line, however much would have come."""

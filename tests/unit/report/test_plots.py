@@ -3,14 +3,8 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
-import pytest
-
 from templ.report.collect import read_results
-from templ.report.plots import draw_plots, reliability
-
-
-def record(confidence, rmsd):
-    return {"confidence": [confidence, 0.1], "rmsd": [rmsd, 9.0]}
+from templ.report.plots import draw_plots
 
 
 def test_what_a_run_has(run):
@@ -65,11 +59,3 @@ def test_a_plot_is_of_the_page(run, alter):
 def test_points_lead_to_their_targets(run):
     plots = {plot.title: plot.svg for plot in draw_plots(read_results(run))}
     assert set(re.findall(r'xlink:href="#(t\d+)"', plots["Similar templates"])) == {f"t{i}" for i in range(5)}
-
-
-def test_reliability():
-    records = [record(0.91, 0.5), record(0.99, 2.0), record(1.0, 3.0), record(0.12, 8.0)]
-    records += [{"confidence": [0.5], "rmsd": None}, {"rmsd": [1.0]}]
-    low, high = reliability(records)
-    assert low == (pytest.approx(0.12), 0, 1)
-    assert high == (pytest.approx((0.91 + 0.99 + 1.0) / 3), 2, 3)
