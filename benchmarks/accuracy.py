@@ -16,24 +16,20 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import repeat
-from math import comb
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from sets import ALL, TargetSet, open_set
-from weights import pool_of
+from sets import ALL, open_set, rmsd_of_poses
 
 from templ.errors import Refusal
+from templ.evaluation.compare import mcnemar
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.summary import wilson_interval
 from templ.evaluation.validity import failed_checks
-from templ.pipeline import Prediction, Sample
+from templ.pipeline import Prediction
 from templ.settings import PredictionSettings
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 STORED = Path(__file__).parent / "results" / "accuracy.json"
 ABLATIONS: dict[str, dict[str, Any]] = {
@@ -83,7 +79,9 @@ def predict_one(
     truth = chosen.truth(id)
     invalid = tuple(failed_checks(poses[0].mol, truth=truth, receptor=given)) if check else None
     checked = time.process_time()
-    every = rmsd_of_all(found, chosen, id)
+    every = rmsd_of_poses(found.ranked.xyz, found.query.mol, truth)
+    if every is None:
+        every = np.full(len(found.ranked.xyz), MISS)
     return Row(
         id,
         tuple(round(symmetric_rmsd(pose.mol, truth), 4) for pose in poses),
@@ -94,15 +92,6 @@ def predict_one(
         predicted - begin,
         checked - predicted,
     )
-
-
-def rmsd_of_all(found: Sample, chosen: TargetSet, id: str) -> NDArray[np.float64]:
-    """RMSD of every pose that was looked at."""
-    truth = chosen.truth(id)
-    matches = truth.GetSubstructMatches(found.query.mol, uniquify=False, maxMatches=400)
-    if not matches:
-        return np.full(len(found.ranked.xyz), MISS)
-    return pool_of(found.ranked, truth, matches).rmsd
 
 
 def run(
@@ -134,12 +123,11 @@ def counts(rows: list[Row]) -> dict[str, float]:
 
 
 def change(rows: list[Row], before: list[dict[str, Any]]) -> str:
-    """Targets won and lost since the stored result, and the chance of that (two-sided sign test)."""
+    """Targets won and lost since the stored result, and the chance of that (McNemar's exact test)."""
     old = {row["id"]: row["rmsd"][0] <= 2 for row in before}
     won = sum(row.rmsd[0] <= 2 and not old.get(row.id, False) for row in rows)
     lost = sum(row.rmsd[0] > 2 and old.get(row.id, False) for row in rows)
-    tail = sum(comb(won + lost, k) for k in range(max(won, lost), won + lost + 1)) / 2 ** (won + lost)
-    return f"+{won} -{lost}, p = {min(1.0, 2 * tail):.2f}"
+    return f"+{won} -{lost}, p = {mcnemar(won, lost):.2f}"
 
 
 def show(label: str, found: dict[str, float]) -> None:

@@ -22,10 +22,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from templ.benchmark.builtin import Choices, find_benchmark
 from templ.benchmark.definition import list_targets, target_of
 from templ.library.build import build_library
 from templ.library.store import Library, open_library
+from templ.molecules import positions
 from templ.receptor import Receptor, read_receptor
 from templ.sources.annotations import Annotation
 from templ.sources.complexes import read_complexes
@@ -34,6 +37,7 @@ from templ.sources.polaris import TEMPLATE_GROUPS
 from templ.sources.splits import TemplateRule
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from rdkit.Chem import Mol
 
     from templ.records import Target
@@ -71,6 +75,16 @@ class TargetSet:
         if path is None:
             raise ValueError(f"{self.name}: no receptor for {id}")
         return _read(path)
+
+
+def rmsd_of_poses(poses: NDArray[np.float64], query: Mol, truth: Mol) -> NDArray[np.float64] | None:
+    """RMSD to the truth, Angstrom, of poses, shape (poses, atoms, 3); None where molecules do not match."""
+    matches = truth.GetSubstructMatches(query, uniquify=False, maxMatches=400)
+    if not matches:
+        return None
+    crystal = positions(truth)
+    square = [((poses - crystal[list(match)]) ** 2).sum(axis=-1).mean(axis=-1) for match in matches]
+    return np.asarray(np.sqrt(np.min(square, axis=0)))
 
 
 @cache

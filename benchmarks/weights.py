@@ -24,12 +24,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.optimize import minimize
-from sets import TRAINING, open_set
+from sets import TRAINING, open_set, rmsd_of_poses
 
 from templ.errors import Refusal
 from templ.evaluation.calibration import calibrate
 from templ.evaluation.summary import wilson_interval
-from templ.molecules import positions
 from templ.pipeline import Prediction
 from templ.scoring import weights as shipped
 from templ.scoring.choice import choose
@@ -42,9 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
-    from rdkit.Chem import Mol
-
-    from templ.scoring.ranking import Ranked
 
     Array = NDArray[np.float64]
 
@@ -91,21 +87,15 @@ def sample_one(name: str, folder: Path, id: str) -> Case | None:
         found = Prediction(target, chosen.library, settings, rule=chosen.rule, receptor=receptor).sample()
     except Refusal:
         return None
-    truth = chosen.truth(id)
-    matches = truth.GetSubstructMatches(found.query.mol, uniquify=False, maxMatches=400)
-    if not matches:
-        return None
+    pools = []
+    for ranked in (found.placed, found.ranked):
+        rmsd = rmsd_of_poses(ranked.xyz, found.query.mol, chosen.truth(id))
+        if rmsd is None:
+            return None
+        terms = np.stack([ranked.terms[name] for name in TERMS], axis=1).astype(np.float64)
+        pools.append(Pool(terms, rmsd, ranked.xyz))
     protein = target.group if name == "complexes" else MPRO
-    placed, relaxed = (pool_of(ranked, truth, matches) for ranked in (found.placed, found.ranked))
-    return Case(protein, placed, relaxed, found.evidence)
-
-
-def pool_of(ranked: Ranked, truth: Mol, matches: Sequence[Sequence[int]]) -> Pool:
-    """Keep what is fitted on."""
-    crystal = positions(truth)
-    square = [((ranked.xyz - crystal[list(match)]) ** 2).sum(axis=-1).mean(axis=-1) for match in matches]
-    terms = np.stack([ranked.terms[name] for name in TERMS], axis=1).astype(np.float64)
-    return Pool(terms, np.sqrt(np.min(square, axis=0)), ranked.xyz)
+    return Case(protein, pools[0], pools[1], found.evidence)
 
 
 def sample_all(folder: Path) -> list[Case]:

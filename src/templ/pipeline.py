@@ -378,6 +378,6 @@ def _pose(found: Sample, rank: int, choice: Choice, xyz: NDArray[np.float64]) ->
         way=placed.way,
         mcs_atoms=placed.core_atoms,
         mcs_smarts=placed.smarts,
-        core_rmsd=float(placed.rmsd_of(xyz)),
+        core_rmsd=placed.rmsd_of(xyz),
         superposition={} if hit.fit is None else hit.fit.numbers(),
     )

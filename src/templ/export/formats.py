@@ -94,7 +94,6 @@ EVERYTHING = pa.schema(
         "reason": pa.string(),
         "detail": pa.string(),
         **_TYPES,
-        "confidence": pa.float64(),
         "rmsd": pa.float64(),
         "valid": pa.bool_(),
         "failed_checks": pa.string(),

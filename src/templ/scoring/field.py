@@ -104,7 +104,8 @@ class Field:
                 own = [int(kind[0]), *(len(RADIUS_CLASSES) + np.flatnonzero(kind[1:5])).tolist()]
                 touch[number] = contact * contacts[own].sum(axis=0)
             maps[number] = touch[number] - SHAPE_PULL * pull[0] - FEATURE_PULL * pull[1 + shared].sum(axis=0)
-        self._contacts_only, self._all = touch.ravel(), maps.ravel()
+        # Three points in a row along z are one look-up.
+        self._contacts_only, self._all = (sliding_window_view(part.ravel(), 3) for part in (touch, maps))
 
     def __call__(self, poses: Floats) -> tuple[Floats, Floats]:
         """Energy of each pose, shape (poses,), and its gradient, shape (poses, atoms, 3)."""
@@ -125,7 +126,7 @@ class Field:
         x, y, z = np.moveaxis(middle.astype(np.int32) - 1, -1, 0)
         start = ((self._kind * self._shape[0] + x) * ny + y) * nz + z
         rows = (np.arange(3)[:, None] * ny + np.arange(3)) * nz
-        near = sliding_window_view(maps, 3)[start[..., None, None] + rows]
+        near = maps[start[..., None, None] + rows]
         along_z = np.einsum("paxyz,paz->paxy", near, weights[..., 2, :])
         along_y = np.einsum("paxy,pay->pax", along_z, weights[..., 1, :])
         slope_y = np.einsum("paxy,pay->pax", along_z, slopes[..., 1, :])

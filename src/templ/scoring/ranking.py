@@ -106,7 +106,8 @@ def rank(
     origin = np.repeat(np.arange(len(placements)), sizes)
     within = np.concatenate([np.arange(count) for count in sizes])
     terms = {"cover": cover, "core_rmsd": core_rmsd} | dict.fromkeys(ENERGIES, np.zeros(len(xyz)))
-    return _ranked(query, xyz, origin, within, terms, consensus, receptor, fitted_weights().placed)
+    share, clouds = _weights(query, consensus), [Cloud.of(hit.mol) for hit in consensus]
+    return _ranked(query, xyz, origin, within, terms, share, clouds, receptor, fitted_weights().placed)
 
 
 def relax_best(
@@ -138,7 +139,7 @@ def relax_best(
     if not whole.all():
         chosen = np.concatenate([chosen, np.setdiff1d(order[whole], chosen)])
     origin, within = ranked.origin[chosen], ranked.within[chosen]
-    clouds = [Cloud.of(hit.mol) for hit in consensus]
+    share, clouds = _weights(query, consensus), [Cloud.of(hit.mol) for hit in consensus]
     # The templates' frame, not the poses': one pose more or less must not turn the grid for all others.
     frame = Frame.of(np.concatenate([cloud.xyz for cloud in clouds]).astype(np.float64))
     poses = frame.inward(ranked.xyz[chosen])
@@ -147,7 +148,7 @@ def relax_best(
         query,
         poses,
         [Cloud(frame.inward(cloud.xyz).astype(np.float32), cloud.features) for cloud in clouds],
-        _weights(query, consensus),
+        share,
         None if atoms is None else replace(atoms, xyz=frame.inward(atoms.xyz).astype(np.float32)),
         OWN_CONTACT if own else OTHER_CONTACT,
     )
@@ -170,7 +171,7 @@ def relax_best(
         "strain": query.strain(still)[0] / size,
     }
     walls = None if atoms is None else atoms.xyz
-    return _ranked(query, xyz, origin, within, terms, consensus, walls, fitted_weights().relaxed)
+    return _ranked(query, xyz, origin, within, terms, share, clouds, walls, fitted_weights().relaxed)
 
 
 def _ranked(
@@ -179,13 +180,13 @@ def _ranked(
     origin: NDArray[np.intp],
     within: NDArray[np.intp],
     terms: Mapping[str, NDArray[np.floating]],
-    consensus: list[TemplateHit],
+    share: NDArray[np.float64],
+    clouds: list[Cloud],
     receptor: NDArray[np.float32] | None,
     weights: Mapping[str, float],
 ) -> Ranked:
     """Add what depends on the coordinates alone to the terms, and sum them up."""
-    share = _weights(query, consensus)
-    overlays = overlay(xyz, query.features, [Cloud.of(hit.mol) for hit in consensus])
+    overlays = overlay(xyz, query.features, clouds)
     found = {
         **terms,
         "consensus": (share[:, None] * overlays).sum(axis=0) / share.sum(),
