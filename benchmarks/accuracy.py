@@ -35,6 +35,7 @@ STORED = Path(__file__).parent / "results" / "accuracy.json"
 ABLATIONS: dict[str, dict[str, Any]] = {
     "one template copied": {"templates": 1},
     "one template in the consensus": {"consensus": 1},
+    "no search": {"rounds": 0},
     "poses not relaxed": {"relaxed": 0},
     "all three": {"templates": 1, "consensus": 1, "relaxed": 0},
 }

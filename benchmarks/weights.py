@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-PLACED = ("consensus", "cover", "clash", "bump", "core_rmsd")
-RELAXED = ("consensus", "contact", "hold", "strain")
+PLACED = ("consensus", "precedent", "clash", "bump", "core_rmsd")
+RELAXED = ("consensus", "precedent", "contact", "strain")
 CONFIDENCE = ("log_odds", "consensus")
 PROSPECT = ("tanimoto", "cover")
 RIGHT, SOFT = 2.0, 0.2

@@ -38,7 +38,9 @@ PARTS = (
     "templ.posing.settle",
     "templ.scoring.choice",
     "templ.scoring.confidence",
+    "templ.scoring.pocket",
     "templ.scoring.ranking",
+    "templ.scoring.search",
     "templ.selection.policy",
     "templ.selection.screen",
     *(["pandas"] if find_spec("pandas") else []),
@@ -204,7 +206,9 @@ class Prediction:
             When there is none.
         """
         from templ.scoring.confidence import evidence, prospect
-        from templ.scoring.ranking import rank, relax_best
+        from templ.scoring.pocket import Pocket
+        from templ.scoring.ranking import rank
+        from templ.scoring.search import search
         from templ.selection.screen import allowed_rows, find_templates
 
         query = self._prepare()
@@ -222,19 +226,25 @@ class Prediction:
         self._stage("select")
         placements, sources = self._place(query, hits)
         self._stage("pose")
-        atoms = None if self.receptor is None else self.receptor.atoms.xyz
-        placed = ranked = rank(query, placements, hits[: self.settings.consensus], atoms)
+        pocket = Pocket.of(
+            query,
+            hits,
+            self.settings.consensus,
+            None if self.receptor is None else self.receptor.atoms,
+            own=self.library.has_receptors,
+        )
+        placed = ranked = rank(query, placements, pocket)
         self._stage("score")
         if self.settings.relaxed:
-            ranked = relax_best(
+            ranked = search(
                 query,
                 placed,
                 placements,
                 sources,
-                hits[: self.settings.consensus],
-                self.receptor,
+                pocket,
                 most=self.settings.relaxed,
-                own=self.library.has_receptors,
+                rounds=self.settings.rounds,
+                seed=self.settings.seed,
             )
             self._stage("relax")
         return Sample(query, placements, sources, placed, ranked, known)
@@ -375,7 +385,7 @@ def _pose(found: Sample, rank: int, choice: Choice, xyz: NDArray[np.float64]) ->
         confidence=confidence(choice.mass, parts["consensus"]),
         parts=parts,
         template_id=hit.id,
-        way=placed.way,
+        way="search" if found.ranked.shaken[choice.index] else placed.way,
         mcs_atoms=placed.core_atoms,
         mcs_smarts=placed.smarts,
         core_rmsd=placed.rmsd_of(xyz),

@@ -96,9 +96,10 @@ class Pose:
     parts : Mapping[str, float]
         The terms of the score.
     template_id : str
-        The template whose coordinates were copied.
+        The template whose coordinates were copied, at first.
     way : str
-        ``core``, ``partial-core`` or ``overlay``: how the pose was placed.
+        ``core``, ``partial-core`` or ``overlay``: how the pose was placed; ``search`` when a pose that was
+        placed so has been shaken and came to rest elsewhere.
     mcs_atoms : int
         Number of query atoms pinned to the template (0 for an overlay).
     mcs_smarts : str

@@ -29,7 +29,7 @@ THRESHOLDS = (1.0, HEADLINE, 5.0)
 MOST_LINKED = 500
 """Points that lead to their target; more would only make the page heavy."""
 
-_WAYS = {"core": (GOOD, "o"), "partial-core": (OTHER, "^"), "overlay": (BAD, "s")}
+_WAYS = {"core": (GOOD, "o"), "partial-core": (OTHER, "^"), "overlay": (BAD, "s"), "search": (INK, "D")}
 
 
 @dataclass(frozen=True, slots=True)

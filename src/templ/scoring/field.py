@@ -68,8 +68,8 @@ class Field:
         How much each pulls; their sum is taken as 1.
     receptor : Atoms, optional
         Makes contacts.
-    contact : float
-        What contacts are worth: 1 in the query's own receptor, less in another crystal's.
+    worth : array, shape (receptor atoms,)
+        What contacts with each atom are worth.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Field:
         templates: list[Cloud],
         weights: NDArray[np.floating],
         receptor: Atoms | None,
-        contact: float,
+        worth: NDArray[np.float32],
     ) -> None:
         middle = np.median(poses, axis=(0, 1))
         low = np.maximum(poses.min(axis=(0, 1)) - MARGIN, middle - HALF)
@@ -95,14 +95,14 @@ class Field:
         flags = np.stack([types.hydrophobic, types.donor & ~both, types.acceptor & ~both, both], axis=1)
         kinds, kind = np.unique(np.column_stack([radius, flags, features]), axis=0, return_inverse=True)
         self._kind = kind.reshape(-1)  # NumPy 2.0.0 gives it a second axis
-        contacts = None if receptor is None else self._contacts(receptor)
+        contacts = None if receptor is None else self._contacts(receptor, worth)
         pull = self._pull(templates, (weights / weights.sum()).astype(np.float32))
         touch, maps = np.zeros((2, len(kinds), *self._shape), np.float32)
         for number, kind in enumerate(kinds):
             shared = np.flatnonzero(kind[5:])
             if contacts is not None:
                 own = [int(kind[0]), *(len(RADIUS_CLASSES) + np.flatnonzero(kind[1:5])).tolist()]
-                touch[number] = contact * contacts[own].sum(axis=0)
+                touch[number] = contacts[own].sum(axis=0)
             maps[number] = touch[number] - SHAPE_PULL * pull[0] - FEATURE_PULL * pull[1 + shared].sum(axis=0)
         # Three points in a row along z are one look-up.
         self._contacts_only, self._all = (sliding_window_view(part.ravel(), 3) for part in (touch, maps))
@@ -143,25 +143,29 @@ class Field:
         # Beyond the edge nothing but the way back counts: what the grid last said may point outwards.
         return energy.sum(axis=1), np.where(beyond == 0, gradient, OUTSIDE * np.sign(beyond))
 
-    def _contacts(self, receptor: Atoms) -> Floats:
+    def _contacts(self, receptor: Atoms, worth: NDArray[np.float32]) -> Floats:
         """Energy at each point: steric by class of radius, then hydrophobic, donor, acceptor, both."""
         high = self._low + SPACING * np.array(self._shape, np.float32)
-        near = receptor.only(((receptor.xyz > self._low - REACH) & (receptor.xyz < high + REACH)).all(axis=1))
+        inside = ((receptor.xyz > self._low - REACH) & (receptor.xyz < high + REACH)).all(axis=1)
+        inside &= worth > 0
+        near, worth = receptor.only(inside), worth[inside]
         types = receptor_types(near)
-        grids = np.zeros((len(RADIUS_CLASSES) + 4, int(np.prod(self._shape))), np.float32)
-        offsets = _ball(int(REACH / SPACING) + 1)
-        strides = np.array([self._shape[1] * self._shape[2], self._shape[2], 1])
+        grids = np.zeros((len(RADIUS_CLASSES) + 4, *self._shape), np.float32)
         tables = {radius: _tabulate(radius) for radius in np.unique(types.radii).tolist()}
-        base = np.round((near.xyz - self._low) / SPACING).astype(np.int32)
-        for atom in range(len(near)):
-            points = base[atom] + offsets
-            points = points[((points >= 0) & (points < self._shape)).all(axis=1)]
-            gaps = points * np.float32(SPACING) + (self._low - near.xyz[atom])
-            step = (np.sqrt((gaps**2).sum(axis=1)) / STEP).astype(np.int32)
-            at, table = points @ strides, tables[float(types.radii[atom])]
+        place = (near.xyz - self._low) / SPACING
+        firsts = np.maximum(np.ceil(place - REACH / SPACING), 0).astype(int)
+        ends = np.minimum(np.floor(place + REACH / SPACING) + 1, self._shape).astype(int)
+        for atom, (first, end) in enumerate(zip(firsts.tolist(), ends.tolist(), strict=True)):
+            x, y, z = (
+                (np.arange(*side) * np.float32(SPACING) + (low - own)) ** 2
+                for *side, low, own in zip(first, end, self._low, near.xyz[atom], strict=True)
+            )
+            box = grids[:, first[0] : end[0], first[1] : end[1], first[2] : end[2]]
+            step = (np.sqrt(x[:, None, None] + y[:, None] + z) / STEP).astype(np.int32)
+            table = worth[atom] * tables[float(types.radii[atom])]
             for row in (0, 1, 2, *_acting(types, atom)):
-                grids[row, at] += table[row][step]
-        return grids.reshape(-1, *self._shape)
+                box[row] += table[row][step]
+        return grids
 
     def _pull(self, templates: list[Cloud], weights: Floats) -> Floats:
         """Density of the templates at each point: of all atoms, then of those with each feature."""
@@ -235,17 +239,9 @@ def _acting(types: AtomTypes, atom: int) -> list[int]:
 
 def _tabulate(radius: float) -> Floats:
     """Contact with a receptor atom of this radius, one row for each grid, in the middle of each step."""
-    distance = np.arange(0, REACH + 2 * SPACING, STEP, dtype=np.float32) + np.float32(STEP / 2)
+    distance = np.arange(0, 2 * REACH, STEP, dtype=np.float32) + np.float32(STEP / 2)
     polar = hydrogen_bond(distance - radius - POLAR_RADIUS)
     rows = [steric(distance - radius - own) for own in RADIUS_CLASSES]
     table = np.stack([*rows, hydrophobic(distance - radius - CARBON_RADIUS), polar, polar, polar])
     table[:, distance > REACH] = 0
     return table.astype(np.float32)
-
-
-def _ball(points: int) -> NDArray[np.int32]:
-    """Offsets of the grid points within `REACH` of any atom that lies nearest to one."""
-    axis = np.arange(-points, points + 1, dtype=np.int32)
-    offsets = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
-    kept: NDArray[np.int32] = offsets[(offsets**2).sum(axis=1) <= (REACH / SPACING + np.sqrt(0.75)) ** 2]
-    return kept

@@ -80,8 +80,8 @@ def fields(crystal):
     atoms = read_receptor(demo_files().receptor).atoms
     clouds, one = [Cloud.of(query.mol)], np.ones(1)
     return {
-        "pull": Field(query, around, clouds, one, None, 1.0),
-        "receptor": Field(query, around, clouds, one, atoms, 0.3),
+        "pull": Field(query, around, clouds, one, None, np.empty(0, np.float32)),
+        "receptor": Field(query, around, clouds, one, atoms, np.full(len(atoms), 0.3, np.float32)),
     }
 
 

@@ -57,4 +57,4 @@ def test_the_file_of_weights_speaks_of_terms_that_exist():
 def test_terms_count_in_the_direction_that_makes_sense():
     """More agreement is better; overlaps, and energies, are worse the larger they are."""
     for weights in (fitted_weights().placed, fitted_weights().relaxed):
-        assert all((weight > 0) == (name in ("consensus", "cover")) for name, weight in weights.items())
+        assert all((weight > 0) == (name in ("consensus", "precedent")) for name, weight in weights.items())

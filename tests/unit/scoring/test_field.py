@@ -18,6 +18,8 @@ from templ.sources.demo import demo_files
 SMILES = "CC(=O)Nc1ccc(Br)nc1Cl"
 """No atom of it both gives and takes a hydrogen bond; radii of all three classes."""
 ONE = np.ones(1)
+NONE = np.empty(0, np.float32)
+"""Worth of no receptor."""
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,11 @@ def blurred(energy, poses):
     )
 
 
+def whole(receptor):
+    """Worth of a receptor all of whose contacts count."""
+    return np.ones(len(receptor), np.float32)
+
+
 def single(poses):
     return poses.astype(np.float32)
 
@@ -102,8 +109,8 @@ def in_steps(distance):
 
 
 def test_contacts_are_the_sum_over_pairs(query, lattice, templates, receptor):
-    full = Field(query, lattice, templates, np.ones(2), receptor, 1.0)(single(lattice))[0]
-    free = Field(query, lattice, templates, np.ones(2), None, 1.0)(single(lattice))[0]
+    full = Field(query, lattice, templates, np.ones(2), receptor, whole(receptor))(single(lattice))[0]
+    free = Field(query, lattice, templates, np.ones(2), None, NONE)(single(lattice))[0]
     stepwise = blurred(lambda poses: pair_sum(query, poses, receptor, in_steps), lattice)
     assert full - free == pytest.approx(stepwise, rel=1e-5, abs=1e-4)
     # The steps themselves cost next to nothing, though these poses lie inside the protein.
@@ -112,7 +119,7 @@ def test_contacts_are_the_sum_over_pairs(query, lattice, templates, receptor):
 
 
 def test_the_pull_is_a_sum_of_gaussians(query, lattice, templates):
-    energy, _ = Field(query, lattice, templates, np.array([3, 1]), None, 1.0)(single(lattice))
+    energy, _ = Field(query, lattice, templates, np.array([3, 1]), None, NONE)(single(lattice))
     expected = blurred(lambda poses: pull(query, poses, templates, (0.75, 0.25)), lattice)
     assert energy == pytest.approx(expected, abs=1e-4)
     assert energy.min() < -1
@@ -120,15 +127,15 @@ def test_the_pull_is_a_sum_of_gaussians(query, lattice, templates):
 
 def test_between_its_points_the_grid_is_near_the_sum(ligand, poses, templates, receptor):
     """A spline over round hollows costs up to a tenth of a kcal/mol an atom."""
-    energy, _ = Field(ligand, poses, templates[:1], ONE, None, 1.0)(single(poses))
+    energy, _ = Field(ligand, poses, templates[:1], ONE, None, NONE)(single(poses))
     assert energy == pytest.approx(pull(ligand, poses, templates[:1], ONE), rel=0.05)
-    full, _ = Field(ligand, poses, templates[:1], ONE, receptor, 1.0)(single(poses))
+    full, _ = Field(ligand, poses, templates[:1], ONE, receptor, whole(receptor))(single(poses))
     assert full - energy == pytest.approx(pair_sum(ligand, poses, receptor), abs=0.1 * poses.shape[1])
 
 
 def test_the_gradient_is_that_of_the_energy(query, lattice, templates, receptor):
     """Inside a cell the energy is a parabola along each axis, so that wide steps are exact."""
-    field = Field(query, lattice, templates, np.ones(2), receptor, 1.0)
+    field = Field(query, lattice, templates, np.ones(2), receptor, whole(receptor))
     pose, step = lattice[3] + [0.1, -0.12, 0.15], 0.1
     moves = step * np.eye(pose.size).reshape(pose.size, *pose.shape)
     slope = (field(single(pose + moves))[0] - field(single(pose - moves))[0]) / (2 * step)
@@ -139,8 +146,8 @@ def test_the_gradient_is_that_of_the_energy(query, lattice, templates, receptor)
 
 def test_without_a_receptor_or_worth_of_contacts_only_the_pull_is_left(ligand, poses, templates, receptor):
     bare, worthless, full = (
-        Field(ligand, poses, templates, np.ones(2), atoms, contact)(single(poses))
-        for atoms, contact in ((None, 1.0), (receptor, 0.0), (receptor, 1.0))
+        Field(ligand, poses, templates, np.ones(2), atoms, worth)(single(poses))
+        for atoms, worth in ((None, NONE), (receptor, 0 * whole(receptor)), (receptor, whole(receptor)))
     )
     for one, other in zip(bare, worthless, strict=True):
         assert np.array_equal(one, other)
@@ -149,20 +156,36 @@ def test_without_a_receptor_or_worth_of_contacts_only_the_pull_is_left(ligand, p
 
 def test_contacts_count_for_what_they_are_worth(ligand, poses, templates, receptor):
     bare, half, full = (
-        Field(ligand, poses, templates, np.ones(2), receptor, contact)(single(poses))[0]
-        for contact in (0, 0.5, 1)
+        Field(ligand, poses, templates, np.ones(2), receptor, share * whole(receptor))(single(poses))[0]
+        for share in (0, 0.5, 1)
     )
     assert half - bare == pytest.approx((full - bare) / 2, rel=1e-4, abs=1e-4)
 
 
+def test_each_atom_of_the_receptor_has_a_worth_of_its_own(ligand, poses, templates, receptor):
+    """Atoms that count for nothing may as well not be there."""
+    carbon = receptor.elements == 6
+    kept = receptor.only(carbon)
+    carbons, some, full = (
+        Field(ligand, poses, templates, np.ones(2), atoms, worth)(single(poses))[0]
+        for atoms, worth in (
+            (kept, whole(kept)),
+            (receptor, carbon.astype(np.float32)),
+            (receptor, whole(receptor)),
+        )
+    )
+    assert some == pytest.approx(carbons, abs=1e-4)
+    assert np.abs(full - carbons).max() > 0.1
+
+
 def test_only_the_ratio_of_weights_counts_and_none_means_none(ligand, poses, templates):
     once, twice = (
-        Field(ligand, poses, templates, weights, None, 1.0)(single(poses))[0]
+        Field(ligand, poses, templates, weights, None, NONE)(single(poses))[0]
         for weights in (np.array([1e-6, 3e-6]), np.array([10, 30]))
     )
     assert once == pytest.approx(twice, abs=1e-5)
-    alone = Field(ligand, poses, templates[:1], ONE, None, 1.0)(single(poses))[0]
-    assert Field(ligand, poses, templates, np.array([5, 0]), None, 1.0)(single(poses))[0] == pytest.approx(
+    alone = Field(ligand, poses, templates[:1], ONE, None, NONE)(single(poses))[0]
+    assert Field(ligand, poses, templates, np.array([5, 0]), None, NONE)(single(poses))[0] == pytest.approx(
         alone, abs=1e-5
     )
 
@@ -171,7 +194,7 @@ def test_only_the_ratio_of_weights_counts_and_none_means_none(ligand, poses, tem
 @pytest.mark.parametrize("side", [-1, 1])
 def test_poses_outside_are_pushed_back(ligand, poses, templates, receptor, axis, side):
     """Though the edge may lie in the midst of the protein, whose atoms push them out."""
-    field = Field(ligand, poses, templates, np.ones(2), receptor, 1.0)
+    field = Field(ligand, poses, templates, np.ones(2), receptor, whole(receptor))
     away = np.zeros(3)
     away[axis] = side
     near, far = single(poses + 40 * away), single(poses + 41 * away)
@@ -184,7 +207,7 @@ def test_a_stray_pose_does_not_make_the_grid_large(ligand, poses, templates, rec
     stray = np.concatenate([poses, poses[:1] - 5000, poses[:1] + 5000])
     tracemalloc.start()
     try:
-        field = Field(ligand, stray, templates, np.ones(2), receptor, 1.0)
+        field = Field(ligand, stray, templates, np.ones(2), receptor, whole(receptor))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -195,17 +218,17 @@ def test_a_stray_pose_does_not_make_the_grid_large(ligand, poses, templates, rec
 
 
 def test_far_from_the_origin_it_is_the_same(ligand, poses, templates, receptor):
-    energy, gradient = Field(ligand, poses, templates, np.ones(2), receptor, 1.0)(single(poses))
+    energy, gradient = Field(ligand, poses, templates, np.ones(2), receptor, whole(receptor))(single(poses))
     moved = receptor.only(np.ones(len(receptor), np.bool_))
     moved.xyz[:] += np.float32(300)
     clouds = [Cloud(cloud.xyz + np.float32(300), cloud.features) for cloud in templates]
-    there, slope = Field(ligand, poses + 300, clouds, np.ones(2), moved, 1.0)(single(poses + 300))
+    there, slope = Field(ligand, poses + 300, clouds, np.ones(2), moved, whole(moved))(single(poses + 300))
     assert there == pytest.approx(energy, abs=1e-2)
     assert np.median(np.abs(slope - gradient)) < 1e-2  # a few atoms lie at the edge of a cell
 
 
 def test_a_pose_does_not_depend_on_the_others_asked_about(ligand, poses, templates, receptor):
-    field = Field(ligand, poses, templates, np.ones(2), receptor, 1.0)
+    field = Field(ligand, poses, templates, np.ones(2), receptor, whole(receptor))
     energy, gradient = field(single(poses))
     for row in (0, 5):
         one, slope = field(single(poses[row])[None])
@@ -214,7 +237,7 @@ def test_a_pose_does_not_depend_on_the_others_asked_about(ligand, poses, templat
 
 
 def test_it_stays_in_single_precision(ligand, poses, templates, receptor):
-    energy, gradient = Field(ligand, poses, templates, np.ones(2), receptor, 1.0)(single(poses))
+    energy, gradient = Field(ligand, poses, templates, np.ones(2), receptor, whole(receptor))(single(poses))
     assert energy.dtype == gradient.dtype == np.float32
     assert energy.shape == (len(poses),)
     assert gradient.shape == poses.shape
@@ -237,8 +260,8 @@ def test_kinds_of_contact(receptor, templates, smiles, element, name, residue, g
     atom.xyz[:] = 0
     pose = np.full((1, size, 3), 8.0)
     pose[0, -1] = [gap, 0, 0]  # makes the contact; an atom before it is out of reach
-    found = Field(ligand, pose, templates, np.ones(2), atom, 1.0)(single(pose))[0]
-    found -= Field(ligand, pose, templates, np.ones(2), None, 1.0)(single(pose))[0]
+    found = Field(ligand, pose, templates, np.ones(2), atom, whole(atom))(single(pose))[0]
+    found -= Field(ligand, pose, templates, np.ones(2), None, NONE)(single(pose))[0]
     assert found == pytest.approx(
         blurred(lambda poses: pair_sum(ligand, poses, atom, in_steps), pose), abs=1e-5
     )
