@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
 
-CLEAR = 0.8
+CLEAR = 0.78
 """Share of the sum of two van der Waals radii below which atoms push; PoseBusters refuses below 0.75."""
 PUSH = 10.0
 """kcal/mol per Angstrom^2 of overlap."""
-TETHERS = (0.2, 0.02)
+TETHERS = (0.2, 0.05)
 """kcal/mol per Angstrom^2 and atom: pulls back to where the pose was ranked; the loose one for what the tight
 one leaves too near."""
 LIMIT = 0.76
