@@ -269,9 +269,9 @@ def _building_folder(out: Path) -> Iterator[Path]:
         if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
             shutil.rmtree(leftover, ignore_errors=True)
     folder = out.with_name(f"{prefix}{os.getpid()}")
-    with storage_errors(out):
-        folder.mkdir()
-    try:
+    try:  # around the making too: a signal may come right after it
+        with storage_errors(out):
+            folder.mkdir()
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
