@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,6 +54,8 @@ NO_RULE = TemplateRule()
 
 DISTINCT_POSES = 0.5
 """Angstrom RMSD that ranked poses are apart, so that the top five are five answers."""
+PER_ANGSTROM = 1.0
+"""What an Angstrom that a pose must be moved to be clear of the receptor takes off its score."""
 LITTLE_COPIED = 0.5
 """Share of the query below which a core does not tell where the rest lies."""
 OVERLAID, POSES_AN_OVERLAY = 3, 15
@@ -333,37 +336,54 @@ class Prediction:
 
     def answers(self, found: Sample) -> tuple[Pose, ...]:
         """Choose poses that differ and have the query's stereochemistry, best first, and finish them."""
-        from templ.posing.finish import keeps_stereo
-        from templ.posing.place import with_coordinates
-        from templ.posing.settle import settle
+        from templ.posing.geometry import rmsd
         from templ.scoring.choice import choose
 
-        query, poses = found.query, found.ranked.xyz
-        kept: list[Choice] = []
-        lost = 0
-        for choice in choose(poses, found.ranked.score):
-            gaps = (
-                ((poses[[other.index for other in kept]] - poses[choice.index]) ** 2)
-                .sum(axis=-1)
-                .mean(axis=-1)
-            )
-            if kept and gaps.min() < DISTINCT_POSES**2:
+        kept: list[tuple[Choice, int, NDArray[np.float64]]] = []
+        settled: dict[int, NDArray[np.float64] | None] = {}
+        for choice in choose(found.ranked.xyz, found.ranked.score):
+            place = self._stand_in(found, choice.index, settled)
+            if place is None or any(rmsd(place[1], other) < DISTINCT_POSES for *_, other in kept):
                 continue
-            if not keeps_stereo(with_coordinates(query.mol, poses[choice.index]), query.mol):
-                lost += 1
-                continue
-            kept.append(choice)
+            kept.append((choice, *place))
             if len(kept) == self.settings.top:
                 break
-        if lost:
+        if lost := sum(xyz is None for xyz in settled.values()):
             self.notes.append(f"{lost} poses dropped: stereochemistry not the query's")
         if not kept:
             raise Refusal("stereochemistry", "no pose with the query's stereochemistry could be made")
-        kept.sort(key=lambda choice: -choice.agreement)
-        xyz = poses[[choice.index for choice in kept]]
-        if self.receptor is not None:
-            xyz = settle(query, xyz, self.receptor.atoms)
-        return tuple(_pose(found, rank, *one) for rank, one in enumerate(zip(kept, xyz, strict=True), 1))
+        kept.sort(key=lambda answer: -answer[0].agreement)
+        return tuple(_pose(found, rank, *answer) for rank, answer in enumerate(kept, 1))
+
+    def _stand_in(
+        self, found: Sample, index: int, settled: dict[int, NDArray[np.float64] | None]
+    ) -> tuple[int, NDArray[np.float64]] | None:
+        """Of the poses at the place of an answer, the likeliest that need not go far to be clear; and there.
+
+        `settled` gets all of them, by index: as they are once clear of the receptor, or None where the
+        stereochemistry is not the query's. None when that is so for all.
+        """
+        from templ.posing.finish import keeps_stereo
+        from templ.posing.geometry import rmsd
+        from templ.posing.place import with_coordinates
+        from templ.posing.settle import settle
+        from templ.scoring.choice import same_place
+
+        mol, poses, score = found.query.mol, found.ranked.xyz, found.ranked.score
+        members = same_place(poses, score, index).tolist()
+        anew = [member for member in members if member not in settled]
+        whole = [member for member in anew if keeps_stereo(with_coordinates(mol, poses[member]), mol)]
+        clear = poses[whole]
+        if whole and self.receptor is not None:
+            clear = settle(found.query, clear, self.receptor.atoms)
+        settled.update(dict.fromkeys(anew))
+        settled.update(zip(whole, clear, strict=True))
+        able = [
+            (float(score[member]) - PER_ANGSTROM * float(rmsd(xyz, poses[member])), member, xyz)
+            for member in members
+            if (xyz := settled[member]) is not None
+        ]
+        return max(able, key=itemgetter(0))[1:] if able else None
 
     def _stage(self, name: str) -> None:
         now = time.perf_counter()
@@ -371,13 +391,13 @@ class Prediction:
         self._since = now
 
 
-def _pose(found: Sample, rank: int, choice: Choice, xyz: NDArray[np.float64]) -> Pose:
+def _pose(found: Sample, rank: int, choice: Choice, index: int, xyz: NDArray[np.float64]) -> Pose:
     from templ.posing.finish import add_hydrogens
     from templ.scoring.confidence import confidence
 
-    parts = {name: float(values[choice.index]) for name, values in found.ranked.terms.items()}
-    placed = found.placements[found.ranked.origin[choice.index]]
-    hit = found.sources[found.ranked.origin[choice.index]]
+    parts = {name: float(values[index]) for name, values in found.ranked.terms.items()}
+    placed = found.placements[found.ranked.origin[index]]
+    hit = found.sources[found.ranked.origin[index]]
     return Pose(
         mol=add_hydrogens(found.query.mol, xyz),
         rank=rank,
@@ -385,7 +405,7 @@ def _pose(found: Sample, rank: int, choice: Choice, xyz: NDArray[np.float64]) ->
         confidence=confidence(choice.mass, parts["consensus"]),
         parts=parts,
         template_id=hit.id,
-        way="search" if found.ranked.shaken[choice.index] else placed.way,
+        way="search" if found.ranked.shaken[index] else placed.way,
         mcs_atoms=placed.core_atoms,
         mcs_smarts=placed.smarts,
         core_rmsd=placed.rmsd_of(xyz),

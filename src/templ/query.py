@@ -30,6 +30,10 @@ STRAIN_DISTANCE, STRAIN = 3.0, 2.0
 """While poses are relaxed: Angstrom below which such atoms repel each other, and kcal/mol per Angstrom^2."""
 LAST_TRY = 5
 """Conformers asked for once all else failed: the tries for more take minutes where there are none (C60)."""
+SEEDS = 2**31 - 1
+"""RDKit multiplies the seed by the number of the conformer, modulo this: of 0 all would be one conformer;"""
+OTHER_SEED = 2**30
+"""so this stands in for it."""
 CHUNK = 64
 """Poses looked at together, which bounds memory to a few MB."""
 
@@ -120,7 +124,8 @@ class PreparedQuery:
             return np.asarray(rdDistGeom.GetMoleculeBoundsMatrix(self.mol))
 
     @cached_property
-    def _far_pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def far_pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Pairs of atoms that may bump into each other: first and second of each, shape (pairs,)."""
         first, second = np.triu_indices(self.mol.GetNumAtoms(), 1)
         far = Chem.GetDistanceMatrix(self.mol)[first, second] >= BUMP_BONDS
         return first[far], second[far]
@@ -144,7 +149,7 @@ class PreparedQuery:
 
     def bumps(self, poses: NDArray[np.float64]) -> NDArray[np.float64]:
         """How badly each pose runs into itself: sum of squared overlaps, Angstrom^2, shape (poses,)."""
-        first, second = self._far_pairs
+        first, second = self.far_pairs
         bumps = np.empty(len(poses))
         for start in range(0, len(poses), CHUNK):
             xyz = poses[start : start + CHUNK]
@@ -157,7 +162,7 @@ def _embed(
     mol: Chem.Mol, count: int, seed: int, *, random_start: bool, iterations: int
 ) -> NDArray[np.float64]:
     parameters = rdDistGeom.ETKDGv3()
-    parameters.randomSeed = seed
+    parameters.randomSeed = seed % SEEDS or OTHER_SEED
     parameters.useRandomCoords = random_start
     parameters.maxIterations = iterations
     parameters.numThreads = 1

@@ -38,6 +38,12 @@ def test_the_seed_decides_the_conformers():
     assert not np.allclose(one, other)
 
 
+@pytest.mark.parametrize("seed", [0, 2**31 - 1])
+def test_seeds_that_rdkit_takes_for_none_give_different_conformers_too(seed):
+    conformers = PreparedQuery(parse_smiles("CCCCCCO"), 5, seed).conformers
+    assert len({round(float(np.linalg.norm(xyz[0] - xyz[-1])), 3) for xyz in conformers}) == 5
+
+
 def test_contradictory_stereochemistry_is_refused():
     with pytest.raises(Refusal) as caught:
         _ = PreparedQuery(parse_smiles("[C@]12(F)C[C@](F)(C1)C2"), 2, 1).conformers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+
+Float = TypeVar("Float", np.float32, np.float64)
 
 
 def superpose(poses: Array, atoms: Sequence[int], onto: Array) -> tuple[Array, Array]:
@@ -59,33 +61,51 @@ def dihedral(points: Array, a: int, b: int, c: int, d: int) -> Array:
     return np.asarray(np.arctan2(sine, cosine))
 
 
-def rotate_about_bond(
-    poses: NDArray[np.floating], b: int, c: int, moving: Sequence[int], angles: NDArray[np.floating]
-) -> None:
-    """Turn the atoms `moving` about the axis b -> c, in place, by one angle (radians) a pose.
+def skew(vectors: NDArray[Float]) -> NDArray[Float]:
+    """Matrices, shape (..., 3, 3), that take the cross product with vectors, shape (..., 3), from the left.
 
-    O. Rodrigues' rotation formula.
+    Examples
+    --------
+    >>> skew(np.array([0.0, 0.0, 2.0])) @ [1, 0, 0]
+    array([0., 2., 0.])
     """
+    matrix = np.zeros((*vectors.shape, 3), vectors.dtype)
+    for first, second, third in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        matrix[..., second, first] = vectors[..., third]
+        matrix[..., first, second] = -vectors[..., third]
+    return matrix
+
+
+def torque(arms: NDArray[Float], forces: NDArray[Float]) -> NDArray[Float]:
+    """Sum over atoms of the cross products of arms and forces, both (poses, atoms, 3): shape (poses, 3)."""
+    products = np.swapaxes(arms, 1, 2) @ forces
+    both = [products[:, a, b] - products[:, b, a] for a, b in ((1, 2), (2, 0), (0, 1))]
+    return np.stack(both, axis=-1)
+
+
+def rotate_about_bond(
+    poses: NDArray[Float], b: int, c: int, moving: Sequence[int], angles: NDArray[Float]
+) -> None:
+    """Turn the atoms `moving` about the axis b -> c, in place, by one angle (radians) a pose."""
     axis = poses[:, c] - poses[:, b]
-    axis = (axis / np.linalg.norm(axis, axis=-1, keepdims=True))[:, None, :]
-    origin = poses[:, c][:, None, :]
-    arm = poses[:, list(moving)] - origin
-    cosine, sine = np.cos(angles)[:, None, None], np.sin(angles)[:, None, None]
-    along = (axis * arm).sum(axis=-1, keepdims=True) * axis
-    poses[:, list(moving)] = origin + arm * cosine + np.cross(axis, arm) * sine + along * (1 - cosine)
+    axis = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
+    origin = poses[:, [c]]
+    poses[:, list(moving)] = origin + _turned(poses[:, list(moving)] - origin, axis, angles)
 
 
-def turn(poses: NDArray[np.float32], about: NDArray[np.float32]) -> NDArray[np.float32]:
+def turn(poses: NDArray[Float], about: NDArray[Float]) -> NDArray[Float]:
     """Turn each pose about its middle by a rotation vector, shape (poses, 3): axis times radians."""
-    angle = np.maximum(np.linalg.norm(about, axis=-1, keepdims=True), 1e-9)[:, None]
-    axis = about[:, None] / angle
+    angles = np.maximum(np.linalg.norm(about, axis=-1), 1e-9)
     middle = poses.mean(axis=1, keepdims=True)
-    arm = poses - middle
-    along = (axis * arm).sum(axis=-1, keepdims=True) * axis
-    moved: NDArray[np.float32] = (
-        middle + arm * np.cos(angle) + np.cross(axis, arm) * np.sin(angle) + along * (1 - np.cos(angle))
-    )
-    return moved
+    return np.asarray(middle + _turned(poses - middle, about / angles[:, None], angles), poses.dtype)
+
+
+def _turned(arms: NDArray[Float], axis: NDArray[Float], angles: NDArray[Float]) -> NDArray[Float]:
+    """Turn arms, shape (poses, atoms, 3), about unit axes, shape (poses, 3): O. Rodrigues' formula."""
+    across = skew(axis)
+    angle = angles[:, None, None]
+    rotation = np.eye(3, dtype=arms.dtype) + np.sin(angle) * across + (1 - np.cos(angle)) * (across @ across)
+    return np.asarray(arms @ np.swapaxes(rotation, 1, 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +143,11 @@ class Frame:
         return np.asarray(xyz @ self.axes.T + self.middle, np.float64)
 
 
+def rmsd(poses: Array, pose: Array) -> Array:
+    """RMSD of poses, shape (..., atoms, 3), to a pose, atom by atom (symmetry is not looked at), Angstrom."""
+    return np.asarray(np.sqrt(((poses - pose) ** 2).sum(axis=-1).mean(axis=-1)))
+
+
 def distinct(poses: Array, tolerance: float, most: int) -> list[int]:
     """Pick poses in the given order, leaving out those nearer than `tolerance` to one already picked.
 
@@ -139,7 +164,6 @@ def distinct(poses: Array, tolerance: float, most: int) -> list[int]:
     for index in range(len(poses)):
         if len(picked) == most:
             break
-        gap = poses[picked] - poses[index]
-        if not picked or np.sqrt((gap**2).sum(axis=-1).mean(axis=-1)).min() >= tolerance:
+        if not picked or rmsd(poses[picked], poses[index]).min() >= tolerance:
             picked.append(index)
     return picked

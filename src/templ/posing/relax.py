@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from templ.posing.geometry import rotate_about_bond, turn
+from templ.posing.geometry import rotate_about_bond, torque, turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,13 +76,11 @@ def relax(
 
 def _internal(query: PreparedQuery, xyz: Floats, slope: Floats) -> Floats:
     """Gradient by shift (3), turn about the middle (3) and each torsion, shape (poses, 6 + rotors)."""
-    torque = np.cross(xyz - xyz.mean(axis=1, keepdims=True), slope)
-    gradient = [slope.sum(axis=1), torque.sum(axis=1)]
+    gradient = [slope.sum(axis=1), torque(xyz - xyz.mean(axis=1, keepdims=True), slope)]
     for rotor in query.free_rotors:
         axis = xyz[:, rotor.c] - xyz[:, rotor.b]
         axis = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
         moving = list(rotor.moving)
         arm = xyz[:, moving] - xyz[:, [rotor.c]]
-        about = np.cross(arm, slope[:, moving]).sum(axis=1)
-        gradient.append((axis * about).sum(axis=-1, keepdims=True))
+        gradient.append((axis * torque(arm, slope[:, moving])).sum(axis=-1, keepdims=True))
     return np.concatenate(gradient, axis=1).astype(np.float32)

@@ -1,9 +1,9 @@
-"""The last step of the few poses kept: out of the receptor's walls, as little as it takes.
+"""The last step of the poses that may be handed out: out of the receptor's walls, as little as it takes.
 
 A receptor from another crystal has side chains that give way to the query in truth but not here, so poses
-are ranked with soft walls. What is handed out must not run into the receptor all the same: it is moved until
+are relaxed with soft walls. What is handed out must not run into the receptor all the same: it is moved until
 no two heavy atoms are nearer than the limit by which PoseBusters judges (M. Buttenschoen, G. M. Morris, C. M.
-Deane, Chem. Sci. 15 (2024) 3130).
+Deane, Chem. Sci. 15 (2024) 3130), to the nearest place where that holds, by Gauss and Newton's method.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rdkit import Chem
 
-from templ.posing.relax import relax
+from templ.posing.geometry import rotate_about_bond, skew, turn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,23 +21,31 @@ if TYPE_CHECKING:
     from templ.query import PreparedQuery
     from templ.receptor import Atoms
 
-    Floats = NDArray[np.float32]
+    Array = NDArray[np.float64]
 
-CLEAR = 0.78
+CLEAR = 0.765
 """Share of the sum of two van der Waals radii below which atoms push; PoseBusters refuses below 0.75."""
-PUSH = 10.0
-"""kcal/mol per Angstrom^2 of overlap."""
-TETHERS = (0.2, 0.05)
-"""kcal/mol per Angstrom^2 and atom: pulls back to where the pose was ranked; the loose one for what the tight
-one leaves too near."""
 LIMIT = 0.76
-"""Share of the sum of the radii that is too near, a hair above where PoseBusters refuses."""
+"""Share that is too near: a pose without such a pair stays where it is."""
+SELF = 3.0
+"""Angstrom: atoms of the pose four bonds apart or more push below this, or below what they had."""
+PUSH = 300.0
+"""What the square of an overlap costs, where that of an atom's way costs 1: nearly a hard wall."""
+STEPS = 15
+LONGEST = 0.3
+"""Angstrom: no atom moves farther in one step, for beyond that the slopes do not hold;"""
+STILL = 1e-3
+"""a pose of which none moves farther than this has come to rest."""
 REACH = 5.0
 """Angstrom from an atom of a pose within which receptor atoms are looked at: those that push, and may."""
+CHUNK = 16
+"""Poses settled side by side, which bounds memory to a few MB."""
 
 
-def settle(query: PreparedQuery, poses: NDArray[np.float64], receptor: Atoms) -> NDArray[np.float64]:
+def settle(query: PreparedQuery, poses: Array, receptor: Atoms) -> Array:
     """Move poses out of the receptor; those that are not too near stay where they are.
+
+    Place, orientation and torsions change; lengths, angles and amides do not.
 
     Parameters
     ----------
@@ -50,51 +58,113 @@ def settle(query: PreparedQuery, poses: NDArray[np.float64], receptor: Atoms) ->
     -------
     array, shape (poses, atoms, 3)
     """
-    middle = poses.mean(axis=(0, 1))  # near the origin, where float32 is exact enough
-    around = (poses.min(axis=(0, 1)) - REACH, poses.max(axis=(0, 1)) + REACH)
-    near = receptor.only(((receptor.xyz > around[0]) & (receptor.xyz < around[1])).all(axis=1))
-    gaps = np.linalg.norm(poses.reshape(-1, 1, 3) - near.xyz, axis=-1)
-    near = near.only(gaps.min(axis=0) < REACH)
-    walls = _Walls(query, near.elements, (near.xyz - middle).astype(np.float32))
-    start = poses - middle
-    inside = start.copy()
-    for tether in TETHERS:
-        pressed = walls.nearest(inside) < LIMIT
-        if pressed.any():
-            hold = _Tether(start[pressed].astype(np.float32), tether)
-            inside[pressed] = relax(query, start[pressed], walls, hold)
-    return np.asarray(inside + middle)
+    middle = poses.mean(axis=(0, 1))
+    settled = poses - middle
+    for first in range(0, len(poses), CHUNK):
+        chunk = slice(first, first + CHUNK)
+        settled[chunk] = _Walls(query, settled[chunk], receptor, middle).out()
+    return np.asarray(settled + middle)
 
 
 class _Walls:
-    """Energy of overlaps with the receptor, by distances between all pairs: a few poses need no grid."""
+    """A few poses and what they must not run into."""
 
-    def __init__(self, query: PreparedQuery, elements: NDArray[np.integer], xyz: Floats) -> None:
+    def __init__(self, query: PreparedQuery, start: Array, receptor: Atoms, middle: Array) -> None:
+        self._query, self._start = query, start
+        low, high = start.min(axis=(0, 1)) - REACH, start.max(axis=(0, 1)) + REACH
+        atoms = receptor.xyz - middle
+        inside = np.flatnonzero(((atoms > low) & (atoms < high)).all(axis=1))
+        near = _distances(start.reshape(1, -1, 3), atoms[inside]).min(axis=(0, 1), initial=np.inf) < REACH
+        self._atoms = atoms[inside[near]]
         table = Chem.GetPeriodicTable()
         mine = [table.GetRvdw(atom.GetAtomicNum()) for atom in query.mol.GetAtoms()]
-        its = [table.GetRvdw(element) for element in elements.tolist()]
-        self._limit = (CLEAR * np.add.outer(mine, its)).astype(np.float32)
-        self._xyz = xyz
+        its = [table.GetRvdw(element) for element in receptor.elements[inside[near]].tolist()]
+        self._limit = CLEAR * np.add.outer(mine, its)
+        self._first, self._second = query.far_pairs
+        own = start[:, self._first] - start[:, self._second]
+        self._own = np.minimum(np.linalg.norm(own, axis=-1), SELF)
 
-    def __call__(self, poses: Floats) -> tuple[Floats, Floats]:
-        gap = poses[:, :, None] - self._xyz
-        distance = np.sqrt((gap**2).sum(axis=-1)) + np.float32(1e-6)
-        overlap = np.clip(self._limit - distance, 0, None)
-        slope = ((-2 * PUSH * overlap / distance)[..., None] * gap).sum(axis=2)
-        return PUSH * (overlap**2).sum(axis=(1, 2)), slope
+    def out(self) -> Array:
+        """The nearest poses that are clear, or nearly, where there is no way out."""
+        best = self._start.copy()
+        pressed = _distances(best, self._atoms) < LIMIT / CLEAR * self._limit
+        moving = np.flatnonzero(pressed.any(axis=(1, 2)))
+        now, cost = best[moving], np.full(len(moving), np.inf)
+        for _ in range(STEPS + 1):
+            value, step = self._look(now, moving)
+            better = value < cost
+            best[moving[better]], cost[better] = now[better], value[better]
+            length = np.abs(self._moved(now, step) - now).max(axis=(1, 2), initial=0)
+            going = length > STILL
+            if not going.any():
+                break
+            moving, cost = moving[going], cost[going]
+            step = step[going] * np.minimum(1, LONGEST / length[going])[:, None]
+            now = self._moved(now[going], step)
+        return best
 
-    def nearest(self, poses: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Least distance of each pose to an atom, as a share of the sum of the radii, shape (poses,)."""
-        distance = np.linalg.norm(poses[:, :, None] - self._xyz, axis=-1)
-        return np.asarray((CLEAR * distance / self._limit).min(axis=(1, 2), initial=np.inf))
+    def _look(self, now: Array, which: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Cost of each pose, shape (poses,), and the step to where it would be least, were nothing curved.
+
+        Steps are of shift (3), turn about the middle (3) and each torsion, shape (poses, 6 + rotors).
+        """
+        ways = _slopes(self._query, now)
+        back = self._start[which] - now
+        cost = (back**2).sum(axis=(1, 2))
+        matrix = np.einsum("paxi,paxj->pij", ways, ways, optimize=True)
+        side = np.einsum("paxi,pax->pi", ways, back)
+        for pose, overlap, slope in (self._outer(now, ways), self._inner(now, ways, which)):
+            np.add.at(cost, pose, PUSH * overlap**2)
+            np.add.at(side, pose, PUSH * overlap[:, None] * slope)
+            np.add.at(matrix, pose, PUSH * slope[:, :, None] * slope[:, None])
+        # A torsion that moves nothing (C#C) has no slope; a touch on the diagonal keeps it where it is.
+        matrix += 1e-6 * np.eye(matrix.shape[-1])
+        return cost, np.linalg.solve(matrix, side[..., None])[..., 0]
+
+    def _outer(self, now: Array, ways: Array) -> tuple[NDArray[np.intp], Array, Array]:
+        """Overlaps with the receptor: the pose of each, how deep it is, and how each way would mend it."""
+        overlap = self._limit - _distances(now, self._atoms)
+        pose, mine, its = np.nonzero(overlap > 0)
+        away = now[pose, mine] - self._atoms[its]
+        away /= np.linalg.norm(away, axis=-1, keepdims=True) + 1e-9
+        return pose, overlap[pose, mine, its], np.einsum("nx,nxi->ni", away, ways[pose, mine])
+
+    def _inner(
+        self, now: Array, ways: Array, which: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], Array, Array]:
+        """The same of overlaps of each pose with itself."""
+        apart = now[:, self._first] - now[:, self._second]
+        distance = np.linalg.norm(apart, axis=-1)
+        overlap = self._own[which] - distance
+        pose, pair = np.nonzero(overlap > 0)
+        away = apart[pose, pair] / (distance[pose, pair, None] + 1e-9)
+        slope = ways[pose, self._first[pair]] - ways[pose, self._second[pair]]
+        return pose, overlap[pose, pair], np.einsum("nx,nxi->ni", away, slope)
+
+    def _moved(self, now: Array, step: Array) -> Array:
+        moved = now.copy()
+        for number, rotor in enumerate(self._query.free_rotors):
+            rotate_about_bond(moved, rotor.b, rotor.c, rotor.moving, step[:, 6 + number])
+        return turn(moved, step[:, 3:6]) + step[:, None, :3]
 
 
-class _Tether:
-    """Energy of leaving the start."""
+def _slopes(query: PreparedQuery, poses: Array) -> Array:
+    """How each atom moves with shift, turn and each torsion, shape (poses, atoms, 3, 6 + rotors)."""
+    rotors = query.free_rotors
+    ways = np.zeros((*poses.shape, 6 + len(rotors)))
+    ways[..., :3] = np.eye(3)
+    arm = poses - poses.mean(axis=1, keepdims=True)
+    ways[..., 3:6] = -skew(arm)
+    for number, rotor in enumerate(rotors):
+        axis = poses[:, rotor.c] - poses[:, rotor.b]
+        axis = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
+        moving = list(rotor.moving)
+        arm = poses[:, moving] - poses[:, [rotor.c]]
+        ways[..., 6 + number][:, moving] = arm @ np.swapaxes(skew(axis), 1, 2)
+    return ways
 
-    def __init__(self, start: Floats, strength: float) -> None:
-        self._start, self._strength = start, strength
 
-    def __call__(self, poses: Floats) -> tuple[Floats, Floats]:
-        gap = poses - self._start
-        return self._strength * (gap**2).sum(axis=(1, 2)), 2 * self._strength * gap
+def _distances(poses: Array, atoms: Array) -> Array:
+    """Angstrom between each atom of each pose and each atom of the receptor, shape (poses, atoms, others)."""
+    squares = (poses**2).sum(axis=-1)[..., None] + (atoms**2).sum(axis=-1) - 2 * (poses @ atoms.T)
+    return np.asarray(np.sqrt(np.maximum(squares, 0)))

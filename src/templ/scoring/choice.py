@@ -1,6 +1,7 @@
 """The choice among ranked poses: the one that most of the likely poses agree with, then what it leaves open.
 
 A single best score may be an outlier; a pose near which much of the probability lies is right more often.
+That finds the place; of the poses at that place the best may then stand in.
 The five answers are chosen to cover together as much of that probability as they can, so they differ. (The
 choice of least expected loss, as in S. Kumar, W. Byrne, "Minimum Bayes-risk decoding", HLT-NAACL 2004; the
 covering is greedy: G. Nemhauser, L. Wolsey, M. Fisher, Math. Program. 14 (1978) 265-294.)
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from templ.posing.geometry import rmsd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +30,12 @@ SOFT = 0.1
 """Angstrom over which agreement ends, so that no pose hangs on a hair's breadth."""
 SAME = 0.25
 """Angstrom RMSD within which poses are one pose that was sampled more than once."""
+PLACE = 1.0
+"""Angstrom RMSD from an answer within which other poses are at the same place, and may stand in for it;"""
+WORSE = 1.0
+"""unless their score is so much less than the best one there: what they save by lying clear is never that."""
+MOST = 8
+"""Poses at one place that are looked at."""
 DIGITS = 6
 """Digits to which gains are compared: below them lies rounding, which must not choose."""
 
@@ -75,6 +84,24 @@ def choose(poses: Array, score: NDArray[np.floating]) -> Iterator[Choice]:
         yield Choice(best, float(agreement[best]), float(mass[best]))
         open_[best] = False
         left *= 1 - wide[best]
+
+
+def same_place(poses: Array, score: NDArray[np.floating], index: int) -> NDArray[np.intp]:
+    """Poses that may stand in for an answer: those near it with about the best score there, best first.
+
+    Parameters
+    ----------
+    poses : array, shape (poses, atoms, 3)
+        Angstrom.
+    score : array, shape (poses,)
+        Logarithm of how likely each is.
+    index : int
+        Of the answer, which may stand for itself.
+    """
+    near = rmsd(poses, poses[index]) < PLACE
+    near &= score >= score[near].max() - WORSE
+    members = np.flatnonzero(near)
+    return members[np.argsort(-score[members], kind="stable")][:MOST]
 
 
 def _rmsd(poses: Array) -> Array:

@@ -8,7 +8,7 @@ from rdkit.Chem import rdMolTransforms
 from scipy.spatial.transform import Rotation
 
 from templ.molecules import positions
-from templ.posing.geometry import dihedral, distinct, rotate_about_bond, superpose
+from templ.posing.geometry import dihedral, distinct, rotate_about_bond, skew, superpose, torque, turn
 from templ.posing.place import with_coordinates
 
 
@@ -76,3 +76,18 @@ def test_distinct_keeps_the_first_of_each_kind():
 def test_atoms_in_one_place_have_some_finite_torsion():
     points = np.array([[[0.0, 1, 0], [0, 0, 0], [0, 0, 0], [1, 1, 1]]])
     assert np.isfinite(dihedral(points, 0, 1, 2, 3)).all()
+
+
+def test_cross_products_by_matrices():
+    random = np.random.default_rng(5)
+    arms, forces = random.normal(size=(2, 4, 7, 3))
+    assert np.allclose(torque(arms, forces), np.cross(arms, forces).sum(axis=1))
+    assert np.allclose(skew(arms) @ forces[..., None], np.cross(arms, forces)[..., None])
+
+
+def test_turn_is_a_rotation_about_the_middle():
+    random = np.random.default_rng(6)
+    poses, about = random.normal(size=(4, 7, 3)) + 30, random.normal(size=(4, 3))
+    for pose, turned, vector in zip(poses, turn(poses, about), about, strict=True):
+        middle = pose.mean(axis=0)
+        assert np.allclose(turned, Rotation.from_rotvec(vector).apply(pose - middle) + middle)
