@@ -402,7 +402,8 @@ def _pose(found: Sample, rank: int, choice: Choice, index: int, xyz: NDArray[np.
         mol=add_hydrogens(found.query.mol, xyz),
         rank=rank,
         score=choice.agreement,
-        confidence=confidence(choice.mass, parts["consensus"]),
+        # Of the place, not of the pose that stands in for it: so the model was fitted.
+        confidence=confidence(choice.mass, float(found.ranked.terms["consensus"][choice.index])),
         parts=parts,
         template_id=hit.id,
         way="search" if found.ranked.shaken[index] else placed.way,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-CLEAR = 0.765
+CLEAR = 0.77
 """Share of the sum of two van der Waals radii below which atoms push; PoseBusters refuses below 0.75."""
 LIMIT = 0.76
 """Share that is too near: a pose without such a pair stays where it is."""
@@ -31,7 +31,7 @@ SELF = 3.0
 """Angstrom: atoms of the pose four bonds apart or more push below this, or below what they had."""
 PUSH = 300.0
 """What the square of an overlap costs, where that of an atom's way costs 1: nearly a hard wall."""
-STEPS = 15
+STEPS = 25
 LONGEST = 0.3
 """Angstrom: no atom moves farther in one step, for beyond that the slopes do not hold;"""
 STILL = 1e-3
