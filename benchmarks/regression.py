@@ -64,9 +64,9 @@ def main() -> None:
             "polaris": run("polaris", options.polaris, folder / "polaris"),
             "demo": run("demo", None, folder / "demo"),
         }
+    before = json.loads(STORED.read_text())
     if options.store:
         STORED.write_text(json.dumps(now, indent=0) + "\n")
-    before = json.loads(STORED.read_text())
     worse = False
     for benchmark, rmsds in now.items():
         old = before[benchmark]

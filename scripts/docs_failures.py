@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FAILURES = {
     "Mpro-x11587": "nothing to copy: {mcs_atoms} of {query_atoms} atoms,\nnearest Tanimoto {tanimoto:.2f}",
     "Mpro-x11764": "a pocket that moves: in this receptor an\natom is {gap:.1f} A from the crystal's ligand",
-    "Mpro-x11204": "covalent: the crystal's ligand is\n{gap:.1f} A from this receptor's cysteine",
+    "Mpro-x11001": "covalent: the crystal's ligand is\n{gap:.1f} A from this receptor's cysteine",
 }
 LOOKS = {"crystal": ("0.55", 4.0), "template": ("tab:blue", 1.5), "first pose": ("tab:orange", 2.0)}
 OUT = Path(__file__).resolve().parents[1] / "docs" / "pictures" / "failures.png"

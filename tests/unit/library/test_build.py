@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import json
 import os
+from pathlib import Path
 
 import pytest
 from rdkit import Chem
@@ -153,6 +154,19 @@ def test_error_of_the_source_passes_unchanged_and_leaves_nothing(entries, tmp_pa
     with pytest.raises(error if isinstance(error, type) else type(error)) as caught:
         build(tmp_path / "a.templ", breaking())
     assert caught.value is error or caught.type is error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stop_right_after_the_folder_was_made_leaves_none(entries, tmp_path, monkeypatch):
+    make = Path.mkdir
+
+    def make_and_stop(path, *args, **kwargs):
+        make(path, *args, **kwargs)
+        raise SystemExit(130)
+
+    monkeypatch.setattr(Path, "mkdir", make_and_stop)
+    with pytest.raises(SystemExit):
+        build(tmp_path / "a.templ", entries)
     assert list(tmp_path.iterdir()) == []
 
 
