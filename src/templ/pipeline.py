@@ -336,14 +336,13 @@ class Prediction:
 
     def answers(self, found: Sample) -> tuple[Pose, ...]:
         """Choose poses that differ and have the query's stereochemistry, best first, and finish them."""
-        from templ.posing.geometry import rmsd
         from templ.scoring.choice import choose
 
         kept: list[tuple[Choice, int, NDArray[np.float64]]] = []
         settled: dict[int, NDArray[np.float64] | None] = {}
         for choice in choose(found.ranked.xyz, found.ranked.score):
-            place = self._stand_in(found, choice.index, settled)
-            if place is None or any(rmsd(place[1], other) < DISTINCT_POSES for *_, other in kept):
+            place = self._stand_in(found, choice.index, settled, [xyz for *_, xyz in kept])
+            if place is None:
                 continue
             kept.append((choice, *place))
             if len(kept) == self.settings.top:
@@ -356,12 +355,16 @@ class Prediction:
         return tuple(_pose(found, rank, *answer) for rank, answer in enumerate(kept, 1))
 
     def _stand_in(
-        self, found: Sample, index: int, settled: dict[int, NDArray[np.float64] | None]
+        self,
+        found: Sample,
+        index: int,
+        settled: dict[int, NDArray[np.float64] | None],
+        taken: list[NDArray[np.float64]],
     ) -> tuple[int, NDArray[np.float64]] | None:
         """Of the poses at the place of an answer, the likeliest that need not go far to be clear; and there.
 
         `settled` gets all of them, by index: as they are once clear of the receptor, or None where the
-        stereochemistry is not the query's. None when that is so for all.
+        stereochemistry is not the query's. None when that is so for all, or none differs from those `taken`.
         """
         from templ.posing.finish import keeps_stereo
         from templ.posing.geometry import rmsd
@@ -382,6 +385,7 @@ class Prediction:
             (float(score[member]) - PER_ANGSTROM * float(rmsd(xyz, poses[member])), member, xyz)
             for member in members
             if (xyz := settled[member]) is not None
+            and all(rmsd(xyz, other) >= DISTINCT_POSES for other in taken)
         ]
         return max(able, key=itemgetter(0))[1:] if able else None
 

@@ -232,7 +232,7 @@ def stand_in(demo_library, receptor):
         ranked = Ranked(poses, np.array(score), {}, *np.zeros((3, len(poses)), np.intp))
         found = Sample(PreparedQuery(mol, 1, 1), [], [], ranked, ranked, {})
         work = Prediction(Target("q", "C"), demo_library, FAST, receptor=receptor)
-        return work._stand_in(found, 0, {})
+        return work._stand_in(found, 0, {}, [])
 
     return stand_in
 

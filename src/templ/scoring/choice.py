@@ -87,7 +87,7 @@ def choose(poses: Array, score: NDArray[np.floating]) -> Iterator[Choice]:
 
 
 def same_place(poses: Array, score: NDArray[np.floating], index: int) -> NDArray[np.intp]:
-    """Poses that may stand in for an answer: those near it with about the best score there, best first.
+    """Poses that may stand in for an answer: those near it with about the best score there, and itself, last.
 
     Parameters
     ----------
@@ -96,12 +96,13 @@ def same_place(poses: Array, score: NDArray[np.floating], index: int) -> NDArray
     score : array, shape (poses,)
         Logarithm of how likely each is.
     index : int
-        Of the answer, which may stand for itself.
+        Of the answer.
     """
     near = rmsd(poses, poses[index]) < PLACE
     near &= score >= score[near].max() - WORSE
+    near[index] = False
     members = np.flatnonzero(near)
-    return members[np.argsort(-score[members], kind="stable")][:MOST]
+    return np.append(members[np.argsort(-score[members], kind="stable")][: MOST - 1], index)
 
 
 def _rmsd(poses: Array) -> Array:
