@@ -83,14 +83,19 @@ def torque(arms: NDArray[Float], forces: NDArray[Float]) -> NDArray[Float]:
     return np.stack(both, axis=-1)
 
 
+def bond_axis(poses: NDArray[Float], b: int, c: int) -> NDArray[Float]:
+    """Unit vector from atom b to atom c of each pose, shape (poses, 3)."""
+    axis = poses[:, c] - poses[:, b]
+    return np.asarray(axis / np.linalg.norm(axis, axis=-1, keepdims=True))
+
+
 def rotate_about_bond(
     poses: NDArray[Float], b: int, c: int, moving: Sequence[int], angles: NDArray[Float]
 ) -> None:
     """Turn the atoms `moving` about the axis b -> c, in place, by one angle (radians) a pose."""
-    axis = poses[:, c] - poses[:, b]
-    axis = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
     origin = poses[:, [c]]
-    poses[:, list(moving)] = origin + _turned(poses[:, list(moving)] - origin, axis, angles)
+    arms = poses[:, list(moving)] - origin
+    poses[:, list(moving)] = origin + _turned(arms, bond_axis(poses, b, c), angles)
 
 
 def turn(poses: NDArray[Float], about: NDArray[Float]) -> NDArray[Float]:

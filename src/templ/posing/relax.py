@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from templ.posing.geometry import rotate_about_bond, torque, turn
+from templ.posing.geometry import bond_axis, rotate_about_bond, torque, turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,8 +78,7 @@ def _internal(query: PreparedQuery, xyz: Floats, slope: Floats) -> Floats:
     """Gradient by shift (3), turn about the middle (3) and each torsion, shape (poses, 6 + rotors)."""
     gradient = [slope.sum(axis=1), torque(xyz - xyz.mean(axis=1, keepdims=True), slope)]
     for rotor in query.free_rotors:
-        axis = xyz[:, rotor.c] - xyz[:, rotor.b]
-        axis = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
+        axis = bond_axis(xyz, rotor.b, rotor.c)
         moving = list(rotor.moving)
         arm = xyz[:, moving] - xyz[:, [rotor.c]]
         gradient.append((axis * torque(arm, slope[:, moving])).sum(axis=-1, keepdims=True))

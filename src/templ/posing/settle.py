@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rdkit import Chem
 
-from templ.posing.geometry import rotate_about_bond, skew, turn
+from templ.posing.geometry import bond_axis, rotate_about_bond, skew, turn
+from templ.query import BUMP_DISTANCE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,8 +28,6 @@ CLEAR = 0.77
 """Share of the sum of two van der Waals radii below which atoms push; PoseBusters refuses below 0.75."""
 LIMIT = 0.76
 """Share that is too near: a pose without such a pair stays where it is."""
-SELF = 3.0
-"""Angstrom: atoms of the pose four bonds apart or more push below this, or below what they had."""
 PUSH = 300.0
 """What the square of an overlap costs, where that of an atom's way costs 1: nearly a hard wall."""
 STEPS = 25
@@ -38,8 +37,6 @@ STILL = 1e-3
 """a pose of which none moves farther than this has come to rest."""
 REACH = 5.0
 """Angstrom from an atom of a pose within which receptor atoms are looked at: those that push, and may."""
-CHUNK = 16
-"""Poses settled side by side, which bounds memory to a few MB."""
 
 
 def settle(query: PreparedQuery, poses: Array, receptor: Atoms) -> Array:
@@ -59,11 +56,7 @@ def settle(query: PreparedQuery, poses: Array, receptor: Atoms) -> Array:
     array, shape (poses, atoms, 3)
     """
     middle = poses.mean(axis=(0, 1))
-    settled = poses - middle
-    for first in range(0, len(poses), CHUNK):
-        chunk = slice(first, first + CHUNK)
-        settled[chunk] = _Walls(query, settled[chunk], receptor, middle).out()
-    return np.asarray(settled + middle)
+    return np.asarray(_Walls(query, poses - middle, receptor, middle).out() + middle)
 
 
 class _Walls:
@@ -82,7 +75,8 @@ class _Walls:
         self._limit = CLEAR * np.add.outer(mine, its)
         self._first, self._second = query.far_pairs
         own = start[:, self._first] - start[:, self._second]
-        self._own = np.minimum(np.linalg.norm(own, axis=-1), SELF)
+        # Nearer than this its atoms push each other, unless they were nearer from the first.
+        self._own = np.minimum(np.linalg.norm(own, axis=-1), BUMP_DISTANCE)
 
     def out(self) -> Array:
         """The nearest poses that are clear, or nearly, where there is no way out."""
@@ -94,13 +88,14 @@ class _Walls:
             value, step = self._look(now, moving)
             better = value < cost
             best[moving[better]], cost[better] = now[better], value[better]
-            length = np.abs(self._moved(now, step) - now).max(axis=(1, 2), initial=0)
+            there = self._moved(now, step)
+            length = np.abs(there - now).max(axis=(1, 2), initial=0)
+            far = length > LONGEST
+            there[far] = self._moved(now[far], step[far] * (LONGEST / length[far])[:, None])
             going = length > STILL
             if not going.any():
                 break
-            moving, cost = moving[going], cost[going]
-            step = step[going] * np.minimum(1, LONGEST / length[going])[:, None]
-            now = self._moved(now[going], step)
+            moving, cost, now = moving[going], cost[going], there[going]
         return best
 
     def _look(self, now: Array, which: NDArray[np.intp]) -> tuple[Array, Array]:
@@ -156,10 +151,9 @@ def _slopes(query: PreparedQuery, poses: Array) -> Array:
     arm = poses - poses.mean(axis=1, keepdims=True)
     ways[..., 3:6] = -skew(arm)
     for number, rotor in enumerate(rotors):
-        axis = poses[:, rotor.c] - poses[:, rotor.b]
-        axis = axis / np.linalg.norm(axis, axis=-1, keepdims=True)
         moving = list(rotor.moving)
         arm = poses[:, moving] - poses[:, [rotor.c]]
+        axis = bond_axis(poses, rotor.b, rotor.c)
         ways[..., 6 + number][:, moving] = arm @ np.swapaxes(skew(axis), 1, 2)
     return ways
 
