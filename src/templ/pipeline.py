@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from importlib.util import find_spec
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from templ.query import PreparedQuery
     from templ.receptor import Receptor
     from templ.records import Status
-    from templ.scoring.choice import Choice
+    from templ.scoring.answers import Answer
     from templ.scoring.ranking import Ranked
     from templ.selection.place import Place
     from templ.selection.screen import TemplateHit
@@ -36,8 +35,7 @@ if TYPE_CHECKING:
 
 PARTS = (
     "templ.posing.finish",
-    "templ.posing.settle",
-    "templ.scoring.choice",
+    "templ.scoring.answers",
     "templ.scoring.confidence",
     "templ.scoring.pocket",
     "templ.scoring.ranking",
@@ -52,10 +50,6 @@ nothing here needs pandas, but pyarrow imports it wherever it is installed: 25 M
 NO_RULE = TemplateRule()
 """Every template but the target itself."""
 
-DISTINCT_POSES = 0.5
-"""Angstrom RMSD that ranked poses are apart, so that the top five are five answers."""
-PER_ANGSTROM = 1.0
-"""What an Angstrom that a pose must be moved to be clear of the receptor takes off its score."""
 LITTLE_COPIED = 0.5
 """Share of the query below which a core does not tell where the rest lies."""
 OVERLAID, POSES_AN_OVERLAY = 3, 15
@@ -336,58 +330,15 @@ class Prediction:
 
     def answers(self, found: Sample) -> tuple[Pose, ...]:
         """Choose poses that differ and have the query's stereochemistry, best first, and finish them."""
-        from templ.scoring.choice import choose
+        from templ.scoring.answers import Answers
 
-        kept: list[tuple[Choice, int, NDArray[np.float64]]] = []
-        settled: dict[int, NDArray[np.float64] | None] = {}
-        for choice in choose(found.ranked.xyz, found.ranked.score):
-            place = self._stand_in(found, choice.index, settled, [xyz for *_, xyz in kept])
-            if place is None:
-                continue
-            kept.append((choice, *place))
-            if len(kept) == self.settings.top:
-                break
-        if lost := sum(xyz is None for xyz in settled.values()):
-            self.notes.append(f"{lost} poses dropped: stereochemistry not the query's")
-        if not kept:
+        answers = Answers(found.query, found.ranked, None if self.receptor is None else self.receptor.atoms)
+        best = answers.best(self.settings.top)
+        if answers.lost:
+            self.notes.append(f"{answers.lost} poses dropped: stereochemistry not the query's")
+        if not best:
             raise Refusal("stereochemistry", "no pose with the query's stereochemistry could be made")
-        kept.sort(key=lambda answer: -answer[0].agreement)
-        return tuple(_pose(found, rank, *answer) for rank, answer in enumerate(kept, 1))
-
-    def _stand_in(
-        self,
-        found: Sample,
-        index: int,
-        settled: dict[int, NDArray[np.float64] | None],
-        taken: list[NDArray[np.float64]],
-    ) -> tuple[int, NDArray[np.float64]] | None:
-        """Of the poses at the place of an answer, the likeliest that need not go far to be clear; and there.
-
-        `settled` gets all of them, by index: as they are once clear of the receptor, or None where the
-        stereochemistry is not the query's. None when that is so for all, or none differs from those `taken`.
-        """
-        from templ.posing.finish import keeps_stereo
-        from templ.posing.geometry import rmsd
-        from templ.posing.place import with_coordinates
-        from templ.posing.settle import settle
-        from templ.scoring.choice import same_place
-
-        mol, poses, score = found.query.mol, found.ranked.xyz, found.ranked.score
-        members = same_place(poses, score, index).tolist()
-        anew = [member for member in members if member not in settled]
-        whole = [member for member in anew if keeps_stereo(with_coordinates(mol, poses[member]), mol)]
-        clear = poses[whole]
-        if whole and self.receptor is not None:
-            clear = settle(found.query, clear, self.receptor.atoms)
-        settled.update(dict.fromkeys(anew))
-        settled.update(zip(whole, clear, strict=True))
-        able = [
-            (float(score[member]) - PER_ANGSTROM * float(rmsd(xyz, poses[member])), member, xyz)
-            for member in members
-            if (xyz := settled[member]) is not None
-            and all(rmsd(xyz, other) >= DISTINCT_POSES for other in taken)
-        ]
-        return max(able, key=itemgetter(0))[1:] if able else None
+        return tuple(_pose(found, rank, answer) for rank, answer in enumerate(best, 1))
 
     def _stage(self, name: str) -> None:
         now = time.perf_counter()
@@ -395,15 +346,16 @@ class Prediction:
         self._since = now
 
 
-def _pose(found: Sample, rank: int, choice: Choice, index: int, xyz: NDArray[np.float64]) -> Pose:
+def _pose(found: Sample, rank: int, answer: Answer) -> Pose:
     from templ.posing.finish import add_hydrogens
     from templ.scoring.confidence import confidence
 
+    index, choice = answer.index, answer.choice
     parts = {name: float(values[index]) for name, values in found.ranked.terms.items()}
     placed = found.placements[found.ranked.origin[index]]
     hit = found.sources[found.ranked.origin[index]]
     return Pose(
-        mol=add_hydrogens(found.query.mol, xyz),
+        mol=add_hydrogens(found.query.mol, answer.xyz),
         rank=rank,
         score=choice.agreement,
         # Of the place, not of the pose that stands in for it: so the model was fitted.
@@ -413,6 +365,6 @@ def _pose(found: Sample, rank: int, choice: Choice, index: int, xyz: NDArray[np.
         way="search" if found.ranked.shaken[index] else placed.way,
         mcs_atoms=placed.core_atoms,
         mcs_smarts=placed.smarts,
-        core_rmsd=placed.rmsd_of(xyz),
+        core_rmsd=placed.rmsd_of(answer.xyz),
         superposition={} if hit.fit is None else hit.fit.numbers(),
     )
