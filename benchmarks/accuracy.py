@@ -1,11 +1,11 @@
-"""Accuracy on every set, with intervals and the change since the stored result; and what each part is worth.
+"""Accuracy on every set, with intervals and the change since the stored result; and what each part adds.
 
     python benchmarks/accuracy.py FOLDER [--sets demo polaris ...] [--validity] [--ablation] [--store]
 
 FOLDER keeps the libraries (`sets.py` says what the sets are). About ten minutes on two cores, twice that
 with ``--validity`` (PoseBusters on every first pose), and ten minutes for each row of ``--ablation``. Success
 is the symmetry-aware RMSD in place, over all targets attempted; "best of all" is the best pose that was
-looked at. Seconds are CPU seconds of one process. `--store` writes results/accuracy.json.
+sampled. Seconds are CPU seconds of one process. `--store` writes results/accuracy.json.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from sets import ALL, open_set, rmsd_of_poses
 
 from templ.errors import Refusal
-from templ.evaluation.compare import mcnemar
+from templ.evaluation.comparison import mcnemar
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.summary import wilson_interval
 from templ.evaluation.validity import failed_checks
@@ -35,9 +35,9 @@ STORED = Path(__file__).parent / "results" / "accuracy.json"
 ABLATIONS: dict[str, dict[str, Any]] = {
     "one template copied": {"templates": 1},
     "one template in the consensus": {"consensus": 1},
-    "no search": {"rounds": 0},
-    "poses not relaxed": {"relaxed": 0},
-    "all three": {"templates": 1, "consensus": 1, "relaxed": 0},
+    "no Monte Carlo moves": {"rounds": 0},
+    "poses not minimised": {"minimised": 0},
+    "all three": {"templates": 1, "consensus": 1, "minimised": 0},
 }
 NO_RECEPTOR, BEST_SCORE = "no receptor", "best score first"
 MISS = 99.0
@@ -46,7 +46,7 @@ MISS = 99.0
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One target: RMSD of the five answers, of the likeliest pose and of the best looked at, Angstrom."""
+    """One target: RMSD of the selected poses, of the one of best score and of the best sampled, Angstrom."""
 
     id: str
     rmsd: tuple[float, ...]
@@ -71,11 +71,11 @@ def predict_one(
     )
     try:
         found = work.sample()
-        poses = work.answers(found)
+        poses = work.select(found)
     except Refusal:
         return Row(id, (MISS,), MISS, MISS, 0.0, None, time.process_time() - begin, 0.0)
     finally:
-        chosen.library.let_go()
+        chosen.library.release_pages()
     predicted = time.process_time()
     truth = chosen.truth(id)
     invalid = tuple(failed_checks(poses[0].mol, truth=truth, receptor=given)) if check else None

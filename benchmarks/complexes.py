@@ -18,30 +18,29 @@ import tempfile
 import time
 from collections import defaultdict
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from templ.benchmark.builtin import Choices, loo_benchmark
-from templ.benchmark.definition import target_of
-from templ.benchmark.run import run_benchmark
+from templ.benchmark.builtin import LeaveOneOut
+from templ.benchmark.runner import run_benchmark
+from templ.chemistry.conformers import PreparedQuery
+from templ.chemistry.molecules import heavy, parse_smiles, positions
+from templ.chemistry.receptor import Receptor
 from templ.evaluation.markdown import to_markdown
+from templ.evaluation.run import load_run
+from templ.jobs.target import target_of
 from templ.library.build import build_library
 from templ.library.store import Library, open_library
-from templ.molecules import heavy, parse_smiles, positions
-from templ.query import PreparedQuery
-from templ.receptor import Receptor
-from templ.runlog.journal import JOURNAL_NAME, read_records
-from templ.selection.place import Place
-from templ.selection.screen import allowed_rows, find_templates
 from templ.settings import PredictionSettings, RunSettings
 from templ.sources.annotations import read_annotations
 from templ.sources.complexes import read_complexes
 from templ.sources.ledger import Ledger
-from templ.sources.splits import TemplateRule
+from templ.templates.frame import Frame
+from templ.templates.rule import TemplateRule
+from templ.templates.screening import AllowedTemplates, find_templates
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
     from templ.records import Entry
+    from templ.runs.record import Record
 
 HERE = Path(__file__).parent
 NEAR = 5.0
@@ -88,11 +88,11 @@ def shuffle(entries: Iterable[Entry]) -> Iterator[Entry]:
         yield replace(entry, receptor=moved)
 
 
-def leave_one_out(library: Path, run: Path) -> tuple[dict[str, dict[str, Any]], str]:
+def leave_one_out(library: Path, run: Path) -> tuple[dict[str, Record], str]:
     """Run the benchmark; return its records by target, and the summary."""
-    summary = run_benchmark(partial(loo_benchmark, choices=Choices(library=library)), run, RunSettings())
+    summary = run_benchmark(LeaveOneOut(library), run, RunSettings())
     assert summary is not None
-    return {record["id"]: record for record in read_records(run / JOURNAL_NAME)}, to_markdown(summary)
+    return {record.id: record for record in load_run(run)}, to_markdown(summary)
 
 
 def template_distances(library: Library) -> dict[str, float | None]:
@@ -102,12 +102,12 @@ def template_distances(library: Library) -> dict[str, float | None]:
     for row, id in enumerate(library):
         entry = library.entry(row)
         target = target_of(entry)
-        allowed = allowed_rows(library, rule, target)
-        if not (allowed & library.groups_equal([entry.group])).any():
+        allowed = AllowedTemplates(target, library, rule)
+        if not (allowed.rows & library.groups_equal([entry.group])).any():
             continue
         query = PreparedQuery(heavy(parse_smiles(entry.smiles)), 1, 1)
-        place = Place(library.residues(row)[0])
-        best = find_templates(query, target, library, rule, allowed, settings, place)[0]
+        frame = Frame.of(library, library.receptor(row))
+        best = find_templates(query, library, allowed, settings, frame)[0]
         found[id] = float(np.linalg.norm(_middle(best.mol) - _middle(library.ligand(row))))
     return found
 
@@ -135,12 +135,16 @@ def main() -> None:
             distances = template_distances(library)
         build(options.complexes, folder / "index.csv", folder / "shuffled.templ", shuffled=True)
         again, _ = leave_one_out(folder / "shuffled.templ", folder / "shuffled-run")
-    first = {id: (record["rmsd"] or [None])[0] for id, record in records.items()}
-    second = {id: (record["rmsd"] or [None])[0] for id, record in again.items()}
-    gaps = {id: abs(first[id] - second[id]) for id in first if None not in (first[id], second[id])}
+    first = {id: record.rmsd for id, record in records.items()}
+    second = {id: record.rmsd for id, record in again.items()}
+    gaps = {
+        id: abs(rmsd - other)
+        for id, rmsd in first.items()
+        if rmsd is not None and (other := second[id]) is not None
+    }
     by_target: defaultdict[str, list[bool]] = defaultdict(list)
     for record in records.values():
-        by_target[record["group"]].append(bool(record["rmsd"]) and record["rmsd"][0] <= 2)
+        by_target[record.group].append(record.rmsd is not None and record.rmsd <= 2)
     near = sum(distance is not None and distance <= NEAR for distance in distances.values())
     print(summary)
     print("by protein, within 2 A: ", {name: f"{sum(hits)}/{len(hits)}" for name, hits in by_target.items()})

@@ -15,10 +15,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-from templ.engine.local import Limits, run_tasks
-from templ.engine.pool import Work
+from templ.engine.executor import Work
+from templ.engine.local import Limits, LocalExecutor
 from templ.engine.probe import uss_bytes
-from templ.runlog.journal import Journal
+from templ.runs.journal import Journal
+from templ.runs.record import Record
 
 
 def main() -> None:
@@ -32,8 +33,9 @@ def main() -> None:
         before = uss_bytes()
         begin, first = time.perf_counter(), 0.0
         tasks = (str(number) for number in range(options.tasks))
-        for result in run_tasks(Work("works:nothing", {}, ("works",)), tasks, limits):
-            journal.append({"id": result.task, "kind": result.kind})
+        work = Work("works:nothing", {}, ("works",))
+        for number, result in enumerate(LocalExecutor(limits).run(work, tasks)):
+            journal.append(Record(number, result.task, "refused", result.kind))
             first = first or time.perf_counter() - begin
         seconds = time.perf_counter() - begin
         grown = uss_bytes() - before

@@ -74,23 +74,23 @@ def read_components() -> Iterator[Chem.Mol]:
             continue
         mol = Chem.RWMol()
         conformer = Chem.Conformer(span.stop - span.start)
-        place = {}
+        number_of = {}
         for index in range(span.start, span.stop):
             atom = Chem.Atom("H" if element[index] == "D" else element[index].capitalize())
             atom.SetFormalCharge(int(charge[index]))
             atom.SetNoImplicit(True)
-            place[atom_name[index]] = number = mol.AddAtom(atom)
+            number_of[atom_name[index]] = number = mol.AddAtom(atom)
             conformer.SetAtomPosition(number, Point3D(*xyz[index]))
         bond_span = bond_spans.get(name, slice(0, 0))
         for first, second, kind in zip(begin[bond_span], end[bond_span], order[bond_span], strict=True):
-            mol.AddBond(place[first], place[second], BONDS[kind])
+            mol.AddBond(number_of[first], number_of[second], BONDS[kind])
         mol.AddConformer(conformer)
         mol.SetProp("_Name", name)
         yield mol
 
 
 def spans(names: np.ndarray[Any, Any]) -> Iterator[tuple[str, slice]]:
-    """Yield every run of equal names with its place."""
+    """Yield every run of equal names with its position."""
     starts = np.flatnonzero(np.r_[True, names[1:] != names[:-1]])
     for start, stop in zip(starts, [*starts[1:], len(names)], strict=True):
         yield str(names[start]), slice(int(start), int(stop))

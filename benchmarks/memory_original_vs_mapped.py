@@ -31,17 +31,17 @@ sys.path.insert(0, str(HERE))
 
 from repeat import repeat_library
 
-from templ import batch
 from templ.cli.options import parse_memory
 from templ.engine import probe
-from templ.engine.local import Limits, choose_limits, run_tasks
-from templ.engine.pool import Work
+from templ.engine.executor import Work
+from templ.engine.local import Limits, LocalExecutor, choose_limits
+from templ.jobs.query import PRELOAD as QUERY_PRELOAD
 from templ.library.store import open_library
 from templ.settings import RunSettings
 
-WAYS = ("original", "mapped")
+LOADING = ("original", "mapped")
 WORKERS = 2
-PRELOAD = ("works", *batch.PRELOAD)
+PRELOAD = ("works", *QUERY_PRELOAD)
 
 
 NEIGHBOUR = """
@@ -53,7 +53,7 @@ while True:
 """
 
 
-def measure(way: str, library: Path, targets: int, *, governed: bool) -> dict[str, Any]:
+def measure(loading: str, library: Path, targets: int, *, governed: bool) -> dict[str, Any]:
     """Run the targets and say what that took."""
     with open_library(library) as opened:
         step = max(1, 1000 // targets)
@@ -70,7 +70,8 @@ def measure(way: str, library: Path, targets: int, *, governed: bool) -> dict[st
     limits = choose_limits(RunSettings()) if governed else alone
     begin, first = time.perf_counter(), 0.0
     done = lost = 0
-    for result in run_tasks(Work(f"works:{way}", {"library": str(library)}, PRELOAD), ids, limits, look):
+    work = Work(f"works:{loading}", {"library": str(library)}, PRELOAD)
+    for result in LocalExecutor(limits).run(work, ids, look):
         first = first or time.perf_counter() - begin
         done += result.kind == "done"
         lost += result.kind != "done"
@@ -78,7 +79,7 @@ def measure(way: str, library: Path, targets: int, *, governed: bool) -> dict[st
         after.append(result.uss_bytes)
     seconds = time.perf_counter() - begin
     return {
-        "way": way,
+        "loading": loading,
         "entries": _entries(library),
         "worker_mb": round(worker / 1e6, 1),
         "after_mb": round(median(after) / 1e6, 1),
@@ -95,17 +96,21 @@ def _entries(library: Path) -> int:
         return len(opened)
 
 
-def in_a_process(way: str, library: Path, targets: int, group: Path | None = None) -> dict[str, Any]:
+def in_a_process(loading: str, library: Path, targets: int, group: Path | None = None) -> dict[str, Any]:
     """Measure in a process of its own, in a memory group if one is given; say how it died if it did."""
-    command = [sys.executable, __file__, str(library), "--one", way, "--targets", str(targets)]
-    if group is not None and way == "mapped":
+    command = [sys.executable, __file__, str(library), "--one", loading, "--targets", str(targets)]
+    if group is not None and loading == "mapped":
         command.append("--governed")
     join = partial(_join, group) if group else None
     done = subprocess.run(command, capture_output=True, text=True, preexec_fn=join, check=False)
     if done.returncode == 0:
         return dict(json.loads(done.stdout.splitlines()[-1]))
     reason = (done.stderr.strip().splitlines() or [""])[-1]
-    return {"way": way, "entries": _entries(library), "died": f"exit code {done.returncode} {reason}"[:120]}
+    return {
+        "loading": loading,
+        "entries": _entries(library),
+        "died": f"exit code {done.returncode} {reason}"[:120],
+    }
 
 
 def _join(group: Path) -> None:
@@ -116,13 +121,13 @@ def _join(group: Path) -> None:
 def under_a_limit(library: Path, targets: int, limit: int) -> list[dict[str, Any]]:
     """Both ways in a cgroup v1 memory group of `limit` bytes, beside a neighbour that breathes."""
     rows = []
-    for way in WAYS:
+    for loading in LOADING:
         group = Path("/sys/fs/cgroup/memory/templ_benchmark")
         group.mkdir()
         (group / "memory.limit_in_bytes").write_text(str(limit))
         neighbour = subprocess.Popen([sys.executable, "-c", NEIGHBOUR], preexec_fn=partial(_join, group))
         try:
-            row = in_a_process(way, library, targets, group)
+            row = in_a_process(loading, library, targets, group)
             killed = (group / "memory.oom_control").read_text().split("oom_kill ")[-1].split()[0]
             rows.append(row | {"limit_mb": round(limit / 1e6), "kernel_kills": int(killed)})
         finally:
@@ -147,11 +152,13 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-    for way in WAYS:
+    for loading in LOADING:
         points = [
-            (row["entries"], row["worker_mb"]) for row in rows if row["way"] == way and "worker_mb" in row
+            (row["entries"], row["worker_mb"])
+            for row in rows
+            if row["loading"] == loading and "worker_mb" in row
         ]
-        axes.loglog(*zip(*points, strict=True), marker="o", label=way)
+        axes.loglog(*zip(*points, strict=True), marker="o", label=loading)
     axes.set(xlabel="library entries", ylabel="private memory of a worker (MB)")
     axes.legend()
     figure.savefig(path, dpi=150)
@@ -168,7 +175,7 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=40)
     parser.add_argument("--limit", default=None)
     parser.add_argument("--limited-targets", type=int, default=500)
-    parser.add_argument("--one", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--one", choices=LOADING, help=argparse.SUPPRESS)
     parser.add_argument("--governed", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -177,13 +184,13 @@ def main() -> None:
         return
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        sizes: list[tuple[int, tuple[str, ...]]] = [(int(size), WAYS) for size in options.sizes.split(",")]
+        sizes: list[tuple[int, tuple[str, ...]]] = [(int(size), LOADING) for size in options.sizes.split(",")]
         sizes += [(int(size), ("mapped",)) for size in options.mapped_sizes.split(",") if size]
-        for size, ways in sizes:
+        for size, kinds in sizes:
             library = Path(folder) / f"{size}.templ"
             repeat_library(options.library, library, size)
-            for way in ways:
-                rows.append(in_a_process(way, library, options.targets))
+            for loading in kinds:
+                rows.append(in_a_process(loading, library, options.targets))
                 print(rows[-1], file=sys.stderr)
     limit = parse_memory(options.limit)
     limited = under_a_limit(options.library, options.limited_targets, limit) if limit else []

@@ -28,19 +28,20 @@ import numpy as np
 from templ.engine.probe import uss_bytes
 from templ.library.build import build_library
 from templ.library.format import DATA_FILES, MANIFEST, Counts, describe_file
+from templ.library.ligands import LigandWriter
 from templ.library.receptors import LETTERS, RECEPTOR_FILES, ReceptorWriter
 from templ.library.store import open_library
-from templ.library.writer import LigandWriter
-from templ.selection.place import Place
+from templ.runs.record import Record
 from templ.settings import PredictionSettings
 from templ.sources.complexes import read_complexes
 from templ.sources.ledger import Ledger
-from templ.sources.splits import read_split_lists
+from templ.sources.split_lists import read_split_lists
+from templ.templates.frame import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from templ.receptor import Receptor
+    from templ.chemistry.receptor import Receptor
 
 HERE = Path(__file__).parent
 MOST_EXCHANGED = 0.6
@@ -66,7 +67,7 @@ def repeat_complexes(source: Path, out: Path, ids: Iterable[str]) -> None:
     with open_library(source) as library:
         with LigandWriter(out) as ligands, ReceptorWriter(out) as receptors:
             for number, id in enumerate(ids):
-                values, fingerprint, receptor = library.row(number % len(library))
+                values, fingerprint, receptor, _ = library.row(number % len(library))
                 assert receptor is not None
                 ligands.add(values | {"id": id}, fingerprint)
                 receptors.add(perturb(receptor, generator))
@@ -82,13 +83,13 @@ def search(library: Path) -> dict[str, Any]:
         settings = PredictionSettings()
         before, peak, seconds, found = uss_bytes(), 0, [], []
         for row in range(0, len(opened), len(opened) // QUERIES):
-            place = Place(opened.residues(row)[0])
+            frame = Frame.of(opened, opened.receptor(row))
             begin = time.perf_counter()
-            related = place.related(opened, np.ones(len(opened), np.bool_), settings, 1.0)
+            related = frame.related(opened, np.ones(len(opened), np.bool_), settings, 1.0)
             seconds.append(time.perf_counter() - begin)
             found.append(int(related.sum()))
             peak = max(peak, uss_bytes())
-            opened.let_go()
+            opened.release_pages()
     return {
         "receptors": _count(library),
         "queries": len(found),
@@ -141,8 +142,8 @@ def main() -> None:
         listed = [id for ids in read_split_lists(options.splits).values() for id in ids]
         repeat_complexes(folder / "small.templ", folder / "pdbbind.templ", listed)
         planned = [plan(folder / "pdbbind.templ", options.splits, folder / "run")]
-        with (folder / "run" / "results.jsonl").open("w") as records:
-            records.writelines(json.dumps(_record(id)) + "\n" for id in listed[::2])
+        with (folder / "run" / "results.jsonl").open("wb") as records:
+            records.writelines(Record(2 * n, id, "refused").to_line() for n, id in enumerate(listed[::2]))
         planned.append(plan(folder / "pdbbind.templ", options.splits, folder / "run"))
     result = {"search": searched, "plan": planned[0], "resumed": planned[1]}
     (HERE / "results" / "receptors.json").write_text(json.dumps(result, indent=1) + "\n")
@@ -150,10 +151,6 @@ def main() -> None:
     for what, numbers in result.items():
         for name, value in numbers.items():
             print(f"| {what}: {name} | {value} |")
-
-
-def _record(id: str) -> dict[str, Any]:
-    return {"id": id, "status": "refused", "rmsd": None, "poses": None}
 
 
 if __name__ == "__main__":

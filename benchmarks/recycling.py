@@ -21,7 +21,7 @@ from statistics import median
 HERE = Path(__file__).parent
 GROUP = Path("/sys/fs/cgroup/cpuacct/templ_recycling")
 NEVER = 10**6
-WAYS = {"after 25": 25, "never": NEVER}
+RECYCLING = {"after 25": 25, "never": NEVER}
 
 
 def cpu_seconds(recycle_after: int) -> float:
@@ -43,22 +43,22 @@ def _join(group: Path) -> None:
 
 
 def main() -> None:
-    """Measure both ways in turn."""
+    """Measure both in turn."""
     shown = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=shown)
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    seconds: dict[str, list[float]] = {when: [] for when in RECYCLING}
     for _ in range(options.repeats):
-        for way, after in WAYS.items():
-            seconds[way].append(round(cpu_seconds(after), 2))
-    middle = {way: median(found) for way, found in seconds.items()}
+        for when, after in RECYCLING.items():
+            seconds[when].append(round(cpu_seconds(after), 2))
+    middle = {when: median(found) for when, found in seconds.items()}
     lost = middle["after 25"] / middle["never"] - 1
     result = {"cpu_seconds": seconds, "lost": round(lost, 4)}
     (HERE / "results" / "recycling.json").write_text(json.dumps(result, indent=1) + "\n")
     print("| workers replaced | CPU seconds, median | all |\n| --- | --- | --- |")
-    for way, found in seconds.items():
-        print(f"| {way} | {middle[way]:.1f} | {', '.join(map(str, found))} |")
+    for when, found in seconds.items():
+        print(f"| {when} | {middle[when]:.1f} | {', '.join(map(str, found))} |")
     print(f"\nLost to recycling: {lost:.1%}")
 
 

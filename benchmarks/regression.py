@@ -15,21 +15,23 @@ import sys
 import tempfile
 from math import comb
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from templ.benchmark.builtin import Choices, find_benchmark
-from templ.benchmark.run import run_benchmark
-from templ.runlog.journal import JOURNAL_NAME, read_records
-from templ.settings import RunSettings
+from templ.benchmark.builtin import DemoBenchmark, PolarisBenchmark
+from templ.benchmark.runner import run_benchmark
+from templ.evaluation.run import load_run
+
+if TYPE_CHECKING:
+    from templ.benchmark.definition import BenchmarkSource
 
 STORED = Path(__file__).parent / "results" / "regression.json"
 WITHIN = 2.0
 
 
-def run(name: str, data: Path | None, folder: Path) -> dict[str, float | None]:
+def run(source: BenchmarkSource, folder: Path) -> dict[str, float | None]:
     """First-pose RMSD of each target, Angstrom; None without a pose."""
-    run_benchmark(find_benchmark(name, Choices(data)), folder, RunSettings())
-    records = read_records(folder / JOURNAL_NAME)
-    return {record["id"]: record["rmsd"][0] if record["rmsd"] else None for record in records}
+    run_benchmark(source, folder)
+    return {record.id: record.rmsd for record in load_run(folder)}
 
 
 def good(rmsd: float | None) -> bool:
@@ -61,8 +63,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         now = {
-            "polaris": run("polaris", options.polaris, folder / "polaris"),
-            "demo": run("demo", None, folder / "demo"),
+            "polaris": run(PolarisBenchmark(options.polaris), folder / "polaris"),
+            "demo": run(DemoBenchmark(), folder / "demo"),
         }
     before = json.loads(STORED.read_text())
     if options.store:

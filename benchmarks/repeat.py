@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from templ.library.format import DATA_FILES, MANIFEST, Counts, describe_file
+from templ.library.ligands import LigandWriter
 from templ.library.store import open_library
-from templ.library.writer import LigandWriter
 
 
 def repeat_library(source: Path, out: Path, count: int) -> None:
@@ -22,7 +22,7 @@ def repeat_library(source: Path, out: Path, count: int) -> None:
     with open_library(source) as library, LigandWriter(out) as writer:
         for number in range(count):
             copy, row = divmod(number, len(library))
-            values, fingerprint, _ = library.row(row)
+            values, fingerprint, *_ = library.row(row)
             if copy:
                 values["id"] = f"{values['id']}-{copy}"
             writer.add(values, fingerprint)

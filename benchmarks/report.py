@@ -12,14 +12,16 @@ import json
 import resource
 import tempfile
 import time
+from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
 
-from templ.report.build import write_report
-from templ.runlog.journal import JOURNAL_NAME, encode_record, read_records
-from templ.runlog.manifest import INPUTS_FOLDER, MANIFEST_NAME
-from templ.runlog.memory import MEMORY_NAME
-from templ.runlog.poses import POSES_FOLDER
+from templ.report.run_report import write_report
+from templ.runs.journal import JOURNAL_NAME, read_records
+from templ.runs.manifest import MANIFEST_NAME
+from templ.runs.memory_log import MEMORY_NAME
+from templ.runs.pose_shards import POSES_FOLDER
+from templ.runs.run_folder import INPUTS_FOLDER
 
 
 def repeat_run(run: Path, out: Path, targets: int) -> None:
@@ -31,7 +33,7 @@ def repeat_run(run: Path, out: Path, targets: int) -> None:
     (out / MANIFEST_NAME).write_text(json.dumps(manifest | {"targets": targets}))
     with (out / JOURNAL_NAME).open("wb") as journal:
         for number, record in enumerate(islice(cycle(read_records(run / JOURNAL_NAME)), targets)):
-            journal.write(encode_record(record | {"id": f"{record['id']}-{number}"}))
+            journal.write(replace(record, index=number, id=f"{record.id}-{number}").to_line())
 
 
 def main() -> None:

@@ -24,17 +24,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from templ.benchmark.builtin import Choices, find_benchmark
-from templ.benchmark.definition import list_targets, target_of
+from templ.benchmark.builtin import DemoBenchmark, PolarisBenchmark
+from templ.benchmark.definition import list_targets
+from templ.chemistry.molecules import positions
+from templ.chemistry.receptor import Receptor, read_receptor
+from templ.jobs.target import target_of
 from templ.library.build import build_library
 from templ.library.store import Library, open_library
-from templ.molecules import positions
-from templ.receptor import Receptor, read_receptor
 from templ.sources.annotations import Annotation
 from templ.sources.complexes import read_complexes
 from templ.sources.ledger import Ledger
 from templ.sources.polaris import TEMPLATE_GROUPS
-from templ.sources.splits import TemplateRule
+from templ.templates.rule import TemplateRule
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,7 +104,8 @@ def open_set(name: str, folder: Path) -> TargetSet:
         return TargetSet(name, library, library, tuple(library), TemplateRule(exclude_same_ligand=True))
     inputs = folder / ("demo" if name == "demo" else "polaris")
     inputs.mkdir(parents=True, exist_ok=True)
-    made = find_benchmark(inputs.name, Choices(None if name == "demo" else SHARED / "polaris"))(inputs)
+    source = DemoBenchmark() if name == "demo" else PolarisBenchmark(SHARED / "polaris")
+    made = source.make(inputs)
     library = open_library(made.library)
     if name in ("demo", "polaris"):
         targets = open_library(made.targets)

@@ -24,17 +24,19 @@ from typing import TYPE_CHECKING, Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from templ import batch
-from templ.engine.local import Limits, run_tasks
-from templ.engine.pool import Work
+from templ.engine.executor import Work
+from templ.engine.local import Limits, LocalExecutor
 from templ.engine.probe import uss_bytes
+from templ.jobs.query import FUNCTION, PRELOAD
 from templ.library.build import build_library
-from templ.runlog.journal import Journal
+from templ.runs.journal import Journal
+from templ.runs.record import Record
 from templ.settings import PredictionSettings
 from templ.sources.demo import demo_files
 from templ.sources.ledger import Ledger
+from templ.sources.queries import QueryReference
 from templ.sources.sdf import read_sdf
-from templ.sources.splits import TemplateRule
+from templ.templates.rule import TemplateRule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +59,7 @@ def real_work(folder: Path) -> Work:
         "embedding": None,
         "settings": PredictionSettings().model_dump(mode="json"),
     }
-    return Work(batch.FUNCTION, context, batch.PRELOAD)
+    return Work(FUNCTION, context, PRELOAD)
 
 
 def stress(name: str, work: Work, tasks: Iterable[str], folder: Path) -> dict[str, Any]:
@@ -68,8 +70,8 @@ def stress(name: str, work: Work, tasks: Iterable[str], folder: Path) -> dict[st
     limits = Limits(8 * 2**30, WORKERS, all_at_once=True, recycle_after=NEVER)
     begin = time.perf_counter()
     with Journal.open(folder / f"{name}.jsonl") as journal:
-        for result in run_tasks(work, tasks, limits):
-            journal.append({"id": str(len(workers)), "kind": result.kind})
+        for number, result in enumerate(LocalExecutor(limits).run(work, tasks)):
+            journal.append(Record(number, str(number), "refused", result.kind))
             kinds["done" if result.kind == "done" else "other"] += 1
             workers.append(result.uss_bytes)
             if len(workers) % 10 == 0:
@@ -108,7 +110,10 @@ def main() -> None:
         for count in map(int, options.real.split(",")):
             with gzip.open(options.queries, "rt") as lines:
                 rows_read = islice(csv.DictReader(lines), count)
-                tasks = [json.dumps([str(n), row["smiles"]]) for n, row in enumerate(rows_read)]
+                tasks = [
+                    QueryReference(n, str(n), row["smiles"], str(options.queries)).to_json()
+                    for n, row in enumerate(rows_read)
+                ]
             rows.append(stress(f"real {count}", real_work(folder), tasks, folder))
             print(rows[-1] | {"worker_mb": "..."}, file=sys.stderr)
         cheap = Work("works:nothing", {}, ("works",))

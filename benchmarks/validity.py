@@ -27,18 +27,14 @@ import numpy as np
 from posebusters import PoseBusters
 from rdkit import Chem
 
+from templ.chemistry.receptor import read_receptor
+from templ.evaluation.run import load_run
 from templ.evaluation.validity import failed_checks
-from templ.molecules import parse_mol_block
-from templ.receptor import read_receptor
-from templ.runlog.journal import JOURNAL_NAME, read_records
-from templ.runlog.libraries import open_targets, open_templates
-from templ.runlog.manifest import read_manifest
-from templ.runlog.poses import PoseAddress, read_poses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from templ.receptor import Receptor
+    from templ.chemistry.receptor import Receptor
 
 RESULTS = Path(__file__).parent / "results" / "validity.json"
 NO_VALIDITY = {"rmsd_≤_2å", "mol_pred_loaded", "mol_true_loaded", "mol_cond_loaded"}
@@ -69,25 +65,23 @@ class Case:
     file: Path
 
 
-def cases(run: Path, complexes: Path) -> Iterator[Case]:
+def cases(folder: Path, complexes: Path) -> Iterator[Case]:
     """First poses of a run."""
-    manifest = read_manifest(run)
-    with open_templates(run, manifest) as library, open_targets(run, manifest) as targets:
-        for record in read_records(run / JOURNAL_NAME):
-            address = PoseAddress.of(record)
-            if address is None:
+    run = load_run(folder)
+    with run.templates() as library, run.targets() as targets:
+        for record in run:
+            if not record.poses:
                 continue
-            row = targets.row_of(record["id"])
+            row = targets.row_of(record.id)
             if library.has_receptors:
-                file = complexes / record["id"] / f"{record['id']}_protein.pdb.gz"
+                file = complexes / record.id / f"{record.id}_protein.pdb.gz"
                 receptor = targets.receptor(row)
             else:
-                found = library.receptor_path(record["group"])
+                found = library.receptor_path(record.group)
                 if found is None:
                     continue
                 file, receptor = found, read_receptor(found)
-            pose = parse_mol_block(read_poses(run, address).split("$$$$")[0])
-            yield Case(record["id"], pose, targets.ligand(row), receptor, file)
+            yield Case(record.id, run.poses(record)[0], targets.ligand(row), receptor, file)
 
 
 def official(case: Case, folder: Path) -> list[str]:

@@ -1,14 +1,16 @@
 """Fit the weights of ranking and confidence, and say how well they hold on proteins they were not fitted on.
 
-    python benchmarks/weights.py FOLDER [--store]
+    python benchmarks/weights.py FOLDER [--targets N] [--store]
 
-FOLDER keeps the libraries and the sampled poses (ten minutes on two cores the first time; remove
-FOLDER/samples to sample anew). Fits on the training sets of `sets.py`, never on Polaris' test set, and prints
-what every fit achieves on the proteins left out of it. `--store` writes src/templ/scoring/weights.json.
+FOLDER keeps the libraries and the sampled poses (ten minutes on two cores the first time; they are sampled
+anew when the terms of the score are others). Fits on the training sets of `sets.py`, never on Polaris' test
+set, and prints what every fit achieves on the proteins left out of it. `--targets` takes only so many of each
+set, to try a fit out. `--store` writes src/templ/scoring/weights.json.
 
-Ranking: the weights under which the probability of the poses (softmax of their weighted terms) lies most on
-those within 2 Angstrom of the truth. Confidence: logistic models of whether the first pose is right, chosen
-with weights fitted without its protein. The two sides count alike: all sets of Mpro, and the other proteins.
+Ranking: the weights of the registered terms (`templ.scoring.terms`) under which the probability of the poses
+(softmax of their weighted terms) lies most on those within 2 Angstrom of the truth. Confidence: logistic
+models of whether the first pose is right, selected with weights fitted without its protein. The two sides
+count alike: all sets of Mpro, and the other proteins.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ import json
 import pickle
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import minimize
@@ -31,9 +33,9 @@ from templ.evaluation.calibration import calibrate
 from templ.evaluation.summary import wilson_interval
 from templ.pipeline import Prediction
 from templ.scoring import weights as shipped
-from templ.scoring.choice import choose
 from templ.scoring.confidence import log_odds
-from templ.scoring.ranking import TERMS
+from templ.scoring.posterior import clusters
+from templ.scoring.terms import TERMS
 from templ.scoring.weights import CONSTANT
 from templ.settings import PredictionSettings
 
@@ -44,16 +46,18 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-PLACED = ("consensus", "precedent", "clash", "bump", "core_rmsd")
-RELAXED = ("consensus", "precedent", "contact", "strain")
+PLACED = tuple(term.name for term in TERMS if not term.minimised)
+TOLD_BY_CONTACT = ("receptor_clash", "core_rmsd")
+"""Terms of poses as placed that say nothing more once poses are minimised: `contact` and the grid know."""
+MINIMISED = tuple(term.name for term in TERMS if term.name not in TOLD_BY_CONTACT)
 CONFIDENCE = ("log_odds", "consensus")
-PROSPECT = ("tanimoto", "cover")
+PRIOR_CONFIDENCE = ("tanimoto", "query_coverage")
 RIGHT, SOFT = 2.0, 0.2
 """Angstrom: a pose is right within this; over what width it ceases to be, in the fit of the ranking."""
 HOPELESS = 2.5
 """Angstrom: a target without any pose within this teaches no ranking."""
 RIDGE_RANKING, RIDGE_CONFIDENCE = 0.5, 1.0
-"""Pull of the standardised weights towards 0."""
+"""How strongly the standardised weights are drawn to 0."""
 FOLDS = 5
 """The proteins of the complexes are left out in so many groups; Mpro is one more."""
 MPRO = "Mpro"
@@ -61,11 +65,19 @@ MPRO = "Mpro"
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Poses of one target: terms, shape (poses, terms), RMSD to the truth and coordinates, Angstrom."""
+    """Poses of one target: terms by name, RMSD to the truth and coordinates, Angstrom."""
 
-    terms: Array
+    terms: Mapping[str, NDArray[np.float32]]
     rmsd: Array
     xyz: Array
+
+    def of(self, names: Sequence[str]) -> Array:
+        """Some terms, shape (poses, terms)."""
+        return np.stack([self.terms[name] for name in names], axis=1).astype(np.float64)
+
+    def score(self, weights: Mapping[str, float]) -> Array:
+        """Weighted sum of the terms of each pose."""
+        return np.asarray(self.of(list(weights)) @ np.array(list(weights.values())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,7 @@ class Case:
 
     protein: str
     placed: Pool
-    relaxed: Pool
+    minimised: Pool
     evidence: Mapping[str, float]
 
 
@@ -92,41 +104,39 @@ def sample_one(name: str, folder: Path, id: str) -> Case | None:
         rmsd = rmsd_of_poses(ranked.xyz, found.query.mol, chosen.truth(id))
         if rmsd is None:
             return None
-        terms = np.stack([ranked.terms[name] for name in TERMS], axis=1).astype(np.float64)
-        pools.append(Pool(terms, rmsd, ranked.xyz))
+        pools.append(Pool(ranked.terms, rmsd, ranked.xyz))
     protein = target.group if name == "complexes" else MPRO
     return Case(protein, pools[0], pools[1], found.evidence)
 
 
-def sample_all(folder: Path) -> list[Case]:
-    """Sample every training set, two targets at a time."""
+def sample_all(folder: Path, targets: int | None = None) -> list[Case]:
+    """Sample every training set, two targets at a time; those sampled before with the same terms are kept."""
     cases: list[Case] = []
     for name in TRAINING:
-        kept = folder / "samples" / f"{name}.pickle"
-        if not kept.exists():
-            ids = open_set(name, folder).ids
+        kept = folder / "samples" / f"{name}{targets or ''}.pickle"
+        terms, found = pickle.loads(kept.read_bytes()) if kept.exists() else ((), [])
+        if terms != (PLACED, MINIMISED):
+            ids = open_set(name, folder).ids[:targets]
             with ProcessPoolExecutor(2) as pool:
                 found = list(pool.map(sample_one, repeat(name), repeat(folder), ids, chunksize=8))
             kept.parent.mkdir(exist_ok=True)
-            kept.write_bytes(pickle.dumps(found))
-        found = pickle.loads(kept.read_bytes())
+            kept.write_bytes(pickle.dumps(((PLACED, MINIMISED), found)))
         cases += [case for case in found if case is not None]
         print(f"{name}: {len(found)} targets, {sum(case is None for case in found)} without poses")
     return cases
 
 
-def fit_ranking(pools: Sequence[Pool], names: Sequence[str], worth: Array) -> dict[str, float]:
+def fit_ranking(pools: Sequence[Pool], names: Sequence[str], shares: Array) -> dict[str, float]:
     """Fit weights of terms by the likelihood of the right poses."""
-    columns = [TERMS.index(name) for name in names]
-    spread = np.concatenate([pool.terms[:, columns] - pool.terms[:, columns].mean(axis=0) for pool in pools])
+    spread = np.concatenate([(terms := pool.of(names)) - terms.mean(axis=0) for pool in pools])
     scale = np.percentile(np.abs(spread), 68, axis=0) + 1e-9  # as a deviation, but blind to outliers
     chosen = [
         (
-            pool.terms[:, columns] / scale,
+            pool.of(names) / scale,
             1 / (1 + np.exp(np.clip((pool.rmsd - RIGHT) / SOFT, -50, 50))),
             share,
         )
-        for pool, share in zip(pools, worth, strict=True)
+        for pool, share in zip(pools, shares, strict=True)
         if pool.rmsd.min() <= HOPELESS
     ]
 
@@ -146,7 +156,7 @@ def fit_ranking(pools: Sequence[Pool], names: Sequence[str], worth: Array) -> di
 
 
 def fit_logistic(
-    rows: Sequence[Mapping[str, float]], right: NDArray[np.bool_], names: Sequence[str], worth: Array
+    rows: Sequence[Mapping[str, float]], right: NDArray[np.bool_], names: Sequence[str], shares: Array
 ) -> dict[str, float]:
     """Fit a logistic model with a constant."""
     terms = np.array([[row[name] for name in names] for row in rows])
@@ -156,11 +166,11 @@ def fit_logistic(
 
     def loss(weights: Array) -> tuple[float, Array]:
         margin = sign * (terms @ weights)
-        pull = np.append(weights[:-1], 0.0)
-        slope = terms.T @ (-worth * sign / (1 + np.exp(margin)))
+        free = np.append(weights[:-1], 0.0)
+        slope = terms.T @ (-shares * sign / (1 + np.exp(margin)))
         return (
-            float(worth @ np.logaddexp(0, -margin)) + RIDGE_CONFIDENCE * float(pull @ pull),
-            slope + 2 * RIDGE_CONFIDENCE * pull,
+            float(shares @ np.logaddexp(0, -margin)) + RIDGE_CONFIDENCE * float(free @ free),
+            slope + 2 * RIDGE_CONFIDENCE * free,
         )
 
     found = minimize(loss, np.zeros(terms.shape[1]), jac=True, method="L-BFGS-B").x
@@ -172,11 +182,6 @@ def probability(rows: Sequence[Mapping[str, float]], weights: Mapping[str, float
     """Of each row, by a logistic model."""
     total = [sum(w * row.get(name, 1.0) for name, w in weights.items()) for row in rows]
     return np.asarray(1 / (1 + np.exp(-np.array(total))))
-
-
-def score(pool: Pool, weights: Mapping[str, float]) -> Array:
-    """Weighted sum of the terms of each pose."""
-    return np.asarray(pool.terms @ np.array([weights.get(name, 0.0) for name in TERMS]))
 
 
 def balance(cases: Sequence[Case]) -> Array:
@@ -210,31 +215,34 @@ def main() -> None:
     shown = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=shown)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--targets", type=int)
     parser.add_argument("--store", action="store_true")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
-    cases = sample_all(options.folder)
-    fold, worth = folds_of(cases), balance(cases)
+    if options.targets and options.store:
+        parser.error("--store fits all targets; leave out --targets")
+    cases = sample_all(options.folder, options.targets)
+    fold, shares = folds_of(cases), balance(cases)
 
     held_out: list[Mapping[str, float]] = [{}] * len(cases)
     for group in np.unique(fold):
         seen = [case for case, own in zip(cases, fold, strict=True) if own != group]
-        found = fit_ranking([case.relaxed for case in seen], RELAXED, balance(seen))
-        for place in np.flatnonzero(fold == group).tolist():
-            held_out[place] = found
+        found = fit_ranking([case.minimised for case in seen], MINIMISED, balance(seen))
+        for index in np.flatnonzero(fold == group).tolist():
+            held_out[index] = found
     rows, right = [], []
     success = np.zeros((3, len(cases)), np.bool_)
-    for place, (case, own) in enumerate(zip(cases, held_out, strict=True)):
-        picked = list(zip(choose(case.relaxed.xyz, score(case.relaxed, own)), range(5), strict=False))
-        first = picked[0][0]
-        near = case.relaxed.rmsd[[choice.index for choice, _ in picked]]
-        success[:, place] = near[0] <= 1, near[0] <= RIGHT, near.min() <= RIGHT
-        consensus = float(case.relaxed.terms[first.index, TERMS.index("consensus")])
-        rows.append({**case.evidence, "log_odds": log_odds(first.mass), "consensus": consensus})
+    for index, (case, own) in enumerate(zip(cases, held_out, strict=True)):
+        poses = case.minimised
+        best = list(islice(clusters(poses.xyz, poses.score(own)), 5))
+        near = poses.rmsd[[cluster.centre for cluster in best]]
+        success[:, index] = near[0] <= 1, near[0] <= RIGHT, near.min() <= RIGHT
+        consensus = float(poses.terms["consensus"][best[0].centre])
+        rows.append({**case.evidence, "log_odds": log_odds(best[0].probability), "consensus": consensus})
         right.append(near[0] <= RIGHT)
     outcome = np.array(right)
     measured: dict[str, dict[str, float]] = {}
-    for what, names in (("confidence", CONFIDENCE), ("prospect", PROSPECT)):
+    for what, names in (("confidence", CONFIDENCE), ("prior confidence", PRIOR_CONFIDENCE)):
         value = np.zeros(len(cases))
         for group in np.unique(fold):
             out = fold == group
@@ -257,15 +265,20 @@ def main() -> None:
         measured[f"ranking, {side}"] = {"targets": total, **dict(zip(names_of, counts, strict=True))}
         print(f"ranking, {side}: {measured[f'ranking, {side}']}, within 2 A {low:.1%} to {high:.1%}")
     proteins = {case.protein for case in cases}
-    content = {
+    content: dict[str, Any] = {
         "made_by": "python benchmarks/weights.py --store",
         "fitted_on": f"{len(cases)} targets of {len(proteins)} proteins: {', '.join(TRAINING)}",
-        "placed": fit_ranking([case.placed for case in cases], PLACED, worth),
-        "relaxed": fit_ranking([case.relaxed for case in cases], RELAXED, worth),
-        "confidence": fit_logistic(rows, outcome, CONFIDENCE, worth),
-        "prospect": fit_logistic(rows, outcome, PROSPECT, worth),
+        "placed": fit_ranking([case.placed for case in cases], PLACED, shares),
+        "minimised": fit_ranking([case.minimised for case in cases], MINIMISED, shares),
+        "confidence": fit_logistic(rows, outcome, CONFIDENCE, shares),
+        "prior_confidence": fit_logistic(rows, outcome, PRIOR_CONFIDENCE, shares),
         "on_proteins_left_out": measured,
     }
+    for term in TERMS:
+        for kind in ("placed", "minimised"):
+            weight = content[kind].get(term.name, 0.0)
+            if weight and (weight > 0) != (term.better == "more"):
+                print(f"{kind}: the weight of {term.name} has the wrong sign, {term.better} of it is better")
     text = json.dumps(rounded(content), indent=2)
     print(text)
     if options.store:

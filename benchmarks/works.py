@@ -1,4 +1,4 @@
-"""Work for the engine's benchmarks: nothing at all, our way, and the original way.
+"""Work for the engine's benchmarks: nothing at all, predictions our way, and the original way.
 
 What a prediction needs is imported where it is used: workers that do nothing are to stay as small as can be.
 """
@@ -46,7 +46,7 @@ def original(context: Mapping[str, Any]) -> Callable[[str], str]:
 
 
 def _predictions(library: Library, context: Mapping[str, Any]) -> Callable[[str], str]:
-    from templ.benchmark.definition import target_of
+    from templ.jobs.target import target_of
     from templ.pipeline import predict
     from templ.settings import PredictionSettings
 

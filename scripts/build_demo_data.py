@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 from rdkit import Chem
 
-from templ.molecules import positions
+from templ.chemistry.molecules import positions
 from templ.sources.demo import DEMO_DATE_PROPERTY, demo_files
 from templ.sources.ledger import Ledger
 from templ.sources.sdf import read_records

@@ -10,23 +10,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
-from rdkit import Chem
 
-from templ.library.store import open_library
-from templ.molecules import heavy, positions
-from templ.receptor import read_receptor
-from templ.runlog.journal import JOURNAL_NAME, read_records
-from templ.runlog.poses import PoseAddress, read_poses
+from templ.chemistry.molecules import heavy, positions
+from templ.chemistry.receptor import read_receptor
+from templ.evaluation.run import load_run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from rdkit import Chem
 
 FAILURES = {
-    "Mpro-x11587": "nothing to copy: {mcs_atoms} of {query_atoms} atoms,\nnearest Tanimoto {tanimoto:.2f}",
+    "Mpro-x11587": "nothing to copy: {copied} of {query_atoms} atoms,\nnearest Tanimoto {tanimoto:.2f}",
     "Mpro-x11764": "a pocket that moves: in this receptor an\natom is {gap:.1f} A from the crystal's ligand",
     "Mpro-x11001": "covalent: the crystal's ligand is\n{gap:.1f} A from this receptor's cysteine",
 }
@@ -52,27 +50,27 @@ def draw(axes: Axes, mols: dict[str, Chem.Mol]) -> None:
 
 def main() -> None:
     """Draw the failures of one run."""
-    run = Path(sys.argv[1])
-    records: dict[str, dict[str, Any]] = {
-        record["id"]: record for record in read_records(run / JOURNAL_NAME) if record["id"] in FAILURES
-    }
-    library = open_library(run / "inputs" / "library.templ")
+    run = load_run(sys.argv[1])
+    library = run.templates()
     path = library.receptor_path()
     assert path is not None
     receptor = read_receptor(path).atoms.xyz
     figure = Figure(figsize=(11, 4), layout="constrained")
     for axes, (id, reason) in zip(figure.subplots(1, 3), FAILURES.items(), strict=True):
-        record = records[id]
-        address = PoseAddress.of(record)
-        assert address is not None
-        text = read_poses(run, address)
-        pose = heavy(Chem.MolFromMolBlock(text.split("$$$$")[0], removeHs=False))
-        mols = {"crystal": library[id], "template": library[record["template"]], "first pose": pose}
+        record = run[id]
+        first = record.poses[0]
+        mols = {
+            "crystal": library[id],
+            "template": library[first.template],
+            "first pose": heavy(run.poses(id)[0]),
+        }
         draw(axes, mols)
         gap = np.linalg.norm(positions(mols["crystal"])[:, None] - receptor, axis=-1).min()
         axes.set_title(
-            f"{id}: {record['rmsd'][0]:.1f} A, confidence {record['confidence'][0]:.2f}\n"
-            + reason.format(gap=gap, **record),
+            f"{id}: {first.rmsd:.1f} A, confidence {first.confidence:.2f}\n"
+            + reason.format(
+                gap=gap, copied=len(first.core), query_atoms=record.query_atoms, tanimoto=record.tanimoto
+            ),
             fontsize=9,
         )
     figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)

@@ -16,47 +16,65 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from templ.batch import predict_queries as predict_queries
     from templ.benchmark.builtin import find_benchmark as find_benchmark
-    from templ.benchmark.compare import compare_runs as compare_runs
-    from templ.benchmark.run import run_benchmark as run_benchmark
+    from templ.benchmark.compare_runs import compare_runs as compare_runs
+    from templ.benchmark.definition import Benchmark as Benchmark
+    from templ.benchmark.runner import RunOptions as RunOptions
+    from templ.benchmark.runner import run_benchmark as run_benchmark
+    from templ.chemistry.receptor import read_receptor as read_receptor
+    from templ.engine.executor import Executor as Executor
+    from templ.engine.executor import choose_executor as choose_executor
     from templ.errors import TemplError as TemplError
-    from templ.export.write import export_run as export_run
+    from templ.evaluation.run import Run as Run
+    from templ.evaluation.run import load_run as load_run
+    from templ.export.run_export import export_run as export_run
+    from templ.jobs.library_part import build_complexes as build_complexes
+    from templ.jobs.query_run import BindingSite as BindingSite
+    from templ.jobs.query_run import predict_queries as predict_queries
     from templ.library.build import build_library as build_library
     from templ.library.store import Library as Library
     from templ.library.store import open_library as open_library
     from templ.pipeline import predict as predict
-    from templ.receptor import read_receptor as read_receptor
     from templ.records import Outcome as Outcome
     from templ.records import Pose as Pose
     from templ.records import Target as Target
-    from templ.report.build import write_report as write_report
+    from templ.report.run_report import write_report as write_report
+    from templ.runs.record import Record as Record
     from templ.settings import PredictionSettings as PredictionSettings
     from templ.settings import RunSettings as RunSettings
-    from templ.sources.splits import TemplateRule as TemplateRule
+    from templ.sources.ledger import Ledger as Ledger
+    from templ.sources.queries import QueryReference as QueryReference
+    from templ.sources.queries import read_queries as read_queries
+    from templ.sources.sdf import read_sdf as read_sdf
+    from templ.templates.rule import TemplateRule as TemplateRule
 
 __version__ = "0.1.0"
 
-_HOME = {
-    "Library": "templ.library.store",
-    "Outcome": "templ.records",
-    "Pose": "templ.records",
-    "PredictionSettings": "templ.settings",
-    "RunSettings": "templ.settings",
-    "Target": "templ.records",
-    "TemplError": "templ.errors",
-    "TemplateRule": "templ.sources.splits",
-    "build_library": "templ.library.build",
-    "compare_runs": "templ.benchmark.compare",
-    "export_run": "templ.export.write",
-    "find_benchmark": "templ.benchmark.builtin",
-    "open_library": "templ.library.store",
-    "predict": "templ.pipeline",
-    "predict_queries": "templ.batch",
-    "read_receptor": "templ.receptor",
-    "run_benchmark": "templ.benchmark.run",
-    "write_report": "templ.report.build",
+_NAMES = {
+    "benchmark.builtin": ("find_benchmark",),
+    "benchmark.compare_runs": ("compare_runs",),
+    "benchmark.definition": ("Benchmark",),
+    "benchmark.runner": ("RunOptions", "run_benchmark"),
+    "chemistry.receptor": ("read_receptor",),
+    "engine.executor": ("Executor", "choose_executor"),
+    "errors": ("TemplError",),
+    "evaluation.run": ("Run", "load_run"),
+    "export.run_export": ("export_run",),
+    "jobs.library_part": ("build_complexes",),
+    "jobs.query_run": ("BindingSite", "predict_queries"),
+    "library.build": ("build_library",),
+    "library.store": ("Library", "open_library"),
+    "pipeline": ("predict",),
+    "records": ("Outcome", "Pose", "Target"),
+    "report.run_report": ("write_report",),
+    "runs.record": ("Record",),
+    "settings": ("PredictionSettings", "RunSettings"),
+    "sources.ledger": ("Ledger",),
+    "sources.queries": ("QueryReference", "read_queries"),
+    "sources.sdf": ("read_sdf",),
+    "templates.rule": ("TemplateRule",),
 }
+_HOME = {name: f"templ.{module}" for module, names in _NAMES.items() for name in names}
 __all__ = sorted(_HOME)
 
 

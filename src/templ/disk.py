@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import IO, TYPE_CHECKING, BinaryIO, Self
+from pathlib import Path
+from typing import IO, BinaryIO, Self
 
 from templ.errors import StorageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 MENDS = {
     errno.ENOENT: "make the folder first",
@@ -84,7 +82,21 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
 
 
-class GrowingFile:
+class Closing:
+    """Something that a ``with`` block closes."""
+
+    def close(self) -> None:
+        """Close it; closing twice is harmless."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class GrowingFile(Closing):
     """A file that only grows, by whole pieces: a piece that the disk refuses leaves no trace.
 
     Parameters
@@ -152,9 +164,3 @@ class GrowingFile:
     def close(self) -> None:
         """Close the file; closing twice is harmless."""
         self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

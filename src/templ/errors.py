@@ -37,7 +37,7 @@ class BudgetError(InputError):
 
 
 class LeakageError(TemplError):
-    """A template would have given its target's answer away; the message names both."""
+    """A template would have given its target's result away; the message names both."""
 
 
 class Refusal(TemplError):

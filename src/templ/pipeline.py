@@ -1,4 +1,4 @@
-"""The prediction of one query, start to end: the only place where the parts are put together.
+"""The prediction of one query, start to end: the only module where the parts are put together.
 
 The parts load on first use: importing this module is cheap, and a process that predicts nothing pays nothing.
 """
@@ -6,42 +6,45 @@ The parts load on first use: importing this module is cheap, and a process that 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from templ.errors import InputError, Refusal
 from templ.records import Outcome, Pose, Target
 from templ.settings import PredictionSettings
-from templ.sources.splits import TemplateRule
+from templ.templates.rule import TemplateRule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
+    from rdkit.Chem import Mol
 
+    from templ.chemistry.conformers import PreparedQuery
+    from templ.chemistry.receptor import Receptor
     from templ.library.store import Library
-    from templ.posing.place import Placed
-    from templ.query import PreparedQuery
-    from templ.receptor import Receptor
-    from templ.records import Status
-    from templ.scoring.answers import Answer
-    from templ.scoring.ranking import Ranked
-    from templ.selection.place import Place
-    from templ.selection.screen import TemplateHit
-    from templ.selection.splits import Splits
+    from templ.poses.pose_selection import SelectedPose
+    from templ.sampling.monte_carlo import Sampler
+    from templ.sampling.placement import Placement
+    from templ.scoring.pocket import Pocket
+    from templ.scoring.ranking import ScoredPoses
+    from templ.templates.split_labels import Splits
+
+METHOD_VERSION = 1
+"""Raise it with every change that moves poses: runs of another version are not resumed or merged."""
 
 PARTS = (
-    "templ.posing.finish",
-    "templ.scoring.answers",
+    "templ.poses.hydrogens",
+    "templ.poses.pose_selection",
+    "templ.sampling.monte_carlo",
+    "templ.sampling.pose_sources",
     "templ.scoring.confidence",
     "templ.scoring.pocket",
-    "templ.scoring.ranking",
-    "templ.scoring.search",
-    "templ.selection.policy",
-    "templ.selection.screen",
+    "templ.templates.applicability",
+    "templ.templates.frame",
+    "templ.templates.screening",
     *(["pandas"] if find_spec("pandas") else []),
 )
 """What loads on first use; a process that will predict, or fork those that do, may load it before. Of itself
@@ -50,16 +53,9 @@ nothing here needs pandas, but pyarrow imports it wherever it is installed: 25 M
 NO_RULE = TemplateRule()
 """Every template but the target itself."""
 
-LITTLE_COPIED = 0.5
-"""Share of the query below which a core does not tell where the rest lies."""
-OVERLAID, POSES_AN_OVERLAY = 3, 15
-"""Templates that whole molecules then are laid onto, and poses kept of each."""
-POSES_A_MAPPING = 40
-"""Poses kept of each way to lay the query onto one template."""
-
 
 def predict(
-    query: str | Target,
+    query: str | Mol | Target,
     library: Library,
     settings: PredictionSettings | None = None,
     *,
@@ -67,14 +63,14 @@ def predict(
     receptor: Receptor | None = None,
     site: NDArray[np.float64] | None = None,
     splits: Splits | None = None,
-    embedding: NDArray[np.float32] | None = None,
 ) -> Outcome:
     """Predict how a query binds, from the templates of a library.
 
     Parameters
     ----------
-    query : str or Target
-        A SMILES, or a target with id, group and date for `rule`.
+    query : str, rdkit.Chem.Mol or Target
+        A SMILES; a molecule, whose coordinates are not looked at; or a target with id, group and date for
+        `rule`.
     library : Library
         An open template library.
     settings : PredictionSettings, optional
@@ -82,14 +78,13 @@ def predict(
     rule : TemplateRule
         Which templates may be used; the target's own id never is.
     receptor : Receptor, optional
-        What the query binds to (`templ.receptor.read_receptor`). Where the library's ligands share one
-        frame it must be in that frame; where each has its own receptor, poses come out in the frame of this.
+        What the query binds to (`templ.read_receptor`). Where the library's ligands share one frame it must
+        be in that frame; where each has its own receptor, poses come out in the frame of this. Its
+        `embedding` is needed where `settings` find templates by embedding.
     site : array, shape (3,), optional
         Where the pocket is, Angstrom; by default where the templates say. For libraries with receptors.
     splits : Splits, optional
         Which split each template belongs to, where `rule` asks for it.
-    embedding : array, shape (dimensions,), optional
-        Of the receptor, where `settings` find templates by embedding (`templ.esm.embed`).
 
     Returns
     -------
@@ -103,23 +98,25 @@ def predict(
     LeakageError
         When a template that `rule` forbids would have been used.
     """
-    target = query if isinstance(query, Target) else Target("query", query)
-    work = Prediction(
-        target,
-        library,
-        settings or PredictionSettings(),
-        rule=rule,
-        receptor=receptor,
-        site=site,
-        splits=splits,
-        embedding=embedding,
-    )
+    settings = settings or PredictionSettings()
+    work = Prediction(_target(query), library, settings, rule, receptor, site, splits)
     try:
         return work.run()
     except Refusal as refusal:
-        return work.outcome("refused", refusal.reason, refusal.detail)
+        return replace(work.outcome, reason=refusal.reason, detail=refusal.detail)
     finally:
-        library.let_go()
+        library.release_pages()
+
+
+def _target(query: str | Mol | Target) -> Target:
+    """Take a query as a user gives it."""
+    if isinstance(query, Target):
+        return query
+    if isinstance(query, str):
+        return Target("query", query)
+    from templ.chemistry.molecules import to_smiles
+
+    return Target("query", to_smiles(query))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,63 +125,46 @@ class Sample:
 
     Attributes
     ----------
-    query : PreparedQuery
-    placements : list of Placed
-        Poses as they were copied, one list for each template and mapping.
-    sources : list of TemplateHit
-        The template of each placement.
-    placed, ranked : Ranked
-        All poses before relaxing, and those that the answers are chosen from.
+    placements : list of Placement
+        Poses as they were copied, one for each template and mapping.
+    placed, ranked : ScoredPoses
+        All poses before they are minimised, and those that poses are selected from.
     evidence : Mapping[str, float]
-        What the templates alone tell about the prospects.
+        What the templates alone tell of the prior confidence.
     """
 
     query: PreparedQuery
-    placements: list[Placed]
-    sources: list[TemplateHit]
-    placed: Ranked
-    ranked: Ranked
+    placements: list[Placement]
+    pocket: Pocket
+    sampler: Sampler
+    placed: ScoredPoses
+    ranked: ScoredPoses
     evidence: Mapping[str, float]
 
 
+@dataclass(eq=False)
 class Prediction:
     """State of one prediction; dropped as a whole when it ends, so nothing stays for the next target.
 
-    `predict` says what the parameters mean.
+    `predict` says what the parameters mean; `outcome` is what is known so far, refused until it is posed.
     """
 
-    def __init__(
-        self,
-        target: Target,
-        library: Library,
-        settings: PredictionSettings,
-        *,
-        rule: TemplateRule = NO_RULE,
-        receptor: Receptor | None = None,
-        site: NDArray[np.float64] | None = None,
-        splits: Splits | None = None,
-        embedding: NDArray[np.float32] | None = None,
-    ) -> None:
-        self.target = target
-        self.library = library
-        self.settings = settings
-        self.rule = rule
-        self.receptor = receptor
-        self.site = site
-        self.splits = splits
-        self.embedding = embedding
-        self.notes: list[str] = []
-        self.seconds: dict[str, float] = {}
-        self.allowed = 0
-        self.best_tanimoto = 0.0
-        self.best_identity: float | None = None
-        self.prospect: float | None = None
+    target: Target
+    library: Library
+    settings: PredictionSettings
+    rule: TemplateRule = NO_RULE
+    receptor: Receptor | None = None
+    site: NDArray[np.float64] | None = None
+    splits: Splits | None = None
+
+    def __post_init__(self) -> None:
+        self.outcome = Outcome(self.target.id, "refused")
         self._since = time.perf_counter()
 
     def run(self) -> Outcome:
-        """Sample, choose, and say how it ended; a refusal is raised."""
-        found = self.sample()
-        poses = self.answers(found)
+        """Sample, select, and say how it ended; a refusal is raised."""
+        sample = self.sample()
+        poses = self.select(sample)
         self._stage("finish")
         if poses[0].confidence < self.settings.min_confidence:
             raise Refusal(
@@ -192,7 +172,8 @@ class Prediction:
                 f"the best pose is right with a probability of {poses[0].confidence:.2f} only, less than the "
                 f"{self.settings.min_confidence:g} asked for",
             )
-        return self.outcome("posed", poses=poses, templates_used=len({hit.row for hit in found.sources}))
+        used = len({placement.template.row for placement in sample.placements})
+        return replace(self.outcome, status="posed", poses=poses, templates_used=used, stereo_kept=True)
 
     def sample(self) -> Sample:
         """Make and score all poses.
@@ -202,169 +183,115 @@ class Prediction:
         Refusal
             When there is none.
         """
-        from templ.scoring.confidence import evidence, prospect
+        from templ.chemistry.molecules import ligand_key
+        from templ.sampling.monte_carlo import Sampler, rank_placements
+        from templ.sampling.pose_sources import place_query
+        from templ.scoring.confidence import evidence, prior_confidence
         from templ.scoring.pocket import Pocket
-        from templ.scoring.ranking import rank
-        from templ.scoring.search import search
-        from templ.selection.screen import allowed_rows, find_templates
+        from templ.templates.frame import Frame
+        from templ.templates.screening import AllowedTemplates, find_templates
 
         query = self._prepare()
         self._stage("prepare")
-        allowed = allowed_rows(self.library, self.rule, self.target, self.splits)
-        self.allowed = int(allowed.sum())
-        place = self._place_of_templates()
-        hits = find_templates(
-            query, self.target, self.library, self.rule, allowed, self.settings, place, self.splits
+        if self.rule.exclude_same_ligand and not self.target.ligand_key:
+            self.target = replace(self.target, ligand_key=ligand_key(query.mol))
+        allowed = AllowedTemplates(self.target, self.library, self.rule, self.splits)
+        self._know(templates_allowed=len(allowed))
+        frame = Frame.of(self.library, self.receptor, self.site, self.target.id)
+        templates = find_templates(query, self.library, allowed, self.settings, frame)
+        known = evidence(templates, query.mol.GetNumAtoms())
+        identities = [template.fit.identity for template in templates if template.fit is not None]
+        self._know(
+            best_tanimoto=known["tanimoto"],
+            best_identity=max(identities, default=None),
+            prior_confidence=prior_confidence(known),
         )
-        self.best_tanimoto = max(hit.tanimoto for hit in hits)
-        self.best_identity = max((hit.fit.identity for hit in hits if hit.fit is not None), default=None)
-        known = evidence(hits, query.mol.GetNumAtoms())
-        self.prospect = prospect(known)
         self._stage("select")
-        placements, sources = self._place(query, hits)
+        placements, notes = place_query(
+            query, templates, self.settings, has_receptor=frame.receptor is not None
+        )
+        self._note(*notes)
         self._stage("pose")
-        pocket = Pocket.of(
-            query,
-            hits,
-            self.settings.consensus,
-            None if self.receptor is None else self.receptor.atoms,
-            own=self.library.has_receptors,
-        )
-        placed = ranked = rank(query, placements, pocket)
+        pocket = Pocket.of(query.mol, templates, self.settings.consensus, frame)
+        placed = ranked = rank_placements(query, placements, pocket)
         self._stage("score")
-        if self.settings.relaxed:
-            ranked = search(
-                query,
-                placed,
-                placements,
-                sources,
-                pocket,
-                most=self.settings.relaxed,
-                rounds=self.settings.rounds,
-                seed=self.settings.seed,
-            )
-            self._stage("relax")
-        return Sample(query, placements, sources, placed, ranked, known)
+        sampler = Sampler(query, placements, pocket, self.settings)
+        if self.settings.minimised:
+            ranked = sampler.sample(placed)
+            self._stage("minimise")
+        return Sample(query, placements, pocket, sampler, placed, ranked, known)
 
-    def outcome(
-        self,
-        status: Status,
-        reason: str = "",
-        detail: str = "",
-        *,
-        poses: tuple[Pose, ...] = (),
-        templates_used: int = 0,
-    ) -> Outcome:
-        """Sum up how it ended."""
-        return Outcome(
-            id=self.target.id,
-            status=status,
-            reason=reason,
-            detail=detail,
-            poses=poses,
-            notes=tuple(self.notes),
-            templates_allowed=self.allowed,
-            templates_used=templates_used,
-            best_tanimoto=self.best_tanimoto,
-            best_identity=self.best_identity,
-            prospect=self.prospect,
-            stereo_kept=True if poses else None,
-            seconds=self.seconds,
-        )
+    def select(self, sample: Sample) -> tuple[Pose, ...]:
+        """Select poses that differ and have the query's stereochemistry, best first, and finish them."""
+        from templ.poses.pose_selection import PoseSelector
+
+        selector = PoseSelector(sample.query, sample.ranked, sample.pocket.atoms)
+        best = selector.best(self.settings.top)
+        if selector.without_stereo:
+            self._note(f"{selector.without_stereo} poses dropped: stereochemistry not the query's")
+        if not best:
+            raise Refusal("stereochemistry", "no pose with the query's stereochemistry could be made")
+        return _poses(sample, best)
 
     def _prepare(self) -> PreparedQuery:
-        from templ.molecules import heavy, largest_fragment, parse_smiles
-        from templ.query import PreparedQuery
-        from templ.selection.policy import refuse_unfit
+        from templ.chemistry.conformers import PreparedQuery
+        from templ.chemistry.molecules import heavy, largest_fragment, parse_smiles
+        from templ.templates.applicability import refuse_unfit
 
         try:
             mol, note = largest_fragment(parse_smiles(self.target.smiles))
         except InputError as error:
             raise InputError(f"{self.target.id}: {error}") from None
         if note:
-            self.notes.append(note)
+            self._note(note)
         mol = heavy(mol)
         refuse_unfit(mol, self.settings)
         return PreparedQuery(mol, self.settings.conformers, self.settings.seed)
 
-    def _place_of_templates(self) -> Place | None:
-        """Where templates must be brought; None when all of them are there already."""
-        if not self.library.has_receptors:
-            return None
-        from templ.receptor import check_protein
-        from templ.selection.place import Place
+    def _know(self, **facts: Any) -> None:  # noqa: ANN401  as the fields of an outcome are
+        self.outcome = replace(self.outcome, **facts)
 
-        if self.receptor is None:
-            raise InputError(
-                f"{self.target.id}: the templates of {self.library.path.name} have a frame each; "
-                "give the receptor that the query binds to"
-            )
-        check_protein(self.receptor, f"the receptor of {self.target.id}")
-        return Place(self.receptor.residues, self.site, self.embedding)
-
-    def _place(self, query: PreparedQuery, hits: list[TemplateHit]) -> tuple[list[Placed], list[TemplateHit]]:
-        """Copy the cores of the best templates; without any core, overlay whole molecules."""
-        from templ.posing.place import copy_core, overlay_whole
-        from templ.selection.cores import mappings
-
-        placements, sources = [], []
-        for hit in hits[: self.settings.templates]:
-            if hit.core is None:
-                continue
-            for core in mappings(hit.core, query, hit.mol):
-                placements.append(copy_core(query, hit.mol, core, POSES_A_MAPPING))
-                sources.append(hit)
-        copied = max((len(hit.core or ()) for hit in hits[: self.settings.templates]), default=0)
-        if placements and self.receptor is not None and copied < LITTLE_COPIED * query.mol.GetNumAtoms():
-            # Too little is copied to tell where the rest lies; of whole molecules the pocket will tell.
-            alike = sorted(hits[: self.settings.consensus], key=lambda hit: -hit.tanimoto * hit.relatedness)
-            for hit in alike[:OVERLAID]:
-                placements.append(overlay_whole(query, hit.mol, POSES_AN_OVERLAY))
-                sources.append(hit)
-        if not placements:
-            self.notes.append("no template shares a core with the query: whole molecules were overlaid")
-            for hit in hits[: self.settings.templates]:
-                placements.append(overlay_whole(query, hit.mol, POSES_A_MAPPING))
-                sources.append(hit)
-        return placements, sources
-
-    def answers(self, found: Sample) -> tuple[Pose, ...]:
-        """Choose poses that differ and have the query's stereochemistry, best first, and finish them."""
-        from templ.scoring.answers import Answers
-
-        answers = Answers(found.query, found.ranked, None if self.receptor is None else self.receptor.atoms)
-        best = answers.best(self.settings.top)
-        if answers.lost:
-            self.notes.append(f"{answers.lost} poses dropped: stereochemistry not the query's")
-        if not best:
-            raise Refusal("stereochemistry", "no pose with the query's stereochemistry could be made")
-        return tuple(_pose(found, rank, answer) for rank, answer in enumerate(best, 1))
+    def _note(self, *notes: str) -> None:
+        self._know(notes=(*self.outcome.notes, *notes))
 
     def _stage(self, name: str) -> None:
-        now = time.perf_counter()
-        self.seconds[name] = now - self._since
-        self._since = now
+        """Note how long a stage took, which ends here."""
+        since, self._since = self._since, time.perf_counter()
+        self._know(seconds={**self.outcome.seconds, name: self._since - since})
 
 
-def _pose(found: Sample, rank: int, answer: Answer) -> Pose:
-    from templ.posing.finish import add_hydrogens
+def _poses(sample: Sample, selected: list[SelectedPose]) -> tuple[Pose, ...]:
+    """Add hydrogens, confidence and provenance; the terms are those of the coordinates handed out."""
+    import numpy as np
+
+    from templ.poses.hydrogens import add_hydrogens
     from templ.scoring.confidence import confidence
+    from templ.scoring.ranking import score_terms
+    from templ.scoring.score_term import PosesToScore
 
-    index, choice = answer.index, answer.choice
-    parts = {name: float(values[index]) for name, values in found.ranked.terms.items()}
-    placed = found.placements[found.ranked.origin[index]]
-    hit = found.sources[found.ranked.origin[index]]
-    return Pose(
-        mol=add_hydrogens(found.query.mol, answer.xyz),
-        rank=rank,
-        score=choice.agreement,
-        # Of the place, not of the pose that stands in for it: so the model was fitted.
-        confidence=confidence(choice.mass, float(found.ranked.terms["consensus"][choice.index])),
-        parts=parts,
-        template_id=hit.id,
-        way="search" if found.ranked.shaken[index] else placed.way,
-        mcs_atoms=placed.core_atoms,
-        mcs_smarts=placed.smarts,
-        core_rmsd=placed.rmsd_of(answer.xyz),
-        superposition={} if hit.fit is None else hit.fit.numbers(),
-    )
+    ranked, query = sample.ranked, sample.query
+    xyz = np.array([pose.xyz for pose in selected])
+    placement = ranked.placement[[pose.index for pose in selected]]
+    core_rmsd = sample.sampler.core_rmsd(xyz, placement)
+    terms = score_terms(PosesToScore(query, xyz, core_rmsd, sample.pocket, sample.sampler.grid))
+    poses = []
+    for number, pose in enumerate(selected):
+        copied = sample.placements[placement[number]]
+        consensus = float(ranked.terms["consensus"][pose.cluster.centre])
+        poses.append(
+            Pose(
+                mol=add_hydrogens(query.mol, pose.xyz),
+                rank=number + 1,
+                score=pose.cluster.score,
+                # Of the cluster, not of its representative: so the model was fitted.
+                confidence=confidence(pose.cluster.probability, consensus),
+                terms={name: float(values[number]) for name, values in terms.items()},
+                template_id=copied.template.id,
+                method="monte-carlo" if ranked.moved[pose.index] else copied.method,
+                core=dict(copied.pairs),
+                core_smarts=copied.smarts,
+                core_rmsd=float(core_rmsd[number]),
+                superposition={} if copied.template.fit is None else copied.template.fit.numbers(),
+            )
+        )
+    return tuple(poses)

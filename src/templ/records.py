@@ -6,6 +6,7 @@ None of them holds more than one target's data; those that cross a process borde
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     from rdkit.Chem import Mol
 
-    from templ.receptor import Receptor
+    from templ.chemistry.receptor import Receptor
+    from templ.sources.sdf import MoleculeReference
 
 Status = Literal["posed", "refused", "failed"]
 
@@ -39,6 +41,8 @@ class Entry:
         Protein, frame or series it belongs to; empty when there is only one.
     receptor : Receptor or None
         What the molecule is bound to, in its frame, where the source tells.
+    reference : MoleculeReference or None
+        Where its record lies, when that was an SDF file.
     """
 
     id: str
@@ -48,6 +52,7 @@ class Entry:
     date: datetime.date | None = None
     group: str = ""
     receptor: Receptor | None = None
+    reference: MoleculeReference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,8 @@ class Target:
     date : datetime.date or None
         Templates from this day on are in the target's future.
     ligand_key : str
-        First block of the InChIKey: the same ligand, whatever its charge and stereochemistry.
+        First block of the InChIKey: the same ligand, whatever its charge and stereochemistry; made from the
+        SMILES where it is needed and empty.
     split : str
         The part of a data set it belongs to (train, val, test); empty when there are none.
     """
@@ -80,7 +86,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """One ranked answer.
+    """One pose handed out, ranked.
 
     Attributes
     ----------
@@ -89,23 +95,23 @@ class Pose:
     rank : int
         1 is best.
     score : float
-        What the ranking sorts by: the share of the probability among all sampled poses that lies near this
+        What poses are ranked by: the share of the probability among all sampled poses that lies near this
         one, 0 to 1.
     confidence : float
         Probability that the pose lies within 2 Angstrom of the true one, 0 to 1.
-    parts : Mapping[str, float]
-        The terms of the score.
+    terms : Mapping[str, float]
+        The terms of the score (`templ.scoring.terms`), of these coordinates.
     template_id : str
         The template whose coordinates were copied, at first.
-    way : str
-        ``core``, ``partial-core`` or ``overlay``: how the pose was placed; ``search`` when a pose that was
-        placed so has been shaken and came to rest elsewhere.
-    mcs_atoms : int
-        Number of query atoms pinned to the template (0 for an overlay).
-    mcs_smarts : str
+    method : str
+        How it was placed: ``core``, ``partial-core`` or ``overlay``; ``monte-carlo`` when such a pose was
+        moved since and came to rest elsewhere.
+    core : Mapping of int to int
+        Copied atoms: index in the query, and in the template; empty for an overlay.
+    core_smarts : str
         The shared substructure; empty for an overlay.
     core_rmsd : float
-        RMSD in Angstrom between the pinned atoms and the template's; 0 when nothing was pinned.
+        RMSD in Angstrom between the copied atoms and the template's; 0 when nothing was copied.
     superposition : Mapping[str, float]
         How the template was brought into the query's frame: ``identity`` and ``pocket_identity`` (0 to 1),
         ``pocket_rmsd`` (C-alpha, Angstrom), ``pairs`` (residues); empty where all share one frame.
@@ -115,13 +121,22 @@ class Pose:
     rank: int
     score: float
     confidence: float
-    parts: Mapping[str, float]
+    terms: Mapping[str, float]
     template_id: str
-    way: str
-    mcs_atoms: int
-    mcs_smarts: str
+    method: str
+    core: Mapping[int, int]
+    core_smarts: str
     core_rmsd: float
     superposition: Mapping[str, float] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        likely = f"confidence {self.confidence:.2f}"
+        return f"<Pose {self.rank}: {likely}, template {self.template_id}, {self.method}>"
+
+    def _repr_html_(self) -> str:
+        from templ.chemistry.pictures import picture
+
+        return f"<div>{picture(self.mol, self.core)}</div><div>{escape(repr(self)[1:-1])}</div>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +148,7 @@ class Outcome:
     id : str
         The target's id.
     status : {"posed", "refused", "failed"}
-        Policy says ``refused``; a fault says ``failed``.
+        ``refused`` by a limit of the method; ``failed`` by a fault.
     reason : str
         Short word when there is no pose (``no-template``, ``peptide``, ...); empty when posed.
     detail : str
@@ -148,7 +163,7 @@ class Outcome:
         Similarity of the most similar template.
     best_identity : float or None
         Sequence identity of the most related receptor among them; None where all share one frame.
-    prospect : float or None
+    prior_confidence : float or None
         Probability, from the templates alone, that the first pose will be right; None when none was found.
     stereo_kept : bool or None
         Whether all stereocentres of all poses are the query's; None without poses.
@@ -166,6 +181,16 @@ class Outcome:
     templates_used: int = 0
     best_tanimoto: float = 0.0
     best_identity: float | None = None
-    prospect: float | None = None
+    prior_confidence: float | None = None
     stereo_kept: bool | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        if not self.poses:
+            return f"<Outcome {self.id}: {self.status}, {self.reason}>"
+        return f"<Outcome {self.id}: {self.status}, {len(self.poses)} poses, the first {self.poses[0]!r}>"
+
+    def _repr_html_(self) -> str:
+        if not self.poses:
+            return f"<div>{escape(f'{self.id}: {self.status}, {self.reason}: {self.detail}')}</div>"
+        return f"<div>{escape(self.id)}: {self.status}</div>{self.poses[0]._repr_html_()}"

@@ -13,7 +13,8 @@ class PredictionSettings(BaseModel):
     Attributes
     ----------
     seed : int
-        Of conformers and search. The same seed gives the same poses, whatever the number of workers.
+        Of conformers and Monte Carlo moves. The same seed gives the same poses, whatever the number of
+        workers.
     top : int
         Poses kept a query.
     screened : int
@@ -24,10 +25,11 @@ class PredictionSettings(BaseModel):
         Templates that every pose is overlaid with.
     conformers : int
         Free conformers of the query that the copying starts from.
-    relaxed : int
-        Poses that are relaxed before the last ranking; 0 for none.
+    minimised : int
+        Poses that are minimised before the last ranking; 0 for none.
     rounds : int
-        How often, at most, the best poses are shaken and relaxed anew while it is open which is right.
+        How often, at most, the best poses are moved (Monte Carlo) and minimised anew while it is open which
+        is right.
     min_confidence : float
         A query whose best pose is less likely right than this is refused, 0 to 1.
     min_tanimoto : float
@@ -54,7 +56,7 @@ class PredictionSettings(BaseModel):
     templates: int = Field(default=8, ge=1)
     consensus: int = Field(default=12, ge=1)
     conformers: int = Field(default=40, ge=1)
-    relaxed: int = Field(default=80, ge=0)
+    minimised: int = Field(default=80, ge=0)
     rounds: int = Field(default=3, ge=0)
     min_confidence: float = Field(default=0.0, ge=0, le=1)
     min_tanimoto: float = Field(default=0.05, ge=0, le=1)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
+
+from templ.runs.journal import read_records
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SOFTWARE_GL = ("--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
@@ -21,10 +24,10 @@ def page_path(tmp_path_factory):
     command = [sys.executable, "-m", "templ", "benchmark", "run", "demo", "--limit", "8", "-o", "run"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
     journal = folder / "run" / "results.jsonl"
-    records = [json.loads(line) for line in journal.read_text().splitlines()]
+    records = list(read_records(journal))
     nasty = {"id": f"{HOSTILE} 分子", "reason": HOSTILE, "detail": HOSTILE + "C" * 5000, "group": HOSTILE}
-    records[5] |= nasty | {"status": "failed", "rmsd": None, "poses": None}
-    journal.write_text("".join(json.dumps(record) + "\n" for record in records))
+    records[5] = replace(records[5], status="failed", poses=(), address=None, **nasty)
+    journal.write_bytes(b"".join(record.to_line() for record in records))
     command = [sys.executable, "-m", "templ", "report", "run", "-o", "page.html"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
     return folder / "page.html"
@@ -42,17 +45,48 @@ def browser():
         browser.close()
 
 
-@pytest.fixture(params=[1400, 400], ids=["wide", "narrow"])
-def page(request, browser, page_path):
+@pytest.fixture(scope="session")
+def predicted_path(demo_path, tmp_path_factory):
+    """The page of two queries, one of which has no poses."""
+    folder = tmp_path_factory.mktemp("predicted")
+    (folder / "q.csv").write_text("name,SMILES\na,Cc1ccncc1NC(=O)Cc1cccc(Cl)c1\niron,[Fe]OCCO\n")
+    for words in (("predict", "-l", demo_path, "-q", "q.csv"), ("report", "poses.sdf")):
+        command = [sys.executable, "-m", "templ", *map(str, words)]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+    return folder / "poses.html"
+
+
+@contextlib.contextmanager
+def opened(browser, path, width):
     """The page, opened from disk; nothing may be said in its console, and no host asked."""
     told = []
-    context = browser.new_context(viewport={"width": request.param, "height": 900})
+    context = browser.new_context(viewport={"width": width, "height": 900})
     page = context.new_page()
     page.on("console", lambda message: told.append(message.text))
     page.on("pageerror", lambda error: told.append(str(error)))
     page.on("request", lambda sent: told.append(sent.url) if not sent.url.startswith("file:") else None)
-    page.goto(page_path.as_uri())
+    page.goto(path.as_uri())
     page.wait_for_selector("tr.target")
     yield page
     context.close()
     assert told == []
+
+
+@pytest.fixture(params=[1400, 400], ids=["wide", "narrow"])
+def page(request, browser, page_path):
+    """The page of the run, in a wide and in a narrow window."""
+    with opened(browser, page_path, request.param) as page:
+        yield page
+
+
+@pytest.fixture
+def predicted_page(browser, predicted_path):
+    """The page of the prediction."""
+    with opened(browser, predicted_path, 1400) as page:
+        yield page
+
+
+@pytest.fixture(scope="session")
+def records(page_path):
+    """Records of the run, as the page shows them."""
+    return list(read_records(page_path.parent / "run" / "results.jsonl"))

@@ -103,6 +103,62 @@ def test_a_row_opens_its_drawings_numbers_and_3d_view(page):
     assert page.locator(".sheet").count() == 0
 
 
+def drawn_core(page, name):
+    """Atoms that are highlighted in a drawing, by its caption."""
+    drawing = page.locator(".drawings figure", has=page.locator("figcaption", has_text=name))
+    marks = drawing.locator("ellipse").evaluate_all("marks => marks.map(mark => mark.getAttribute('class'))")
+    return {int(mark.removeprefix("atom-")) for mark in marks}
+
+
+def test_the_columns_say_what_was_recorded(page, records):
+    assert column(page, "method") == [pose.placement_method if (pose := r.first) else "" for r in records]
+    known = [f"{record.query_coverage:.2f}" for record in records if record.first]
+    assert [text for text in column(page, "coverage") if text != "–"] == known
+    assert [text for text in column(page, "template") if text] == [
+        r.first.template for r in records if r.first
+    ]
+    titles = page.locator("#table th button").evaluate_all("heads => heads.map(head => head.title)")
+    assert "placement method of the first pose" in titles
+    assert any(title.startswith("query coverage") for title in titles)
+
+
+def test_a_row_opens_what_was_recorded(page, records):
+    """The atoms that are highlighted are those that were copied, and no others."""
+    open_first(page)
+    core = records[0].first.core
+    assert drawn_core(page, "query") == {atom for atom, _ in core}
+    assert drawn_core(page, "template") == {atom for _, atom in core}
+    facts = dict(
+        zip(
+            page.locator(".sheet dt").all_inner_texts(),
+            page.locator(".sheet dd").all_inner_texts(),
+            strict=True,
+        )
+    )
+    assert facts["prior confidence"] == f"{records[0].prior_confidence:.2f}"
+    assert facts["templates allowed"] == str(records[0].templates_allowed)
+    rows = page.locator(".sheet tbody tr").all_inner_texts()
+    assert [row.split() for row in rows] == [
+        [str(rank), f"{pose.score:.2f}", f"{pose.confidence:.2f}", f"{pose.rmsd:.2f}"]
+        for rank, pose in enumerate(records[0].poses, 1)
+    ]
+
+
+def test_a_prediction_has_its_page_too(predicted_page):
+    assert "1 of 2 queries have poses" in predicted_page.locator(".headline").inner_text()
+    heads = predicted_page.locator("#table th button").all_inner_texts()
+    assert "RMSD" not in heads
+    assert {"outcome", "confidence", "method", "coverage"} <= set(heads)
+    assert column(predicted_page, "outcome") == ["posed", "refused: unsupported-element"]
+    open_first(predicted_page)
+    assert predicted_page.locator(".drawings svg").count() == 2
+    assert drawn_core(predicted_page, "query")
+    names = [text.strip() for text in predicted_page.locator(".shown label").all_inner_texts()]
+    assert names[-2:] == ["template", "pocket"]
+    assert "crystal" not in names
+    assert colours(predicted_page) > 100
+
+
 def test_one_view_serves_one_target_after_the_other(page):
     open_first(page)
     page.locator("#table td.target button").nth(1).click()
@@ -130,10 +186,13 @@ def test_by_keyboard_alone(page):
 
 def test_a_point_of_a_plot_leads_to_its_target(page):
     link = page.locator(".plot a").first
-    place = link.get_attribute("xlink:href")
-    page.evaluate("place => { location.hash = place; }", place)
+    target = link.get_attribute("xlink:href")
+    # Its colour says how it was placed, not that it can be clicked.
+    ink = "link => getComputedStyle(link).color"
+    assert link.evaluate(ink) == page.locator("figure").first.evaluate(ink)
+    page.evaluate("target => { location.hash = target; }", target)
     page.wait_for_selector(".sheet")
-    assert page.locator("tr.open").get_attribute("id") == place.removeprefix("#")
+    assert page.locator("tr.open").get_attribute("id") == target.removeprefix("#")
 
 
 def test_dark_and_print(page):

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
+from templ.chemistry.molecules import heavy, positions
 from templ.library.build import build_library
 from templ.library.store import open_library
-from templ.molecules import heavy, positions
 from templ.sources.ledger import Ledger
-from templ.sources.sdf import read_sdf
+from templ.sources.sdf import read_records, read_sdf
 
 MPRO = Path(__file__).parents[2] / "src" / "templ" / "data" / "mpro_ligands.sdf.gz"
 
@@ -34,14 +34,14 @@ def mpro(tmp_path_factory):
 
 def atoms_and_bonds(mol):
     """Describe a molecule by where its atoms are, whatever their order."""
-    places = [tuple(place) for place in positions(mol).astype(np.float32).tolist()]
-    assert len(set(places)) == len(places)
+    points = [tuple(point) for point in positions(mol).astype(np.float32).tolist()]
+    assert len(set(points)) == len(points)
     atoms = {
-        places[atom.GetIdx()]: (atom.GetSymbol(), atom.GetFormalCharge(), atom.GetTotalNumHs())
+        points[atom.GetIdx()]: (atom.GetSymbol(), atom.GetFormalCharge(), atom.GetTotalNumHs())
         for atom in mol.GetAtoms()
     }
     bonds = {
-        frozenset((places[bond.GetBeginAtomIdx()], places[bond.GetEndAtomIdx()])): bond.GetBondType()
+        frozenset((points[bond.GetBeginAtomIdx()], points[bond.GetEndAtomIdx()])): bond.GetBondType()
         for bond in mol.GetBonds()
     }
     return atoms, bonds
@@ -57,6 +57,14 @@ def test_real_ligands_come_back_atom_for_atom(mpro):
             ids.append(entry.id)
         assert ids == list(library)
         assert len(ids) == 240
+
+
+def test_references_give_the_records_of_the_file(mpro):
+    with open_library(mpro) as library:
+        for record in list(read_records(MPRO))[::20]:
+            loaded = library.reference(record.title).load()
+            assert loaded.properties == record.properties
+            assert Chem.MolToMolBlock(loaded.mol) == Chem.MolToMolBlock(record.mol)
 
 
 def test_stereochemistry_agrees_with_the_coordinates(mpro):

@@ -18,7 +18,7 @@ from templ.errors import InputError
 from templ.records import Entry
 from templ.sources.ledger import Ledger
 from templ.sources.polaris import PolarisFiles, read_targets, read_templates
-from templ.sources.queries import Query, read_queries
+from templ.sources.queries import QueryReference, read_queries
 from templ.sources.sdf import read_sdf
 
 
@@ -46,13 +46,24 @@ def polaris(path: Path) -> PolarisFiles:
     return PolarisFiles(path, path, path, path, None, None)
 
 
+def loaded(path: Path, ledger: Ledger) -> Iterator[QueryReference]:
+    """References to queries whose molecule could be read; what a run makes records of goes to the ledger."""
+    for reference in read_queries(path):
+        try:
+            reference.load()
+        except InputError as error:
+            ledger.add(str(path), reference.index + 1, reference.line, str(error), reference.id)
+        else:
+            yield reference
+
+
 @dataclass(frozen=True)
 class Source:
     """How a kind of file is written and read; `repeats` is how often the reader goes through it."""
 
     suffix: str
     record: Callable[[str, bool], str]
-    read: Callable[[Path, Ledger], Iterator[Entry] | Iterator[Query]]
+    read: Callable[[Path, Ledger], Iterator[Entry] | Iterator[QueryReference]]
     header: str = ""
     repeats: int = 1
 
@@ -71,9 +82,9 @@ SOURCES = {
         ".sdf", sdf_record, lambda path, ledger: read_templates(polaris(path), ledger), repeats=3
     ),
     "polaris-targets": Source(".sdf", sdf_record, lambda path, ledger: read_targets(polaris(path), ledger)),
-    "queries-smi": Source(".smi", smiles_line, read_queries),
-    "queries-csv": Source(".csv", table_row, read_queries, header="smiles,id\n"),
-    "queries-sdf.gz": Source(".sdf.gz", sdf_record, read_queries),
+    "queries-smi": Source(".smi", smiles_line, loaded),
+    "queries-csv": Source(".csv", table_row, loaded, header="smiles,id\n"),
+    "queries-sdf.gz": Source(".sdf.gz", sdf_record, loaded),
 }
 
 

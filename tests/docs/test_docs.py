@@ -5,23 +5,31 @@ Blocks marked ``sh`` and ``python`` are run, one after the other on each page; o
 
 from __future__ import annotations
 
+import csv
 import gzip
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 from urllib.parse import unquote
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rdkit import Chem
 
+from templ.evaluation.run import load_run
+from templ.evaluation.run_table import COST, SCHEMA
 from templ.library import format, receptors
-from templ.posefile import PROPERTIES
-from templ.runlog.journal import read_records
-from templ.runlog.manifest import RunManifest
-from templ.runlog.memory import read_samples
+from templ.poses.pose_file import PROPERTIES
+from templ.runs.identity import Identity
+from templ.runs.manifest import FORMAT_VERSION, Host, RunManifest
+from templ.runs.record import RECORD_VERSION, Cost, PoseAddress, PoseRecord, Record
+from templ.scoring.terms import TERMS
 from templ.sources.demo import demo_files
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +68,24 @@ def columns(name, heading):
     return {column: cell[1] for cell in cells for column in re.findall(r"`([^`]+)`", cell[0])}
 
 
+def described(name, heading, field):
+    """What the last column of such a table says of a field."""
+    rows = (DOCS / name).read_text().partition(heading)[2].strip().partition("\n\n")[0].splitlines()[2:]
+    (row,) = [row for row in rows if f"`{field}`" in row.split("|")[1]]
+    return row.strip("|").split("|")[-1]
+
+
+def rows_of(path):
+    """Rows of a table that a command wrote."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def names_of(kind):
+    """Names of the fields of a dataclass."""
+    return {field.name for field in fields(kind)}
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """What the page of formats makes."""
@@ -70,8 +96,9 @@ def files(tmp_path_factory):
 
 def test_tutorial(tmp_path):
     run_page("tutorial.md", tmp_path)
-    refused = [row for row in (tmp_path / "poses.csv").read_text().splitlines() if ",refused," in row]
-    assert [row.split(",")[0] for row in refused] == ["caffeine"]
+    refused = [row["id"] for row in rows_of(tmp_path / "poses.csv") if row["status"] == "refused"]
+    assert refused == ["caffeine"]
+    assert list(rows_of(tmp_path / "poses.csv")[0]) == [name for name in SCHEMA.names if name not in COST]
     for made in ("runs/demo/report.html", "runs/demo/profile.png", "pose.html", "compare.html"):
         assert (tmp_path / made).stat().st_size > 10_000
 
@@ -80,19 +107,32 @@ def test_your_own_crystals(tmp_path):
     _crystals(tmp_path)
     shutil.copy(DOCS / "examples/ligands_from_pdb.py", tmp_path)
     run_page("complexes.md", tmp_path)
-    records = list(read_records(tmp_path / "runs/loo/results.jsonl"))
+    records = list(load_run(tmp_path / "runs/loo"))
     assert len(records) == CRYSTALS
-    assert all(record["status"] == "posed" and record["identity"] == 1 for record in records)
-    assert "analogue,posed" in (tmp_path / "poses.csv").read_text()
+    assert all(record.status == "posed" and record.identity == 1 for record in records)
+    assert {(row["id"], row["status"]) for row in rows_of(tmp_path / "poses.csv")} == {("analogue", "posed")}
 
 
 def test_cluster(tmp_path):
     run_page("cluster.md", tmp_path)
-    assert len(list(read_records(tmp_path / "runs/all/results.jsonl"))) == 4
+    assert len(list(load_run(tmp_path / "runs/all"))) == 4
 
 
 def test_api(tmp_path):
+    _crystals(tmp_path)
+    script = DOCS / "examples/ligands_from_pdb.py"
+    subprocess.run(
+        [sys.executable, script, "structures", "ligands.csv", "crystals"],
+        cwd=tmp_path,
+        check=True,
+        timeout=300,
+    )
     run_page("api.md", tmp_path)
+    assert [record.status for record in load_run(tmp_path / "poses.sdf")] == ["posed", "refused"]
+    assert [record.id for record in load_run(tmp_path / "more.sdf")] == ["query-1", "mine"]
+    assert len(load_run(tmp_path / "runs/loo")) == CRYSTALS
+    for made in ("report.html", "table/predictions.parquet"):
+        assert (tmp_path / made).stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
@@ -109,22 +149,72 @@ def test_files_of_a_library():
     assert optional | {*format.DATA_FILES, format.MANIFEST} <= told.keys()
 
 
-def test_fields_of_a_run(files):
+@pytest.mark.parametrize(
+    ("heading", "names"),
+    [
+        ("Fields of `manifest.json`:", RunManifest.model_fields.keys()),
+        (
+            "A run is resumed, and shards are merged, only when all of them are equal:",
+            Identity.model_fields.keys(),
+        ),
+        ("Fields of a record in `results.jsonl`:", names_of(Record)),
+        ("Fields of a pose in `poses`:", names_of(PoseRecord)),
+        ("Fields of `cost`:", names_of(Cost)),
+    ],
+    ids=["manifest", "identity", "record", "pose", "cost"],
+)
+def test_fields_of_a_run(heading, names):
+    assert columns("formats.md", heading).keys() == set(names)
+
+
+def test_fields_of_the_lines_of_a_run(files):
+    """What is on disk has the fields that the tables have, and no others."""
     run = files / "runs/demo"
-    assert columns("formats.md", "Fields of `manifest.json`:").keys() == RunManifest.model_fields.keys()
-    told = columns(
-        "formats.md", "Fields of a record in `results.jsonl`. Lists have one value for each pose, best first:"
-    )
-    for record in read_records(run / "results.jsonl"):
-        assert told.keys() == record.keys()
+    record_fields = columns("formats.md", "Fields of a record in `results.jsonl`:").keys()
+    pose_fields = columns("formats.md", "Fields of a pose in `poses`:").keys()
+    lines = [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
+    assert len(lines) == 4
+    for line in lines:
+        assert line.keys() == record_fields
+        assert all(pose.keys() == pose_fields for pose in line["poses"])
+        assert line["cost"].keys() == columns("formats.md", "Fields of `cost`:").keys()
+    manifest = json.loads((run / "manifest.json").read_text())
+    assert manifest.keys() == columns("formats.md", "Fields of `manifest.json`:").keys()
     told = columns("formats.md", "Fields of a sample in `memory.jsonl`:")
-    assert told.keys() == read_samples(run)[0].keys()
+    assert told.keys() == load_run(run).samples()[0].keys()
+
+
+def test_versions_and_parts_of_a_run():
+    manifest, record = "Fields of `manifest.json`:", "Fields of a record in `results.jsonl`:"
+    assert described("formats.md", manifest, "format_version").split()[-1] == str(FORMAT_VERSION)
+    assert described("formats.md", record, "version").split()[-1] == str(RECORD_VERSION)
+    address = re.findall(r"`(\w+)`", described("formats.md", record, "address"))
+    assert set(address) == names_of(PoseAddress)
+    assert described("formats.md", manifest, "host").split()[:4] == ["name,", "cores,", "memory,", "system"]
+    assert Host.model_fields.keys() == {"name", "cores", "memory_bytes", "system", "python"}
 
 
 def test_properties_of_a_pose():
-    told = columns("formats.md", "columns of the table that `templ predict` writes beside it:")
+    told = columns("formats.md", "query. Properties of each pose:")
     parts = {name for name in PROPERTIES if name.startswith("score_")}
     assert told.keys() - {"score_..."} == set(PROPERTIES) - parts
+
+
+def test_terms_of_the_score():
+    told = columns("formats.md", "Terms of the score, in `score_...`:")
+    assert told == {term.name: term.unit for term in TERMS}
+
+
+def test_columns_of_the_table_of_a_run(files):
+    heading = "molecule without a pose. Columns of the table of a run:"
+    told = columns("formats.md", heading)
+    terms = {f"score_{term.name}" for term in TERMS}
+    assert terms <= set(SCHEMA.names)
+    assert {SCHEMA.field(name).type for name in terms} == {pa.float64()}
+    types = {field.name: str(field.type) for field in SCHEMA if field.name not in terms}
+    assert told == types | {"score_...": "double"}
+    assert all("not in `poses.csv`" in described("formats.md", heading, name) for name in COST)
+    assert pq.read_schema(files / "table/predictions.parquet").names == [*SCHEMA.names, "ligand_file"]
 
 
 @pytest.mark.parametrize(
@@ -132,6 +222,7 @@ def test_properties_of_a_pose():
     [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
+        ROOT / "CHANGELOG.md",
         ROOT / "benchmarks/README.md",
         *sorted(DOCS.rglob("*.md")),
     ],

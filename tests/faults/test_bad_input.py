@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import sys
 
 import pytest
 
+from templ.evaluation.run import load_run
 from templ.sources.demo import demo_files
 
 SMILES = "CC(=O)Nc1cnccc1C"
@@ -63,8 +65,8 @@ def predict(demo_path, tmp_path):
 
 
 def read_results(run):
-    records = [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
-    by_id = {record["id"]: record for record in records}
+    records = list(load_run(run))
+    by_id = {record.id: record for record in records}
     assert len(by_id) == len(records), "a target was recorded twice"
     return by_id
 
@@ -77,11 +79,33 @@ def test_a_smiles_that_cannot_be_read(predict, tmp_path):
     assert not (tmp_path / "poses.sdf").exists()
 
 
+def read_table(tmp_path):
+    """Id, status, reason and detail of each query in the table, in its order, each once."""
+    with (tmp_path / "poses.csv").open(newline="") as file:
+        rows = [(row["id"], row["status"], row["reason"], row["detail"]) for row in csv.DictReader(file)]
+    return list(dict.fromkeys(rows))
+
+
+def check_records(tmp_path):
+    """Whatever is in the table is a record of the run, and a row of the table is a record."""
+    records = list(load_run(tmp_path / "poses.sdf"))
+    assert [record.index for record in records] == list(range(len(records)))
+    told = [(record.id, record.status, record.reason, record.detail) for record in records]
+    assert read_table(tmp_path) == told
+
+
 def test_a_bad_line_of_a_list_costs_only_itself(predict, tmp_path):
     (tmp_path / "q.smi").write_text(f"{SMILES} one\nC1CC two\n{SMILES} one\n{SMILES}C three\n")
     done = templ(*predict("--queries", "q.smi"), cwd=tmp_path, check=1)
-    assert "q.smi, line 2 (two): " in done.stderr
-    assert "q.smi, line 3 (one): " in done.stderr  # a duplicate id
+    assert "two: failed, unreadable: q.smi, line 2: 'C1CC' is not a SMILES" in done.stderr
+    assert "one: failed, unreadable: q.smi, line 3: duplicate id: 'one' was read before" in done.stderr
+    assert [(id, status, reason) for id, status, reason, _ in read_table(tmp_path)] == [
+        ("one", "posed", ""),
+        ("two", "failed", "unreadable"),
+        ("one", "failed", "unreadable"),
+        ("three", "posed", ""),
+    ]
+    check_records(tmp_path)
     text = (tmp_path / "poses.sdf").read_text()
     names = [record.split("\n", 1)[0] for record in text.split("$$$$\n") if record]
     assert list(dict.fromkeys(names)) == ["one", "three"]
@@ -92,9 +116,60 @@ def test_a_query_cut_short_costs_only_itself(predict, tmp_path, sdf):
     first, second = sdf.split("$$$$\n")[:2]
     (tmp_path / "q.sdf").write_text(f"{first}$$$$\n{second[: len(second) // 2]}")
     done = templ(*predict("--queries", "q.sdf", "--top", "1"), cwd=tmp_path, check=1)
-    line = first.count("\n") + 2
-    assert f"q.sdf, line {line} (Mpro-6m0k): missing M  END" in done.stderr
+    assert "Mpro-6m0k: failed, unreadable: q.sdf, record 2: missing M  END" in done.stderr
     assert (tmp_path / "poses.sdf").read_text().startswith("Mpro-6lze\n")
+    assert [row[:3] for row in read_table(tmp_path)] == [
+        ("Mpro-6lze", "posed", ""),
+        ("Mpro-6m0k", "failed", "unreadable"),
+    ]
+    check_records(tmp_path)
+
+
+def test_rows_of_a_table_that_cannot_be_read_cost_only_themselves(predict, tmp_path):
+    """Malformed, without SMILES, not UTF-8, and one whose quotes never end."""
+    content = f'id,smiles\na,{SMILES}\nb\n"c"x,CCN\n\xff,CCN\nd,{SMILES}C\ne,"CCO\nf,CCO\n'
+    (tmp_path / "q.csv").write_bytes(content.encode("latin-1"))
+    templ(*predict("--queries", "q.csv", "--top", "1"), cwd=tmp_path, check=1)
+    rows = read_table(tmp_path)
+    assert [(id, status) for id, status, _, _ in rows] == [
+        ("a", "posed"),
+        ("b", "failed"),
+        ("q-3", "failed"),
+        ("\N{REPLACEMENT CHARACTER}", "failed"),
+        ("d", "posed"),
+        ("q-6", "failed"),
+    ]
+    for (_, _, reason, detail), fault in zip(
+        (row for row in rows if row[1] == "failed"),
+        ("line 3: no SMILES", "line 4: malformed row", "line 5: not UTF-8", "line 8: malformed row"),
+        strict=True,
+    ):
+        assert reason == "unreadable"
+        assert f"q.csv, {fault}" in detail
+    check_records(tmp_path)
+
+
+def test_a_list_whose_gzip_breaks_off_gives_what_is_whole(predict, tmp_path):
+    lines = [f"{SMILES}{'C' * number} q{number}\n" for number in range(4)]
+    noise = "".join(f"# {number * 7919 % 10007}\n" for number in range(3000))
+    (tmp_path / "q.smi.gz").write_bytes(gzip.compress("".join([*lines, noise]).encode())[:-1000])
+    templ(*predict("--queries", "q.smi.gz", "--top", "1"), cwd=tmp_path, check=1)
+    *whole, (_, status, reason, detail) = read_table(tmp_path)
+    assert [(id, status) for id, status, _, _ in whole] == [(f"q{number}", "posed") for number in range(4)]
+    assert (status, reason) == ("failed", "unreadable")
+    assert "file truncated" in detail
+    check_records(tmp_path)
+
+
+def test_a_list_of_nothing_but_bad_lines_is_all_records(predict, tmp_path):
+    (tmp_path / "bad.smi").write_text("C1CC\nC1CC\n")
+    templ(*predict("--queries", "bad.smi"), cwd=tmp_path, check=1)
+    assert [row[:3] for row in read_table(tmp_path)] == [
+        ("bad-1", "failed", "unreadable"),
+        ("bad-2", "failed", "unreadable"),
+    ]
+    assert (tmp_path / "poses.sdf").read_text() == ""
+    check_records(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +181,7 @@ def test_a_query_cut_short_costs_only_itself(predict, tmp_path, sdf):
         ("binary.sdf", "\0\1\2", "binary.sdf is not an SDF file: it is binary"),
         ("none.csv", "id,name\n1,2\n", "smiles"),
         ("list.xyz", "CCO\n", "list.xyz"),
-        ("bad.smi", "C1CC\n", "no query could be read"),
+        ("comments.smi", "# C1CC\n", "comments.smi holds no query"),
     ],
 )
 def test_lists_that_hold_no_query(predict, tmp_path, name, content, saying):
@@ -139,7 +214,6 @@ def test_an_output_that_would_cost_a_file(demo_path, tmp_path):
     for name in ("r.pdb", "poses.csv", ".", demo_path / "manifest.json"):
         refused(*one, "-o", name, cwd=tmp_path, saying=(f"-o {name}", "ends in .sdf"))
     refused(*one, "-o", "folder.sdf", cwd=tmp_path, saying="folder.sdf is a directory")
-    refused(*one, "-o", "absent/poses.sdf", cwd=tmp_path, saying="absent/poses.sdf")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.sdf", "poses.csv", "r.pdb"]
     assert (tmp_path / "r.pdb").read_text() == "mine"
 
@@ -237,7 +311,7 @@ def test_files_that_may_not_be_read_or_written(tmp_path, demo_path, predict, loc
         misused(*words, cwd=tmp_path, before=locked, saying=(words[-1], "not readable"))
     (tmp_path / "folder").mkdir(mode=0o500)
     words = ("predict", "--library", demo_path, "--smiles", SMILES, "-o", "folder/p.sdf")
-    refused(*words, cwd=tmp_path, before=locked, saying=("folder/p.sdf", "Permission denied"))
+    refused(*words, cwd=tmp_path, before=locked, saying=("folder/p.run", "Permission denied"))
     words = ("benchmark", "run", "demo", "-o", "folder/run")
     refused(*words, cwd=tmp_path, before=locked, saying=("folder/run", "Permission denied"))
 
@@ -327,8 +401,10 @@ def test_a_run_with_other_settings_is_left_alone(tmp_path):
     run = ("benchmark", "run", "demo", "--limit", "2", "-o", "run")
     templ(*run, cwd=tmp_path, check=0)
     before = (tmp_path / "run" / "results.jsonl").read_bytes()
-    refused(*run, "--seed", "2", cwd=tmp_path, saying="seed: 1 -> 2")
-    refused(*run[:-4], "--limit", "3", "-o", "run", cwd=tmp_path, saying="targets: 2 -> 3")
+    refused(*run, "--seed", "2", cwd=tmp_path, saying="(settings.seed: 1 -> 2)")
+    refused(
+        *run[:-4], "--limit", "3", "-o", "run", cwd=tmp_path, saying="(another list of targets or queries)"
+    )
     assert (tmp_path / "run" / "results.jsonl").read_bytes() == before
     assert templ(*run, "--workers", "1", cwd=tmp_path, check=0).stdout.startswith("# Summary")
 
@@ -350,7 +426,7 @@ def test_a_full_disk_keeps_what_was_done_and_the_run_goes_on(tmp_path, demo_path
     templ(*run, cwd=tmp_path, check=0)
     after = read_results(disk / "run")
     assert len(after) == 10
-    assert all(after[id]["cost"] == record["cost"] for id, record in before.items())  # not done again
+    assert all(after[id].cost == record.cost for id, record in before.items())  # not done again
 
 
 def test_a_full_disk_under_a_library_and_under_poses(tmp_path, demo_path, mount_disk):
@@ -360,4 +436,5 @@ def test_a_full_disk_under_a_library_and_under_poses(tmp_path, demo_path, mount_
     assert not list(disk.iterdir())
     (disk / "filler").write_bytes(b"x" * 61_440)  # one page is left: not enough for five poses
     words = ("predict", "--library", demo_path, "--smiles", SMILES, "-o", disk / "poses.sdf")
-    refused(*words, cwd=tmp_path, saying=("poses.sdf", "cannot be written (No space left on device)"))
+    refused(*words, cwd=tmp_path, saying=("poses.", "cannot be written (No space left on device)"))
+    assert not (disk / "poses.sdf").exists()

@@ -11,11 +11,17 @@ import psutil
 import pytest
 
 from templ.benchmark.builtin import find_benchmark
-from templ.benchmark.run import run_benchmark
+from templ.benchmark.runner import RunOptions, run_benchmark
 from templ.engine import local, probe
-from templ.engine.local import Limits, run_tasks
-from templ.engine.pool import Work
+from templ.engine.executor import Work
+from templ.engine.local import Limits, LocalExecutor
 from templ.errors import LibraryError
+from templ.jobs.recording import record_all
+from templ.runs.identity import Identity
+from templ.runs.journal import JOURNAL_NAME, read_records
+from templ.runs.manifest import RunManifest, write_manifest
+from templ.runs.memory_log import read_samples
+from templ.runs.record import Record
 from templ.settings import RunSettings
 
 MiB = 2**20
@@ -38,24 +44,60 @@ def work(engine_work, calm, monkeypatch):
     return Work(engine_work, {})
 
 
-def test_a_task_that_takes_the_budget_is_tried_again_alone_and_recorded_with_its_peak(work):
-    """Each look finds the tree over 95 %: the largest worker goes, its neighbours' tasks are done."""
-    samples = []
-    greedy = "hold 450 600"
-    tasks = [greedy, *(f"echo {number}" for number in range(30))]
-    results = list(run_tasks(work, tasks, Limits(400 * MiB, 2, True), samples.append))
-    [failed] = [result for result in results if result.kind != "done"]
-    assert (failed.task, failed.kind) == (greedy, "out-of-memory")
-    assert "also when it was alone" in failed.detail
-    assert failed.uss_bytes > 100 * MiB  # when it was last looked at, on its way up
-    assert sorted(result.task for result in results) == sorted(tasks)
+def run_tasks(work, tasks, limits, on_memory=lambda sample: None):
+    return LocalExecutor(limits).run(work, tasks, on_memory)
+
+
+def test_a_molecule_put_back_by_memory_pressure_holds_no_other_up(work, tmp_path):
+    """The first of forty takes the whole budget: looks find the tree over 95 %, the largest worker goes.
+
+    When it is tried again, alone, all others are on disk; then it is recorded, with its peak.
+    """
+    identity = Identity(settings={}, rule={}, library="", targets="")
+    manifest = RunManifest(
+        name="n", identity=identity, digest=identity.digest, run_settings={}, library="", targets=40
+    )
+    write_manifest(tmp_path, manifest)
+    tasks = enumerate(["hold 450 600", *(f"echo {number}" for number in range(39))])
+    told = []
+
+    def failure(result):
+        index = 0 if result.task.startswith("hold") else 1 + int(result.task.split()[1])
+        return Record(index, result.task, "failed", result.kind, result.detail)
+
+    def look(progress):
+        on_disk = [record.index for record in read_records(tmp_path / JOURNAL_NAME)]
+        assert len(on_disk) == progress.done
+        told.append(on_disk)
+
+    executor = LocalExecutor(Limits(400 * MiB, 2, True))
+    record_all(tmp_path, manifest, executor, work, tasks, failure, look)
+    assert told[-1][-1] == 0, "the one that was put back comes last"
+    assert sorted(told[-2]) == list(range(1, 40)), "when all others are on disk"
+    samples = read_samples(tmp_path)
+    first_kill = next(sample for sample in samples if sample["action"] == "kill")
     assert [sample["action"] for sample in samples].count("kill") == 2
+    assert first_kill["ended"] < 40
+    records = list(read_records(tmp_path / JOURNAL_NAME))
+    assert [record.index for record in records] == list(range(40))
+    assert records[0].reason == "out-of-memory"
+    assert "also when it was alone" in records[0].detail
+    assert records[0].cost.uss_bytes > 100 * MiB  # when it was last looked at, on its way up
+    assert {record.reason for record in records[1:]} == {"done"}, "what its worker sent, no fault"
 
 
 def test_workers_are_added_as_their_need_becomes_known(work, monkeypatch):
     monkeypatch.setattr("templ.engine.governor.PATIENCE_S", 0.1)
     samples = []
-    list(run_tasks(work, ["nap 0.1"] * 60, Limits(4096 * MiB, 3), samples.append))
+
+    def tasks():
+        """Go on until there are three workers; on a slow machine they take long to start."""
+        for _ in range(3000):
+            yield "nap 0.1"
+            if samples and len(samples[-1]["workers"]) == 3:
+                return
+
+    list(run_tasks(work, tasks(), Limits(4096 * MiB, 3), samples.append))
     counts = [len(sample["workers"]) for sample in samples]
     assert counts[1] <= 1
     assert max(counts) == 3
@@ -66,7 +108,16 @@ def test_no_more_workers_than_the_budget_covers(work, monkeypatch):
     """One holds 150 MiB while it works: three, with what they may yet take, would pass 70 % of the budget."""
     monkeypatch.setattr("templ.engine.governor.PATIENCE_S", 0.1)
     samples = []
-    list(run_tasks(work, ["hold 150 2"] * 6, Limits(700 * MiB, 8), samples.append))
+
+    def tasks():
+        """Four more once there are two workers: time for a third."""
+        for _ in range(100):
+            yield "hold 150 1"
+            if samples and len(samples[-1]["workers"]) >= 2:
+                break
+        yield from ["hold 150 1"] * 4
+
+    list(run_tasks(work, tasks(), Limits(700 * MiB, 8), samples.append))
     assert max(len(sample["workers"]) for sample in samples) == 2
 
 
@@ -78,7 +129,7 @@ def test_the_deadline_holds_though_the_clock_is_set_back(work, monkeypatch):
 
 
 def test_a_run_writes_what_it_saw_of_memory(tmp_path):
-    run_benchmark(find_benchmark("demo"), tmp_path / "run", RunSettings(workers=1), limit=4)
+    run_benchmark(find_benchmark("demo"), tmp_path / "run", RunSettings(workers=1), RunOptions(limit=4))
     lines = [json.loads(line) for line in (tmp_path / "run" / "memory.jsonl").read_text().splitlines()]
     assert lines
     assert all(line["tree"] > 0 and line["available"] > 0 for line in lines)
@@ -108,7 +159,7 @@ def test_a_library_that_is_replaced_under_a_run_is_refused(tmp_path, demo_path):
     def run(**options):
         settings = RunSettings(workers=1, recycle_after=1)
         make = find_benchmark(str(tmp_path / "mine.toml"))
-        run_benchmark(make, tmp_path / "run", settings, limit=6, **options)
+        run_benchmark(make, tmp_path / "run", settings, RunOptions(limit=6), **options)
         return [json.loads(line)["id"] for line in journal.read_text().splitlines()]
 
     with pytest.raises(LibraryError, match=r"l\.templ was replaced while the run used it") as caught:

@@ -12,33 +12,35 @@ import time
 import pytest
 
 from templ.errors import RunError, StorageError
-from templ.runlog.finish import finish_run
-from templ.runlog.journal import Journal, encode_record, read_records
-from templ.runlog.manifest import RunLock
-from templ.runlog.poses import PoseAddress, PoseShards, read_poses
+from templ.runs.final_form import finish_run
+from templ.runs.journal import Journal, read_records
+from templ.runs.pose_shards import PoseShards, read_poses
+from templ.runs.record import Record
+from templ.runs.run_folder import RunLock
 
 WRITER = """
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from templ.runlog.journal import Journal, read_records
-from templ.runlog.poses import PoseAddress, PoseShards
+from templ.runs.journal import Journal, read_records
+from templ.runs.pose_shards import PoseShards
+from templ.runs.record import Record
 
 run = Path(sys.argv[1])
 with Journal.open(run / "results.jsonl") as journal, PoseShards(run, per_shard_bytes=20_000) as poses:
-    poses.discard_after(filter(None, map(PoseAddress.of, read_records(run / "results.jsonl"))))
+    poses.discard_after(record.address for record in read_records(run / "results.jsonl"))
     for number in range(len(journal.done), 1_000_000):
         text = f"{number}\\n" * 500
-        journal.append({"id": str(number), "poses": asdict(poses.append(text)), "pad": "x" * 5000})
+        record = Record(number, str(number), "posed", detail="x" * 5000, address=poses.append(text))
+        journal.append(record)
         print(number, flush=True)
 """
 
 FINISHER = """
 import itertools, os, shutil, sys
 from pathlib import Path
-from templ.runlog.finish import finish_run
-from templ.runlog.journal import Journal, read_records
-from templ.runlog.poses import PoseAddress, PoseShards
+from templ.runs.final_form import finish_run
+from templ.runs.journal import Journal, read_records
+from templ.runs.pose_shards import PoseShards
 
 # Ends the process, with no clean-up at all, at the given system call that touches the disk.
 def kill_at(countdown):
@@ -53,7 +55,7 @@ def kill_at(countdown):
     for name in ("pwrite", "fsync", "replace", "unlink", "truncate", "ftruncate"):
         setattr(os, name, wrap(getattr(os, name), name == "pwrite"))
 
-start, work, order = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3].split(",")
+start, work, order = Path(sys.argv[1]), Path(sys.argv[2]), range(int(sys.argv[3]))
 for point in itertools.count():
     for resumed in (False, True):
         shutil.copytree(start, work)
@@ -65,8 +67,8 @@ for point in itertools.count():
         killed = os.waitpid(child, 0)[1] != 0
         if resumed:
             with Journal.open(work / "results.jsonl") as journal, PoseShards(work) as poses:
-                assert journal.done == set(order)
-                poses.discard_after(filter(None, map(PoseAddress.of, read_records(work / "results.jsonl"))))
+                assert len(journal.done) == len(order)
+                poses.discard_after(record.address for record in read_records(work / "results.jsonl"))
         finish_run(work, order, per_shard_bytes=200)
         content = {str(p.relative_to(work)): p.read_bytes() for p in sorted(work.rglob("*")) if p.is_file()}
         print(killed, hash(frozenset(content.items())))
@@ -109,20 +111,26 @@ def test_sigkill_loses_nothing_that_was_reported_as_done(tmp_path, python):
         assert numbers[0] > reported, seed
         reported = numbers[-1]
         records = list(read_records(tmp_path / "results.jsonl"))
-        assert [record["id"] for record in records] == [str(number) for number in range(len(records))], seed
+        assert [record.index for record in records] == list(range(len(records))), seed
         assert len(records) > reported, seed
         for record in records:
-            assert read_poses(tmp_path, PoseAddress.of(record)) == f"{record['id']}\n" * 500, seed
+            assert read_poses(tmp_path, record.address) == f"{record.id}\n" * 500, seed
+
+
+def padded(number):
+    return Record(number, str(number), "refused", detail="x" * 2600)
 
 
 @pytest.mark.parametrize("lost", [1, 2, 20, 39])
 def test_a_torn_last_line_costs_only_its_target(tmp_path, lost):
     path = tmp_path / "results.jsonl"
-    lines = [encode_record({"id": name, "pad": "x" * 20}) for name in ("first", "second")]
+    records = [Record(number, name, "refused") for number, name in enumerate(("first", "second"))]
+    lines = [record.to_line() for record in records]
     path.write_bytes(b"".join(lines)[:-lost])
     with Journal.open(path) as journal:
-        if "second" not in journal.done:
-            journal.append({"id": "second", "pad": "x" * 20})
+        assert (1 in journal.done) == (lost == 1)
+        if 1 not in journal.done:
+            journal.append(records[1])
     assert path.read_bytes() == b"".join(lines)
 
 
@@ -134,14 +142,14 @@ def test_a_full_disk_leaves_the_journal_whole_and_usable(small_disk):
     with Journal.open(path) as journal:
         with pytest.raises(StorageError, match=f"{path} cannot be written .No space left"):
             for number in range(1000):
-                journal.append({"id": str(number), "pad": "x" * 3000})
-                written.append(str(number))
+                journal.append(padded(number))
+                written.append(number)
         assert written
-        assert [record["id"] for record in read_records(path)] == written
+        assert [record.index for record in read_records(path)] == written
         assert path.read_bytes().endswith(b"}\n")
-        assert str(len(written)) not in journal.done
+        assert len(written) not in journal.done
         ballast.unlink()
-        journal.append({"id": str(len(written)), "pad": "x" * 3000})
+        journal.append(padded(len(written)))
     with Journal.open(path) as journal:
         assert len(journal.done) == len(written) + 1
 
@@ -165,13 +173,14 @@ def test_a_file_size_limit_is_a_full_disk_too(tmp_path, python):
 import resource, sys
 from pathlib import Path
 from templ.errors import StorageError
-from templ.runlog.journal import Journal
+from templ.runs.journal import Journal
+from templ.runs.record import Record
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
 with Journal.open(Path(sys.argv[1])) as journal:
     try:
         for number in range(100):
-            journal.append({"id": str(number), "pad": "x" * 900})
+            journal.append(Record(number, str(number), "refused", detail="x" * 560))
     except StorageError as error:
         print(len(journal.done), error)
 """
@@ -186,7 +195,7 @@ def test_the_second_process_on_a_run_folder_is_refused_until_the_first_is_gone(t
     script = """
 import sys, time
 from pathlib import Path
-from templ.runlog.manifest import RunLock
+from templ.runs.run_folder import RunLock
 
 with RunLock(Path(sys.argv[1])):
     print("locked", flush=True)
@@ -205,27 +214,25 @@ with RunLock(Path(sys.argv[1])):
         pass
 
 
-def compute(run, targets):
+def compute(run, indices):
     with PoseShards(run, per_shard_bytes=150) as poses, Journal.open(run / "results.jsonl") as journal:
-        for target in targets:
-            address = poses.append(f"{target}\npose\n$$$$\n" * 5)
-            place = {"shard": address.shard, "offset": address.offset, "length": address.length, "count": 5}
-            journal.append({"id": target, "poses": place})
+        for index in indices:
+            address = poses.append(f"t{index}\npose\n$$$$\n" * 5)
+            journal.append(Record(index, f"t{index}", "posed", address=address))
 
 
 @pytest.mark.parametrize("state", ["running", "finished and added to"])
 def test_an_end_killed_at_any_system_call_ends_in_the_same_bytes(tmp_path, python, state):
-    order = [f"t{number}" for number in range(6)]
     start = tmp_path / "start"
     start.mkdir()
     if state == "running":
-        compute(start, reversed(order))
+        compute(start, [5, 4, 3, 2, 1, 0])
     else:
-        compute(start, order[3:])
-        finish_run(start, order[3:], per_shard_bytes=200)
-        compute(start, order[:3])
+        compute(start, [3, 4, 5])
+        finish_run(start, range(3, 6), per_shard_bytes=200)
+        compute(start, [0, 1, 2])
     environment = os.environ | {"PYTHONHASHSEED": "0"}
-    with python(FINISHER, start, tmp_path / "work", ",".join(order), env=environment) as finisher:
+    with python(FINISHER, start, tmp_path / "work", "6", env=environment) as finisher:
         endings = [line.split() for line in finisher.stdout.read().splitlines()]
         assert finisher.wait() == 0
     assert len(endings) > 20, "killed at many points"

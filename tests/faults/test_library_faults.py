@@ -44,11 +44,11 @@ def library(sound, tmp_path):
     return shutil.copytree(sound, tmp_path / "a.templ")
 
 
-def flip(path, place):
+def flip(path, offset):
     with path.open("r+b") as file:
-        file.seek(place)
+        file.seek(offset)
         byte = file.read(1)
-        file.seek(place)
+        file.seek(offset)
         file.write(bytes([byte[0] ^ 1]))
 
 
@@ -67,9 +67,9 @@ def test_missing_file_is_found_at_open(library, name):
 
 
 @pytest.mark.parametrize("name", DATA_FILES)
-@pytest.mark.parametrize("place", [0, -1])
-def test_byte_altered_at_an_end_is_found_at_open(library, name, place):
-    flip(library / name, place % (library / name).stat().st_size)
+@pytest.mark.parametrize("offset", [0, -1])
+def test_byte_altered_at_an_end_is_found_at_open(library, name, offset):
+    flip(library / name, offset % (library / name).stat().st_size)
     with pytest.raises(LibraryError, match=f"{name} was altered"):
         open_library(library)
 
@@ -96,9 +96,9 @@ def test_damaged_receptor_is_found_when_it_is_asked_for(library, damage):
 def test_smiles_altered_under_an_open_library_is_named(library):
     data = (library / LIGANDS).read_bytes()
     with open_library(library) as opened:
-        place = data.index(b"Oc1ccccc1")
+        offset = data.index(b"Oc1ccccc1")
         with (library / LIGANDS).open("r+b") as file:
-            file.seek(place)
+            file.seek(offset)
             file.write(b"((((")
         with pytest.raises(LibraryError, match=r"row 0 does not read back as a molecule; run `templ lib"):
             opened.ligand(0)

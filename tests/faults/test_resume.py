@@ -1,19 +1,24 @@
-"""A benchmark killed at any moment and started again gives what an undisturbed one gives, byte for byte."""
+"""A run killed at any moment and started again gives what an undisturbed one gives, byte for byte."""
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
 import sys
 import time
+from dataclasses import replace
 
 import pytest
+from rdkit import Chem
 
-from templ.runlog.journal import JOURNAL_NAME, read_records
-from templ.runlog.manifest import read_manifest
-from templ.runlog.poses import POSES_FOLDER
+from templ.evaluation.run import load_run
+from templ.runs.journal import JOURNAL_NAME
+from templ.runs.pose_shards import POSES_FOLDER
+from templ.runs.record import Cost
+from templ.sources.demo import demo_files
+from templ.sources.ledger import Ledger
+from templ.sources.sdf import read_sdf
 
 TARGETS = 12
 KILLS = 3
@@ -50,11 +55,9 @@ def recorded(run):
 
 def outcome(run):
     """Everything a finished run says, but for what it cost: records in their order, and all pose files."""
-    assert read_manifest(run).finished is not None
-    records = list(read_records(run / JOURNAL_NAME))
-    for record in records:
-        del record["cost"]
-    return json.dumps(records), {path.name: path.read_bytes() for path in (run / POSES_FOLDER).iterdir()}
+    assert load_run(run).manifest.finished is not None
+    records = [replace(record, cost=Cost()) for record in load_run(run)]
+    return records, {path.name: path.read_bytes() for path in (run / POSES_FOLDER).iterdir()}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +65,7 @@ def undisturbed(tmp_path_factory, complete):
     run = tmp_path_factory.mktemp("undisturbed") / "run"
     assert complete(run, 2) == 0
     records, poses = outcome(run)
-    assert len(json.loads(records)) == TARGETS
+    assert len(records) == TARGETS
     assert any(poses.values())
     return records, poses
 
@@ -142,3 +145,86 @@ def test_a_finished_run_started_again_changes_nothing_and_one_that_is_torn_is_me
     os.truncate(journal, journal.stat().st_size - 7)
     assert complete(run, 1) == 0
     assert outcome(run) == undisturbed
+
+
+# --- queries
+
+
+@pytest.fixture(scope="module")
+def list_queries():
+    """Writes a list of demo ligands as queries, with rows that cannot be read and names that come twice."""
+
+    def write(path, count):
+        with Ledger() as ledger:
+            entries = list(read_sdf(demo_files().ligands, ledger))[:count]
+        lines = [f"{Chem.MolToSmiles(Chem.RemoveHs(entry.mol))} {entry.id}" for entry in entries]
+        lines[count // 3] = "C1CC ring"
+        lines[count // 2] = lines[1]
+        path.write_text("\n".join(lines) + "\n")
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def predict(running, demo_path):
+    """``with predict(folder) as process``: the real command line on the list in a folder."""
+
+    def start(folder, workers=2):
+        words = (
+            f"-m templ predict --queries q.smi --top 2 --workers {workers} --max-failures 2 --library".split()
+        )
+        return running([sys.executable, *words, demo_path], cwd=folder)
+
+    return start
+
+
+def results(folder):
+    """Everything that a finished run of queries has, but for what it cost."""
+    run = load_run(folder / "poses.sdf")
+    assert run.manifest.finished is not None
+    records = [replace(record, cost=Cost()) for record in run]
+    return records, *((folder / name).read_bytes() for name in ("poses.sdf", "poses.csv"))
+
+
+@pytest.mark.parametrize(
+    ("kills", "queries"), [pytest.param(3, 12), pytest.param(20, 60, marks=pytest.mark.slow)], ids=["3", "20"]
+)
+def test_queries_killed_at_random_moments_end_as_those_never_killed(
+    tmp_path, list_queries, predict, kills, queries
+):
+    """In turn soon after a record, and at any time from the start on: also while the end is written."""
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    moments = random.Random(seed)
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    for folder in (undisturbed, killed):
+        folder.mkdir()
+        list_queries(folder / "q.smi", queries)
+    begin = time.monotonic()
+    with predict(undisturbed) as process:
+        assert process.wait(20 * PATIENCE_S) == 0
+    longest = time.monotonic() - begin
+    ended_by_kill = 0
+    for done in range(10 * kills):
+        before = recorded(killed / "poses.run")
+        with predict(killed, workers=moments.choice((1, 2))) as process:
+            if done % 2:
+                time.sleep(moments.uniform(0, min(longest, 5)))
+            else:
+                while recorded(killed / "poses.run") <= before and process.poll() is None:
+                    time.sleep(0.002)
+                time.sleep(moments.uniform(0, 0.1))
+            process.kill()
+            ended = process.wait()
+        assert ended in (0, -signal.SIGKILL), f"seed {seed}"
+        ended_by_kill += ended != 0
+        if ended_by_kill == kills:
+            break
+    assert ended_by_kill == kills, f"seed {seed}"
+    with predict(killed) as process:
+        assert process.wait(20 * PATIENCE_S) == 0, f"seed {seed}"
+    assert results(killed) == results(undisturbed), f"seed {seed}"
+    records = results(killed)[0]
+    assert [record.index for record in records] == list(range(queries))
+    assert [record.reason for record in records if record.status == "failed"] == ["unreadable"] * 2
+    assert not list(killed.glob(".*")), "no half-written file is left"

@@ -12,8 +12,8 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from templ.engine.governor import Observation, State, decide
 from templ.errors import LibraryError, StorageError
-from templ.identity import identity_digest
 
 
 class Unprintable(Exception):
@@ -117,10 +117,32 @@ def leave_garbage(last_act):
     return "done before"
 
 
-def linger(argument):
+def linger(folder):
     """Succeed, and never end when told to."""
     threading.Thread(target=time.sleep, args=[600]).start()
+    announce(folder)
     return os.getpid()
+
+
+def outlive(folder):
+    """End once the worker that announced itself there is gone."""
+    [pid] = [int(path.name) for path in Path(folder).iterdir()]
+    while _runs(pid):
+        time.sleep(0.02)
+
+
+def _runs(pid):
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+
+
+def wait_for(path):
+    """End when there is such a file, or something in such a folder."""
+    path = Path(path)
+    while not (any(path.iterdir()) if path.is_dir() else path.exists()):
+        time.sleep(0.02)
 
 
 def stay(folder):
@@ -180,6 +202,8 @@ ACTIONS = {
     "die-after": lambda _: leave_garbage(lambda: os._exit(9)),
     "die-sending": die_sending,
     "linger": linger,
+    "outlive": outlive,
+    "wait-for": wait_for,
     "segfault": lambda _: ctypes.string_at(0),
     "allocate": lambda size: len(bytearray(int(size))),
     "echo": str,
@@ -187,7 +211,7 @@ ACTIONS = {
     "huge": lambda size: b"x" * int(size),
     "fail": fail,
     "fail-in-library": lambda argument: globals()["fail_in_library"](argument),
-    "fail-in-program": lambda _: identity_digest(settings=object(), library="", targets=[], rule={}),
+    "fail-in-program": lambda _: decide(Observation(0, 0, 0, 0, 0, (), 0, 1, 1), State()),
     "memory": memory,
     "storage": refuse_to_write,
     "unprintable": unprintable,

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import zip_longest
+from pathlib import Path
 
-from templ.benchmark.run import write_summary
+from templ.benchmark.runner import write_summary
 from templ.disk import replacing
 from templ.errors import RunError
-from templ.runlog.finish import FINAL_PREFIX, carry_over
-from templ.runlog.journal import JOURNAL_NAME, read_records
-from templ.runlog.manifest import (
-    RunManifest,
-    hold_run_folder,
-    mark_finished,
-    read_manifest,
-    start_run,
-)
-from templ.runlog.poses import PoseShards
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from templ.evaluation.summary import Summary
+from templ.evaluation.summary import Summary
+from templ.runs.final_form import FINAL_PREFIX, carry_over
+from templ.runs.journal import JOURNAL_NAME, read_records
+from templ.runs.manifest import RunManifest, mark_finished, read_manifest, start_run
+from templ.runs.pose_shards import PoseShards
+from templ.runs.record import Cost, Record
+from templ.runs.run_folder import hold_run_folder
 
 
-def merge_runs(out: Path, runs: Sequence[Path]) -> Summary:
+def merge_runs(out: str | Path, runs: Sequence[str | Path]) -> Summary:
     """Join finished shards into one finished run, the same as if it had never been divided.
 
     A shard may be given twice (a job that ran again) as long as both say the same.
@@ -38,23 +32,21 @@ def merge_runs(out: Path, runs: Sequence[Path]) -> Summary:
     StorageError
         When the disk refuses.
     """
-    manifests = {run: read_manifest(run) for run in runs}
+    out = Path(out)
+    manifests = {Path(run): read_manifest(Path(run)) for run in runs}
     shards = _sorted_out(manifests)
     first = manifests[shards[0]]
     with hold_run_folder(out):
         if (out / JOURNAL_NAME).exists():
             raise RunError(f"{out} holds a run already; choose another folder")
         merged = first.model_copy(
-            update={
-                "shard": None,
-                "targets": sum(manifests[run].targets for run in shards),
-                "finished": None,
-            }
+            update={"shard": None, "targets": sum(manifests[run].targets for run in shards), "finished": None}
         )
         start_run(out, merged)
         with PoseShards(out, prefix=FINAL_PREFIX) as poses, replacing(out / JOURNAL_NAME) as results:
-            for run, record in _in_target_order(shards):
-                results.write(carry_over(record, run, poses))
+            poses.discard_after(())  # of a merge that was killed
+            for run, record in _in_target_order(shards, merged.targets):
+                results.write(carry_over(record, run, poses).to_line())
             poses.close()  # on disk before the results that point there
         mark_finished(out)
         return write_summary(out)
@@ -69,8 +61,9 @@ def _sorted_out(manifests: dict[Path, RunManifest]) -> list[Path]:
     for run, manifest in manifests.items():
         if manifest.finished is None:
             raise RunError(f"{run} is not finished; start its command again, then merge")
-        if manifest.identity != head.identity or (manifest.shard or (0, 0))[1] != head.shard[1]:
-            raise RunError(f"{run} and {first} are not shards of one run: their settings differ")
+        if manifest.digest != head.digest or (manifest.shard or (0, 0))[1] != head.shard[1]:
+            why = head.identity.difference(manifest.identity) or "divided otherwise"
+            raise RunError(f"{run} and {first} are not shards of one run: their settings differ ({why})")
         index = (manifest.shard or (0, 0))[0]
         if index in chosen:
             _refuse_disagreement(chosen[index], run)
@@ -86,21 +79,18 @@ def _sorted_out(manifests: dict[Path, RunManifest]) -> list[Path]:
 
 def _refuse_disagreement(one: Path, other: Path) -> None:
     """Two runs of one shard must say the same, apart from cost; finished runs are in target order."""
-    for first, second in zip(
-        read_records(one / JOURNAL_NAME), read_records(other / JOURNAL_NAME), strict=True
-    ):
-        if first | {"cost": None} != second | {"cost": None}:
-            raise RunError(f"{one} and {other} disagree about {first['id']!r}; leave one of them out")
+    for first, second in zip_longest(read_records(one / JOURNAL_NAME), read_records(other / JOURNAL_NAME)):
+        if not first or not second or replace(first, cost=Cost()) != replace(second, cost=Cost()):
+            id = (first or second).id
+            raise RunError(f"{one} and {other} disagree about {id!r}; leave one of them out")
 
 
-def _in_target_order(shards: Sequence[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _in_target_order(shards: Sequence[Path], targets: int) -> Iterator[tuple[Path, Record]]:
     """Records of all shards, dealt out one by one as the targets were."""
     readers = [(run, read_records(run / JOURNAL_NAME)) for run in shards]
-    while readers:
-        going = []
-        for run, reader in readers:
-            record = next(reader, None)
-            if record is not None:
-                yield run, record
-                going.append((run, reader))
-        readers = going
+    for index in range(targets):
+        run, reader = readers[index % len(readers)]
+        record = next(reader, None)
+        if record is None or record.index != index:
+            raise RunError(f"{run} lacks the record of target {index + 1}; start its command again and merge")
+        yield run, record

@@ -7,16 +7,21 @@ import os
 import signal
 import sys
 import traceback
-from typing import TYPE_CHECKING, NoReturn
+from types import FrameType, TracebackType
+from typing import NoReturn
 
 import typer
 
 from templ import __version__
-from templ.cli import benchmark, export, library, predict, report, tools
+from templ.cli import (
+    benchmark_commands,
+    export_command,
+    library_commands,
+    predict_command,
+    report_command,
+    tools,
+)
 from templ.errors import StorageError, TemplError
-
-if TYPE_CHECKING:
-    from types import FrameType, TracebackType
 
 INTERNAL_FAULT = 3
 REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
@@ -31,11 +36,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # a wrong option is said in one line, not in a box
 )
-app.command("predict")(predict.predict)
-app.add_typer(library.app, name="library")
-app.add_typer(benchmark.app, name="benchmark")
-app.command("export")(export.export)
-app.command("report")(report.report)
+app.command("predict")(predict_command.predict)
+app.add_typer(library_commands.app, name="library")
+app.add_typer(benchmark_commands.app, name="benchmark")
+app.command("export")(export_command.export)
+app.command("report")(report_command.report)
 app.command("demo")(tools.demo)
 app.command("doctor")(tools.doctor)
 
@@ -93,7 +98,7 @@ def _end(message: str, code: int) -> NoReturn:
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     """End in order on Ctrl-C and SIGTERM: what is open is closed and workers are stopped on the way out."""
     signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not break the clean-up
-    _end("interrupted; a benchmark goes on when the same command is given again", SIGNAL_CODE + number)
+    _end("interrupted; a run goes on when the same command is given again", SIGNAL_CODE + number)
 
 
 def main() -> None:

@@ -27,8 +27,6 @@ FAILURES = typer.Option(
 SEED = typer.Option(1, "--seed", min=0, max=LARGEST_SEED, help="Of the conformers: same seed, same poses.")
 TOP = typer.Option(5, "--top", min=1, max=100, help="Poses kept of each query.")
 WORKERS = typer.Option("auto", "--workers", help="Worker processes: a number, or auto.")
-
-
 MEMORY = typer.Option(
     None, "--memory", help="For all processes together, such as 8GiB; by default 80 % of what is available."
 )
@@ -37,12 +35,7 @@ UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "g
 
 
 def parse_memory(text: str | None) -> int | None:
-    """Read ``--memory`` as bytes.
-
-    Raises
-    ------
-    InputError
-        When it is no size.
+    """Read ``--memory`` as bytes; `InputError` when it is no size.
 
     Examples
     --------
@@ -58,13 +51,7 @@ def parse_memory(text: str | None) -> int | None:
 
 
 def parse_workers(text: str) -> int | Literal["auto"]:
-    """Read ``--workers``.
-
-    Raises
-    ------
-    InputError
-        When it is neither ``auto`` nor a positive number.
-    """
+    """Read ``--workers``; `InputError` when it is neither ``auto`` nor a positive number."""
     if text == "auto":
         return "auto"
     if text.isdecimal() and int(text) > 0:

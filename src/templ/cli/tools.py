@@ -28,7 +28,7 @@ def doctor() -> None:
 
     import psutil
 
-    from templ.engine.local import choose_limits
+    from templ.engine.executor import choose_executor
     from templ.engine.probe import available_cores, available_memory
     from templ.settings import RunSettings
 
@@ -46,7 +46,7 @@ def doctor() -> None:
     memory, host = available_memory(), psutil.virtual_memory()
     limited = ", limited by a cgroup" if memory < 0.95 * host.available else ""
     show("memory available", f"{memory / 2**30:.1f} GiB of {host.total / 2**30:.1f} GiB{limited}")
-    show("a run would take", str(choose_limits(RunSettings())))
+    show("a run would take", str(choose_executor(RunSettings())))
     for requirement in optional:
         name, extra = re.split(r"[ <>=;\[]", requirement)[0], requirement.rpartition("==")[2].strip(" '\"")
         try:

@@ -10,12 +10,9 @@ and leave a step only well below the level at which it was entered.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 RELEASE_AT = 0.70
 HOLD_AT = 0.80
@@ -113,14 +110,14 @@ class Decision:
     state: State
 
 
-_STEPS = (
-    (KILL_AT, Action.KILL),
-    (SHRINK_AT, Action.SHRINK),
-    (BARRIER_AT, Action.BARRIER),
-    (HOLD_AT, Action.HOLD),
-    (RELEASE_AT, Action.RELEASE),
-)
-_ENTERED_AT = {action: share for share, action in _STEPS}
+_ENTERED_AT = {
+    Action.KILL: KILL_AT,
+    Action.SHRINK: SHRINK_AT,
+    Action.BARRIER: BARRIER_AT,
+    Action.HOLD: HOLD_AT,
+    Action.RELEASE: RELEASE_AT,
+    Action.RUN: 0.0,
+}
 
 
 def decide(seen: Observation, state: State) -> Decision:
@@ -140,7 +137,7 @@ def decide(seen: Observation, state: State) -> Decision:
     <Action.BARRIER: 'barrier'>
     """
     pressure = seen.pressure
-    reached = next((action for share, action in _STEPS if pressure >= share), Action.RUN)
+    reached = next((action for action, share in _ENTERED_AT.items() if pressure >= share), Action.RUN)
     if reached is not Action.RUN:
         return _step(seen, state, reached)
     if state.step is not Action.RUN and pressure > _ENTERED_AT[state.step] - CALMER:
@@ -158,7 +155,7 @@ def _step(seen: Observation, state: State, reached: Action) -> Decision:
     """Take a step, unless it was taken a moment ago; killing and shrinking need a worker to do it to."""
     waiting = Action.RUN if reached is Action.RELEASE else Action.HOLD
     recent = seen.at - state.step_at < PATIENCE_S
-    if recent and _rank(reached) <= _rank(state.step):
+    if recent and _ENTERED_AT[reached] <= _ENTERED_AT[state.step]:
         return Decision(waiting, f"pressure {seen.pressure:.0%} after {state.step}", state)
     workers = state.workers
     if reached is Action.KILL and not seen.workers:
@@ -167,10 +164,6 @@ def _step(seen: Observation, state: State, reached: Action) -> Decision:
         workers = max(1, workers - 1)
     state = State(workers, reached, seen.at, seen.at if workers != state.workers else state.changed_at)
     return Decision(reached, f"pressure {seen.pressure:.0%} of {seen.budget / 2**20:.0f} MiB", state)
-
-
-def _rank(action: Action) -> float:
-    return _ENTERED_AT.get(action, 0.0)
 
 
 def _room_for_one_more(seen: Observation, state: State) -> bool:

@@ -10,20 +10,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from templ.engine import probe
+from templ.engine.executor import Kind, TaskResult, Work
 from templ.engine.governor import Action, Observation, State, decide
-from templ.engine.pool import Pool, cause_of_death
-from templ.engine.worker import Kind, TaskResult
+from templ.engine.pool import Pool, Worker, cause_of_death
 from templ.errors import BudgetError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
-
-    from templ.engine.pool import Work, Worker
-    from templ.settings import RunSettings
+from templ.settings import RunSettings
 
 SHARE_OF_AVAILABLE = 0.8
 """Of the memory that is available when the run begins, used unless the user says otherwise."""
@@ -73,12 +69,7 @@ class Limits:
 def choose_limits(settings: RunSettings, tasks: int | None = None) -> Limits:
     """Limits of a run on this machine: what the user said, else cores and memory as they are now.
 
-    Parameters
-    ----------
-    settings : RunSettings
-        What the user said.
-    tasks : int, optional
-        More workers than tasks are of no use.
+    More workers than `tasks`, where their number is known, are of no use.
 
     Raises
     ------
@@ -98,49 +89,33 @@ def choose_limits(settings: RunSettings, tasks: int | None = None) -> Limits:
     return Limits(memory, most, not auto, settings.recycle_after, settings.deadline_s)
 
 
-def run_tasks(
-    work: Work,
-    tasks: Iterable[str],
-    limits: Limits,
-    on_memory: Callable[[dict[str, Any]], None] = lambda sample: None,
-) -> Generator[TaskResult]:
-    """Do all tasks and yield their results as they come; closing the iterator stops the workers.
+class LocalExecutor:
+    """Worker processes of this machine, within a budget of memory and through any fault."""
 
-    Parameters
-    ----------
-    work : Work
-        What to do.
-    tasks : iterable of str
-        Ids; one is read when a worker is free for it.
-    limits : Limits
-        Memory, workers, deadlines.
-    on_memory : callable
-        Told what was seen of memory, once a second, and every action with its reason.
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
 
-    Yields
-    ------
-    TaskResult
-        Exactly one a task.
+    def __str__(self) -> str:
+        return str(self._limits)
 
-    Raises
-    ------
-    TemplError
-        When workers cannot be started.
-    """
-    headroom = max(SMALLEST_HEADROOM, limits.memory // (2 if limits.most_workers > 1 else 1))
-    with Pool(work, headroom) as pool:
-        yield from _Run(pool, tasks, limits, on_memory).results()
+    def run(
+        self,
+        work: Work,
+        tasks: Iterable[str],
+        on_memory: Callable[[dict[str, Any]], None] = lambda sample: None,
+    ) -> Generator[TaskResult]:
+        """See `templ.engine.executor.Executor`."""
+        most = self._limits.most_workers
+        headroom = max(SMALLEST_HEADROOM, self._limits.memory // (2 if most > 1 else 1))
+        with Pool(work, headroom) as pool:
+            yield from _Run(pool, tasks, self._limits, on_memory).results()
 
 
 class _Run:
     """State of one run of the engine; lives in the parent and holds no result."""
 
     def __init__(
-        self,
-        pool: Pool,
-        tasks: Iterable[str],
-        limits: Limits,
-        on_memory: Callable[[dict[str, Any]], None],
+        self, pool: Pool, tasks: Iterable[str], limits: Limits, on_memory: Callable[[dict[str, Any]], None]
     ) -> None:
         self.pool = pool
         self.limits = limits
@@ -220,10 +195,6 @@ class _Run:
                 "reason": decision.reason,
             }
         )
-        self._act()
-
-    def _act(self) -> None:
-        """Do what the governor decided, so far as it is not a matter of dispatching or staffing."""
         if self.action in (Action.RELEASE, Action.BARRIER, Action.SHRINK):
             for worker in self.pool.workers:
                 if worker.idle:
@@ -251,13 +222,12 @@ class _Run:
 
     def _dispatch(self) -> None:
         """Give idle workers their next task; one that once ran out of memory gets the machine to itself."""
+        idle = [worker for worker in self.pool.workers if worker.idle]
         if self.action not in (Action.RUN, Action.GROW, Action.RELEASE):
             # At least one goes on, or the run would wait for ever for memory that others hold.
             if any(worker.task is not None for worker in self.pool.workers):
                 return
-            idle = [worker for worker in self.pool.workers if worker.idle][:1]
-        else:
-            idle = [worker for worker in self.pool.workers if worker.idle]
+            idle = idle[:1]
         for worker in idle:
             busy = [other for other in self.pool.workers if other.task is not None]
             if any(other.task in self.tried for other in busy):
@@ -273,7 +243,6 @@ class _Run:
         task = worker.task
         if task is None:
             return None
-        wall = time.monotonic() - worker.since
         if worker.verdict == OUT_OF_MEMORY and task not in self.tried:
             self.tried.add(task)
             self.again.append(task)
@@ -285,4 +254,5 @@ class _Run:
         elif worker.verdict == OUT_OF_MEMORY:
             kind = OUT_OF_MEMORY
             detail = f"held {worker.peak_bytes / 2**20:.0f} MiB when memory ran out, also when it was alone"
+        wall = time.monotonic() - worker.since
         return TaskResult(task, kind, None, detail, wall_s=wall, uss_bytes=worker.peak_bytes)

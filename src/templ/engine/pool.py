@@ -12,19 +12,22 @@ import pickle
 import selectors
 import signal
 import struct
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
-from typing import TYPE_CHECKING, Any, Self
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from types import ModuleType
+from typing import Any
 
+from templ.disk import Closing
 from templ.engine import worker as child
+from templ.engine.executor import TaskResult, Work
 from templ.engine.probe import uss_bytes
 from templ.errors import TemplError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from multiprocessing.connection import Connection
-    from multiprocessing.process import BaseProcess
 
 HEADER = struct.Struct("!i")
 """Length before every message, as `multiprocessing.Connection.send_bytes` writes it for less than 2 GiB."""
@@ -35,25 +38,6 @@ JOIN_S = 5.0
 """Seconds that a process may take to end after its pipe was closed, before it is killed."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """One thread a worker: the cores are shared out by process."""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What the workers do, by name, so that the engine imports none of it.
-
-    Attributes
-    ----------
-    function : str
-        ``package.module:function``, see `templ.engine.worker.serve`.
-    context : Mapping
-        Plain values handed to that function once a worker.
-    preload : sequence of str
-        Modules imported once, before workers are forked from the process that holds them.
-    """
-
-    function: str
-    context: Mapping[str, Any]
-    preload: Sequence[str] = ()
 
 
 @dataclass(eq=False, slots=True)
@@ -109,7 +93,7 @@ class Worker:
         return self.uss_bytes
 
 
-class Pool:
+class Pool(Closing):
     """The workers of one run; leaving the ``with`` block ends them all.
 
     Parameters
@@ -145,7 +129,8 @@ class Pool:
         resource_tracker.ensure_running()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            process.start()
+            with _no_main():
+                process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         theirs.close()
@@ -177,7 +162,7 @@ class Pool:
         worker.verdict = worker.verdict or verdict
         worker.process.kill()
 
-    def wait(self, seconds: float) -> list[tuple[Worker, child.TaskResult | None]]:
+    def wait(self, seconds: float) -> list[tuple[Worker, TaskResult | None]]:
         """Take what has come from the workers, waiting for it at most so long.
 
         Returns
@@ -190,17 +175,17 @@ class Pool:
         TemplError
             When workers cannot be started.
         """
-        events: list[tuple[Worker, child.TaskResult | None]] = []
+        events: list[tuple[Worker, TaskResult | None]] = []
         for key, _ in self._selector.select(max(0.0, seconds)):
             worker: Worker = key.data
             alive = self._read(worker)
-            for answer, content in self._messages(worker):
-                if answer == "result":
+            for reply, content in self._messages(worker):
+                if reply == "result":
                     worker.task, worker.uss_bytes = None, content.uss_bytes
                     worker.releasing, worker.since = True, time.monotonic()
                     worker.done += 1
                     events.append((worker, content))
-                elif answer == "broken":
+                elif reply == "broken":
                     raise content
                 else:
                     worker.ready, worker.releasing, worker.uss_bytes = True, False, content
@@ -217,12 +202,6 @@ class Pool:
         for worker in list(self.workers):
             self._bury(worker, counts=False)
         self._selector.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _send(self, worker: Worker, order: tuple[str, str]) -> bool:
         data = pickle.dumps(order)
@@ -268,9 +247,22 @@ class Pool:
             if self._false_starts >= FALSE_STARTS:
                 raise TemplError(
                     f"{FALSE_STARTS} workers in a row ended before they were ready "
-                    f"({cause_of_death(worker)}); see `templ doctor`; a script of your own must make this "
-                    'call under `if __name__ == "__main__":`'
+                    f"({cause_of_death(worker)}); see `templ doctor`"
                 )
+
+
+@contextmanager
+def _no_main() -> Iterator[None]:
+    """Keep workers from running the user's script again: what they do has a name of its own.
+
+    So a call needs no ``if __name__ == "__main__":``, and may come from a notebook or from standard input.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def cause_of_death(worker: Worker) -> str:
@@ -281,5 +273,4 @@ def cause_of_death(worker: Worker) -> str:
     if code is None or code >= 0:
         return f"exit code {code}"
     name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
-    often = ", often the kernel when memory runs out" if -code == signal.SIGKILL else ""
-    return f"{name}{often}"
+    return name + (", often the kernel when memory runs out" if -code == signal.SIGKILL else "")

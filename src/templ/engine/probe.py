@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -28,10 +27,7 @@ def uss_bytes(pid: int | None = None) -> int:
     ProcessLookupError
         When there is no such process any more.
     """
-    rollup = _rollup(pid)
-    if not rollup:
-        return int(_psutil_memory(pid).uss)
-    return sum(rollup[name] for name in rollup if name.startswith("Private_"))
+    return sum(held for name, held in _rollup(pid).items() if name.startswith("Private_"))
 
 
 def anonymous_bytes(pid: int | None = None) -> int:
@@ -40,8 +36,6 @@ def anonymous_bytes(pid: int | None = None) -> int:
     Pages that forked processes still share are divided among them, so that these numbers may be added up.
     """
     rollup = _rollup(pid)
-    if not rollup:
-        return int(_psutil_memory(pid).uss)
     return rollup.get("Pss_Anon", rollup.get("Pss", 0)) + rollup.get("Pss_Shmem", 0)
 
 
@@ -65,24 +59,22 @@ def data_bytes() -> int:
 
 
 def _rollup(pid: int | None) -> dict[str, int]:
-    """The kernel's summary of a process's memory in bytes; empty where there is none to read."""
-    try:
+    """The kernel's summary of a process's memory in bytes; where there is none to read, what psutil knows."""
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
         text = Path(f"/proc/{pid or 'self'}/smaps_rollup").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        if pid is not None and not psutil.pid_exists(pid):
-            raise ProcessLookupError(pid) from None
-        return {}
-    except PermissionError:
-        return {}
-    fields = (line.split() for line in text.splitlines()[1:])
-    return {name.rstrip(":"): 1024 * int(value) for name, value, *_ in fields}
-
-
-def _psutil_memory(pid: int | None) -> Any:  # noqa: ANN401  psutil's named tuple differs by platform
+        fields = (line.split() for line in text.splitlines()[1:])
+        if rollup := {name.rstrip(":"): 1024 * int(value) for name, value, *_ in fields}:
+            return rollup
     try:
-        return psutil.Process(pid).memory_full_info()
+        private = int(psutil.Process(pid).memory_full_info().uss)
     except psutil.NoSuchProcess:
         raise ProcessLookupError(pid) from None
+    return {"Private_Clean": private, "Pss_Anon": private}
+
+
+def host_memory() -> int:
+    """Bytes of memory in this machine, whatever this process may take of it."""
+    return int(psutil.virtual_memory().total)
 
 
 def available_memory(root: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:
@@ -115,20 +107,16 @@ def _group_limits(root: Path, membership: Path) -> list[tuple[int, int]]:
 def available_cores(root: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:
     """Cores this process may use: its affinity, or the container's quota if that is less; at least 1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    for folder in _own_groups(root, membership):
-        quota = _quota(folder)
-        if quota is not None:
-            cores = min(cores, max(1, int(quota)))
-    return cores
+    quotas = map(_quota, _own_groups(root, membership))
+    return min([cores, *(max(1, int(quota)) for quota in quotas if quota is not None)])
 
 
 def _own_groups(root: Path, membership: Path) -> list[Path]:
     """Folders of the cgroups this process is in, from the root down; limits hold at every level."""
-    folders = []
-    try:
+    folders: list[Path] = []
+    lines: list[str] = []
+    with suppress(OSError):
         lines = membership.read_text().splitlines()
-    except OSError:
-        lines = []
     for line in lines:
         _, controllers, path = line.split(":", 2)
         # v2 has one tree for all. The trees of v1 are found by a controller's own name: those joined in one

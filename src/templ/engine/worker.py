@@ -16,18 +16,15 @@ import resource
 import signal
 import time
 import traceback
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
+from templ.engine.executor import Kind, TaskResult
 from templ.engine.probe import data_bytes, uss_bytes
 from templ.errors import StorageError, TemplError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from multiprocessing.connection import Connection
-
-Kind = Literal["done", "error", "out-of-memory", "timeout", "crash"]
 
 PACKAGE = str(Path(__file__).parents[1]) + os.sep
 _C = ctypes.CDLL(None)
@@ -35,43 +32,10 @@ LARGEST_RESULT = 16 * 2**20
 """Bytes that a result may have when it is sent; those of a prediction have about 20 thousand."""
 
 
-@dataclass(frozen=True, slots=True)
-class TaskResult:
-    """How one task ended.
-
-    Attributes
-    ----------
-    task : str
-        Its id.
-    kind : {"done", "error", "out-of-memory", "timeout", "crash"}
-        What happened.
-    value : object
-        What the work returned; None unless done.
-    detail : str
-        What went wrong, as a sentence.
-    stage : str
-        Function of the program in which it went wrong; empty when unknown.
-    cpu_s, wall_s : float
-        Seconds.
-    uss_bytes : int
-        Private memory of the worker when the task ended, its data still held; for a worker that was stopped,
-        when it was last looked at.
-    """
-
-    task: str
-    kind: Kind
-    value: Any = None
-    detail: str = ""
-    stage: str = ""
-    cpu_s: float = 0.0
-    wall_s: float = 0.0
-    uss_bytes: int = 0
-
-
 def serve(pipe: Connection, work: str, context: Mapping[str, Any], headroom: int) -> None:
     """Be a worker: prepare, then follow orders until told to stop or the parent is gone.
 
-    Orders are ``("task", id)``, ``("release", "")`` and ``("stop", "")``; answers are ``("ready", bytes)`` or
+    Orders are ``("task", id)``, ``("release", "")`` and ``("stop", "")``; replies are ``("ready", bytes)`` or
     ``("broken", TemplError)`` to the start, ``("result", TaskResult)`` to a task, and ``("released", bytes)``
     after "release" and after each result, when memory has been given back.
 
@@ -79,11 +43,8 @@ def serve(pipe: Connection, work: str, context: Mapping[str, Any], headroom: int
     ----------
     pipe : Connection
         To the parent, of this worker alone.
-    work : str
-        ``package.module:function``; called with `context` once, it returns the callable for tasks. An
-        attribute ``release`` of that callable, if there is one, empties its caches.
-    context : Mapping
-        Plain values: paths and settings, no open files.
+    work, context :
+        `function` and `context` of a `templ.engine.executor.Work`.
     headroom : int
         Bytes of data that the worker may take beyond what it has at the start; 0 for no limit.
     """
@@ -93,7 +54,9 @@ def serve(pipe: Connection, work: str, context: Mapping[str, Any], headroom: int
         module, _, function = work.partition(":")
         perform = getattr(importlib.import_module(module), function)(context)
     except BaseException as error:  # noqa: BLE001  the worker's edge
-        pipe.send(("broken", _as_templ_error(error)))
+        # What the user can mend goes on as it is.
+        known = isinstance(error, TemplError)
+        pipe.send(("broken", error if known else TemplError(f"a worker could not start: {_text(error)}")))
         return
     if headroom:
         _limit_data(headroom)
@@ -119,9 +82,7 @@ def serve(pipe: Connection, work: str, context: Mapping[str, Any], headroom: int
 
 def release(perform: Callable[[str], Any]) -> None:
     """Empty the caches of the work, then give what is free back to the system."""
-    empty = getattr(perform, "release", None)
-    if empty is not None:
-        empty()
+    getattr(perform, "release", lambda: None)()
     give_back()
 
 
@@ -134,13 +95,7 @@ def give_back() -> None:
 
 
 def _perform(perform: Callable[[str], Any], task: str) -> TaskResult:
-    """Do one task; whatever it raises becomes a result.
-
-    Raises
-    ------
-    StorageError
-        Of the task: the host's trouble, which the next task would meet too. The run stops.
-    """
+    """Do one task; what it raises becomes a result, but for StorageError: the next task would meet it too."""
     cpu, wall = time.process_time(), time.perf_counter()
     kind: Kind = "done"
     value, detail, stage = None, "", ""
@@ -153,16 +108,8 @@ def _perform(perform: Callable[[str], Any], task: str) -> TaskResult:
         detail = " ".join(str(error).split()) or "an allocation went beyond the worker's share of memory"
     except BaseException as error:  # noqa: BLE001  the worker's edge: sys.exit() and a Rust panic too
         kind, detail, stage = "error", _text(error), _stage(error)
-    return TaskResult(
-        task,
-        kind,
-        value,
-        detail[:500],
-        stage,
-        time.process_time() - cpu,
-        time.perf_counter() - wall,
-        uss_bytes(),
-    )
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    return TaskResult(task, kind, value, detail[:500], stage, cpu, wall, uss_bytes())
 
 
 def _packed(result: TaskResult) -> bytes:
@@ -211,11 +158,6 @@ def _limit_data(headroom: int) -> None:
     if hard != resource.RLIM_INFINITY:
         limit = min(limit, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
-
-
-def _as_templ_error(error: BaseException) -> TemplError:
-    """Pass on what the user can mend as it is, and anything else as a sentence."""
-    return error if isinstance(error, TemplError) else TemplError(f"a worker could not start: {_text(error)}")
 
 
 def _stage(error: BaseException) -> str:

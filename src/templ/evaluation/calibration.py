@@ -1,31 +1,18 @@
-"""How well probabilities hold: what was promised against what came."""
+"""Calibration: predicted probabilities against how often the predictions were right."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Predictions of about the same confidence.
-
-    Attributes
-    ----------
-    count : int
-        Of predictions.
-    promised : float
-        Their mean confidence.
-    right : float
-        Share of them that were right.
-    """
+    """Predictions of about the same confidence: their number, mean confidence, and share that were right."""
 
     count: int
     promised: float
@@ -72,10 +59,10 @@ def calibrate(confidence: Sequence[float], right: Sequence[int]) -> Calibration:
     (0.8333333333333334, 0.2)
     """
     promised, came = np.asarray(confidence, np.float64), np.asarray(right, np.bool_)
-    place = np.minimum((promised * BINS).astype(int), BINS - 1)
+    bin_of = np.minimum((promised * BINS).astype(int), BINS - 1)
     bins = tuple(
         Bin(int(chosen.sum()), float(promised[chosen].mean()), float(came[chosen].mean()))
-        for chosen in (place == number for number in range(BINS))
+        for chosen in (bin_of == number for number in range(BINS))
         if chosen.any()
     )
     error = sum(part.count * abs(part.promised - part.right) for part in bins) / len(promised)
@@ -87,6 +74,6 @@ def _auroc(value: np.ndarray, right: np.ndarray) -> float | None:
     positive, negative = int(right.sum()), int((~right).sum())
     if not positive or not negative:
         return None
-    _, place, count = np.unique(value, return_inverse=True, return_counts=True)
+    _, index, count = np.unique(value, return_inverse=True, return_counts=True)
     middle = np.cumsum(count) - (count - 1) / 2  # of those with one value: the mean of their ranks
-    return float((middle[place][right].sum() - positive * (positive + 1) / 2) / (positive * negative))
+    return float((middle[index][right].sum() - positive * (positive + 1) / 2) / (positive * negative))

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
-from templ.evaluation.summary import HEADLINE, STRATA
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from templ.evaluation.calibration import Calibration
-    from templ.evaluation.summary import Accuracy, Rate, Summary, Validity
+from templ.evaluation.calibration import Calibration
+from templ.evaluation.summary import HEADLINE, STRATA, Accuracy, Rate, Summary, Validity
 
 
 def to_markdown(summary: Summary) -> str:
@@ -31,7 +26,7 @@ def to_markdown(summary: Summary) -> str:
         *_calibration_table(summary.calibration),
         f"Median RMSD of first poses, over posed targets only: {_number(overall.median_rmsd, 'A')}.",
         *([_accuracy_table("group", "attempted", summary.by_group)] if len(summary.by_group) > 1 else []),
-        _accuracy_table("way", "posed this way", summary.by_way),
+        _accuracy_table("placement method", "posed by it", summary.by_method),
         *(_accuracy_table(STRATA[name][1], "targets", parts) for name, parts in summary.by_stratum.items()),
         table(
             ["cost a target", "median", "maximum"],
@@ -95,7 +90,7 @@ def _rate_rows(first: tuple[Rate, ...], *others: tuple[Rate, ...]) -> list[list[
 
 
 def _accuracy_table(what: str, denominator: str, parts: Mapping[str, Accuracy]) -> str:
-    """One row a group or way; rates of the first pose over all of that row."""
+    """One row a group or placement method; rates of the first pose over all of that row."""
     thresholds = next(([rate.threshold for rate in part.first_of_all] for part in parts.values()), [])
     return table(
         [what, denominator, *(f"within {threshold:g} A" for threshold in thresholds), "median RMSD of posed"],
@@ -111,7 +106,7 @@ def _accuracy_table(what: str, denominator: str, parts: Mapping[str, Accuracy]) 
     )
 
 
-def table(header: list[str], rows: list[list[str]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Write a Markdown table; one without rows shows dashes."""
     lines = [header, ["---"] * len(header), *(rows or [["-"] * len(header)])]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

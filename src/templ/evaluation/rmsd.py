@@ -5,8 +5,8 @@ from __future__ import annotations
 from rdkit import Chem
 from rdkit.Chem import rdMolAlign
 
+from templ.chemistry.molecules import has_3d, quiet_rdkit
 from templ.errors import InputError
-from templ.molecules import has_3d, quiet_rdkit
 
 MAX_MATCHES = 100_000
 """Symmetric atom assignments tried, about half a second. A molecule with more (ten tert-butyl groups) gets
@@ -55,7 +55,7 @@ def symmetric_rmsd(pose: Chem.Mol, truth: Chem.Mol) -> float:
 
 
 def _heavy_with_coordinates(mol: Chem.Mol, name: str) -> Chem.Mol:
-    """Copy without any hydrogen, also those `templ.molecules.heavy` keeps for their meaning (deuterium)."""
+    """Copy without any hydrogen, also those that `heavy` keeps for their meaning (deuterium)."""
     copy = Chem.RemoveAllHs(mol, sanitize=False)
     if not has_3d(copy):
         raise InputError(f"the {name} ({Chem.MolToSmiles(copy)}) has no 3D coordinates to compare")

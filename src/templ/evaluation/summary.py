@@ -6,18 +6,16 @@ import math
 from array import array
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from templ.errors import InputError, RunError
+from templ.errors import InputError
 from templ.evaluation.calibration import Calibration, calibrate
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+from templ.runs.record import Record
 
 
 def wilson_interval(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
@@ -66,10 +64,10 @@ UNFIT = frozenset({"peptide", "saccharide", "too-small", "too-many-atoms", "unsu
 """Reasons of a refusal that lie in the query alone."""
 STRATA: Mapping[str, tuple[tuple[float, ...], str]] = {
     "tanimoto": ((0.2, 0.4, 0.6, 0.8), "ligand similarity of the nearest template"),
-    "cover": ((0.25, 0.5, 0.75), "share of the query copied from the template"),
+    "query_coverage": ((0.25, 0.5, 0.75), "query coverage: share of its heavy atoms copied"),
     "identity": ((0.3, 0.5, 0.9), "sequence identity of the nearest receptor"),
     "query_atoms": ((20, 30, 40), "heavy atoms"),
-    "rotors": ((4, 8, 12), "bonds that turn"),
+    "rotors": ((4, 8, 12), "rotatable bonds"),
 }
 """What targets are told apart by: ends of the ranges, and what to call it."""
 
@@ -84,6 +82,11 @@ class Rate:
     rate: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, threshold: float, successes: int, n: int) -> Rate:
+        """Rate of successes, out of at least one target."""
+        return cls(threshold, successes, n, successes / n, *wilson_interval(successes, n))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +151,8 @@ class Summary:
     ----------
     overall : Accuracy
         Of all targets.
-    by_group, by_way : Mapping of str to Accuracy
-        Of the targets of one group, and of those whose first pose was placed in one way.
+    by_group, by_method : Mapping of str to Accuracy
+        Of the targets of one group, and of those whose first pose was placed by one method.
     by_stratum : Mapping of str to Mapping of str to Accuracy
         Of the targets that are alike in something (`STRATA`): its name, then its range.
     denominators : Mapping of str to Rate
@@ -171,7 +174,7 @@ class Summary:
 
     overall: Accuracy
     by_group: Mapping[str, Accuracy]
-    by_way: Mapping[str, Accuracy]
+    by_method: Mapping[str, Accuracy]
     by_stratum: Mapping[str, Mapping[str, Accuracy]]
     denominators: Mapping[str, Rate]
     refused: Mapping[str, int]
@@ -203,20 +206,20 @@ class _Tally:
     first_and_valid: Counter[float] = field(default_factory=Counter)
     rmsd: array[float] = field(default_factory=lambda: array("d"))
 
-    def add(self, record: Mapping[str, Any]) -> None:
+    def add(self, record: Record) -> None:
         self.attempted += 1
-        if record["status"] != "posed":
+        if record.status != "posed":
             return
         self.posed += 1
-        if not record["rmsd"]:
+        first, best = record.rmsd, record.best_rmsd
+        if first is None or best is None:
             self.without_truth += 1
             return
-        first, best = record["rmsd"][0], min(record["rmsd"])
         self.rmsd.append(first)
         for threshold in self.thresholds:
             self.first[threshold] += first <= threshold
             self.best[threshold] += best <= threshold
-            self.first_and_valid[threshold] += first <= threshold and record.get("validity") == []
+            self.first_and_valid[threshold] += first <= threshold and record.failed_checks == ()
 
     def accuracy(self) -> Accuracy:
         judged, of_all = len(self.rmsd), self.judged_of_all
@@ -247,40 +250,26 @@ class _Tally:
         )
 
     def _rates(self, successes: Counter[float], n: int) -> tuple[Rate, ...]:
-        if n == 0:
-            return ()
-        return tuple(
-            Rate(threshold, hits, n, hits / n, *wilson_interval(hits, n))
-            for threshold in self.thresholds
-            for hits in [successes[threshold]]
-        )
+        return tuple(Rate.of(threshold, successes[threshold], n) for threshold in self.thresholds if n)
 
 
 def summarise(
-    records: Iterable[Mapping[str, Any]],
-    thresholds: Sequence[float] = (1.0, HEADLINE, 5.0),
-    *,
-    missing: int = 0,
+    records: Iterable[Record], thresholds: Sequence[float] = (1.0, HEADLINE, 5.0), *, missing: int = 0
 ) -> Summary:
     """Summarise the records of a run in one pass; none of them is held.
 
     Parameters
     ----------
-    records : Iterable of Mapping
-        Result records, as `templ.runlog.journal.read_records` yields them.
+    records : Iterable of Record
+        As a `templ.Run` yields them.
     thresholds : Sequence of float
         Angstrom; a pose at most this far from the crystal is a success.
     missing : int
         Targets that the benchmark lists and there are no data for.
-
-    Raises
-    ------
-    RunError
-        When a record lacks something; the message names its id.
     """
     overall = _Tally(thresholds)
     groups: defaultdict[str, _Tally] = defaultdict(lambda: _Tally(thresholds))
-    ways: defaultdict[str, _Tally] = defaultdict(lambda: _Tally(thresholds))
+    methods: defaultdict[str, _Tally] = defaultdict(lambda: _Tally(thresholds))
     strata: defaultdict[tuple[str, str], _Tally] = defaultdict(lambda: _Tally(thresholds))
     reasons: dict[str, Counter[str]] = {"refused": Counter(), "failed": Counter()}
     stereo: Counter[str] = Counter()
@@ -289,33 +278,28 @@ def summarise(
     cpu, wall, peak = array("d"), array("d"), 0
     promised, came = array("d"), array("b")
     for record in records:
-        try:
-            overall.add(record)
-            groups[record["group"]].add(record)
-            for name, part in _strata_of(record):
-                strata[name, part].add(record)
-            if record["status"] == "posed":
-                ways[record["way"]].add(record)
-                stereo[_STEREO[record["stereo_kept"]]] += 1
-                if (failures := record.get("validity")) is not None:
-                    verdicts[not failures] += 1
-                    checks.update(failures)
-                if record.get("confidence") and record["rmsd"]:
-                    promised.append(record["confidence"][0])
-                    came.append(record["rmsd"][0] <= HEADLINE)
-            else:
-                reasons[record["status"]][record["reason"]] += 1
-            cpu.append(record["cost"]["cpu_s"])
-            wall.append(record["cost"]["wall_s"])
-            peak = max(peak, record["cost"]["uss_bytes"])
-        except KeyError as error:
-            raise RunError(
-                f"the record of {record.get('id')!r} has no {error}: it is not of this version of TEMPL"
-            ) from error
+        overall.add(record)
+        groups[record.group].add(record)
+        for name, part in _strata_of(record):
+            strata[name, part].add(record)
+        if record.first is not None:
+            methods[record.first.placement_method].add(record)
+            stereo[_STEREO[record.stereo_kept]] += 1
+            if record.failed_checks is not None:
+                verdicts[not record.failed_checks] += 1
+                checks.update(record.failed_checks)
+            if record.rmsd is not None:
+                promised.append(record.first.confidence)
+                came.append(record.rmsd <= HEADLINE)
+        else:
+            reasons[record.status][record.reason] += 1
+        cpu.append(record.cost.cpu_s)
+        wall.append(record.cost.wall_s)
+        peak = max(peak, record.cost.uss_bytes)
     return Summary(
         overall=overall.accuracy(),
         by_group={name: groups[name].accuracy() for name in sorted(groups)},
-        by_way={name: ways[name].accuracy() for name in sorted(ways)},
+        by_method={name: methods[name].accuracy() for name in sorted(methods)},
         by_stratum=_nested({key: tally.accuracy() for key, tally in strata.items()}),
         denominators=_denominators(overall, missing, sum(reasons["refused"][reason] for reason in UNFIT)),
         refused=dict(sorted(reasons["refused"].items())),
@@ -331,17 +315,12 @@ def summarise(
     )
 
 
-def _strata_of(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _strata_of(record: Record) -> Iterator[tuple[str, str]]:
     """Name and range of each stratum that a record belongs to; of none where the value is not known."""
-    values = dict(record)
-    values["cover"] = (
-        record["mcs_atoms"] / max(record["query_atoms"], 1) if record["status"] == "posed" else None
-    )
     for name, (ends, _) in STRATA.items():
-        value = values[name]
+        value = getattr(record, name)
         if value is not None:
-            place = bisect_right(ends, value)
-            yield name, _ranges(ends)[place]
+            yield name, _ranges(ends)[bisect_right(ends, value)]
 
 
 def _ranges(ends: Sequence[float]) -> list[str]:
@@ -375,9 +354,7 @@ def _denominators(overall: _Tally, missing: int, unfit: int) -> dict[str, Rate]:
     }
     if HEADLINE not in overall.thresholds or not overall.rmsd:
         return {}
-    return {
-        name: Rate(HEADLINE, hits, n, hits / n, *wilson_interval(hits, n)) for name, n in out_of.items() if n
-    }
+    return {name: Rate.of(HEADLINE, hits, n) for name, n in out_of.items() if n}
 
 
 _STEREO = {True: "kept", False: "lost", None: "unknown"}

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rdkit import Chem
 
+from templ.chemistry.molecules import heavy, positions
 from templ.errors import InputError
-from templ.molecules import heavy, positions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from posebusters import PoseBusters
 
-    from templ.receptor import Atoms, Receptor
+    from templ.chemistry.receptor import Atoms, Receptor
 
 PACKAGE = "posebusters"
 REACH = 7.0
@@ -35,7 +35,7 @@ FEW_CONFORMERS = 5
 CLEAR = 4.0
 """The energy of a pose is compared with the mean over 50 conformers, which takes ten times as long as all
 other checks. The mean over the first few was within a factor of 2.1 of it for 367 drug-like molecules: they
-settle a ratio that is this factor away from the limit, and all 50 decide nearer to it."""
+decide where the ratio is this factor away from the limit, and all 50 nearer to it."""
 
 _NOT_ASKED_OF_IT = ("loading", "rmsd", "energy_ratio")
 _ABOUT_TRUTH = ("identity",)
@@ -149,7 +149,7 @@ def _around(atoms: Atoms, ligand: NDArray[np.float64]) -> Atoms:
 
 
 def _as_mol(atoms: Atoms) -> Chem.Mol:
-    """Atoms without bonds: PoseBusters asks a receptor only for elements, places and residues.
+    """Atoms without bonds: PoseBusters asks a receptor only for elements, positions and residues.
 
     What is in no chain is marked as hetero atoms, by which PoseBusters tells cofactors from protein.
     """

@@ -6,84 +6,69 @@ import datetime
 import gzip
 import os
 import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from glob import escape
-from itertools import chain
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import psutil
 import rdkit
+from numpy.typing import NDArray
 from rdkit import Chem
 
 from templ import __version__
+from templ.chemistry.molecules import has_3d, heavy, inchikey, largest_fragment
+from templ.chemistry.receptor import Receptor
 from templ.disk import storage_errors, sync_file, sync_folder
 from templ.errors import EmptyLibraryError, InputError, LibraryError
 from templ.library.codec import encode
 from templ.library.embeddings import write_embeddings
+from templ.library.fingerprints import PARAMETERS, fingerprint
 from templ.library.format import (
     DATA_FILES,
     EMBEDDINGS,
     FORMAT_NAME,
     FORMAT_VERSION,
-    LIGANDS,
     MANIFEST,
     RECEPTORS,
-    ROWS_PER_BATCH,
+    REFERENCES,
     Counts,
     Manifest,
     describe_file,
     receptor_file,
 )
-from templ.library.mapped import MappedTable
-from templ.library.neighbours import PARAMETERS, fingerprint
+from templ.library.ligands import LigandWriter, MappedLigands
 from templ.library.receptors import RECEPTOR_FILES, ReceptorWriter
-from templ.library.writer import LigandWriter
-from templ.molecules import has_3d, heavy, inchikey, largest_fragment
+from templ.records import Entry
 from templ.sources.files import DAMAGED, open_input
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from templ.receptor import Receptor
-    from templ.records import Entry
-    from templ.sources.ledger import Ledger
+from templ.sources.ledger import Ledger
+from templ.sources.sdf import MoleculeReference
 
 _MOST_ATOMS = 65_535  # what the column of heavy atoms can count
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An entry as a library stores it.
-
-    Attributes
-    ----------
-    values : dict
-        One value for every column of ``ligands.arrow``.
-    fingerprint : array, shape (32,), uint64
-        Of the ligand.
-    receptor : Receptor or None
-        What it is bound to.
-    """
+    """An entry as a library stores it: `values` of all columns, and a fingerprint of shape (32,)."""
 
     values: dict[str, Any]
     fingerprint: NDArray[np.uint64]
     receptor: Receptor | None
+    reference: MoleculeReference | None = None
 
 
 def build_library(
-    out: Path,
+    out: str | Path,
     entries: Iterable[Entry | Row],
     *,
-    ledger: Ledger,
+    ledger: Ledger | None = None,
     sources: Sequence[str] = (),
-    receptors: Mapping[str, Path] | None = None,
+    receptors: Mapping[str, str | Path] | None = None,
     complexes: bool = False,
-    embeddings: Path | None = None,
+    embeddings: str | Path | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Manifest:
     """Build a library.
@@ -93,20 +78,20 @@ def build_library(
 
     Parameters
     ----------
-    out : Path
+    out : str or Path
         The folder to make; must not exist.
     entries : iterable of Entry or Row
         Read once. Of every entry the largest fragment is kept, without hydrogens; a row is what was kept.
-    ledger : Ledger
-        Takes the entries that were left out, with the reason.
+    ledger : Ledger, optional
+        Takes the entries that were left out, with the reason; without it they are only counted.
     sources : sequence of str
         Names of the files the entries come from, for the manifest.
-    receptors : mapping of str to Path, optional
+    receptors : mapping of str to str or Path, optional
         PDB file, plain or gzipped, of each group; the group "" is the receptor of all others.
     complexes : bool
         Every entry comes with its own receptor, which is stored beside it.
-    embeddings : Path, optional
-        Embeddings of the receptors by id: an ``.npz`` with ``pdb_ids``, ``chain_ids`` and ``embeddings``.
+    embeddings : str or Path, optional
+        Embeddings of the receptors by id: an ``.npz`` (`templ.library.embeddings.write_embeddings`).
     on_progress : callable, optional
         Called after each entry with the number of entries read so far.
 
@@ -124,14 +109,14 @@ def build_library(
     StorageError
         When the disk refuses a write.
     """
+    out, ledger = Path(out), Ledger() if ledger is None else ledger
     if os.path.lexists(out):
         raise LibraryError(f"{out} exists already; delete it or choose another name")
     with _building_folder(out) as folder:
         files = [*DATA_FILES, *_write_receptors(folder, receptors or {})]
         files += RECEPTOR_FILES if complexes else ()
-        embedded = 0
+        embedded = read = 0
         groups: set[str] = set()
-        read = 0
         with LigandWriter(folder) as writer, ExitStack() as more:
             bound = more.enter_context(ReceptorWriter(folder)) if complexes else None
             for entry in entries:
@@ -150,10 +135,11 @@ def build_library(
                 f"{out} was not built: none of the {read} molecules read could be kept; "
                 "the ledger has the reason for each"
             )
+        if writer.source_paths:
+            files.append(REFERENCES)
         if embeddings is not None:
-            ids = chain.from_iterable(MappedTable(folder / LIGANDS, ROWS_PER_BATCH).chunks("id"))
-            rows = ((row, id.as_py()) for row, id in enumerate(ids))
-            embedded = write_embeddings(embeddings, folder / EMBEDDINGS, rows, len(writer)).found
+            ids = (id.as_py() for chunk in MappedLigands(folder).chunks("id") for id in chunk)
+            embedded = write_embeddings(embeddings, folder, ids).found
             files.append(EMBEDDINGS)
         with storage_errors(out):
             manifest = Manifest(
@@ -166,12 +152,16 @@ def build_library(
                 counts=Counts(ligands=len(writer), left_out=read - len(writer), embeddings=embedded),
                 groups=tuple(sorted(groups)),
                 sources=tuple(sources),
+                source_paths=tuple(writer.source_paths),
                 files={name: describe_file(folder / name) for name in files},
             )
             with (folder / MANIFEST).open("wb") as stream:
                 stream.write(manifest.model_dump_json(indent=1).encode())
                 sync_file(stream)
-            _publish(folder, out)
+            # In a way that a power cut cannot undo halfway.
+            sync_folder(folder)
+            folder.rename(out)
+            sync_folder(out.parent)
     return manifest
 
 
@@ -206,22 +196,16 @@ def prepare(entry: Entry) -> Row:
         "".join(value for value in values.values() if isinstance(value, str)).encode()
     except UnicodeEncodeError:
         raise InputError("not UTF-8: its id, name or group holds half a character") from None
-    return Row(values, fingerprint(mol), entry.receptor)
+    return Row(values, fingerprint(mol), entry.receptor, entry.reference)
 
 
 def _add(writer: LigandWriter, bound: ReceptorWriter | None, row: Row) -> None:
-    """Hand a row to the writers.
-
-    Raises
-    ------
-    InputError
-        When its id is taken, or it has no receptor where each must have one.
-    """
+    """Hand a row to the writers, unless its id is taken, or it lacks the receptor that each must have."""
     if row.values["id"] in writer:
         raise InputError("duplicate id: an earlier entry has it")
     if bound is not None and row.receptor is None:
         raise InputError("no receptor: every entry of a library of complexes has its own")
-    writer.add(row.values, row.fingerprint)
+    writer.add(row.values, row.fingerprint, row.reference)
     if bound is not None and row.receptor is not None:
         bound.add(row.receptor)
 
@@ -236,11 +220,11 @@ def _origin(entry: Entry | Row) -> tuple[str, tuple[str, int]]:
     return id, (file, int(record)) if mark and record.isdecimal() else (source, 0)
 
 
-def _write_receptors(folder: Path, receptors: Mapping[str, Path]) -> list[str]:
+def _write_receptors(folder: Path, receptors: Mapping[str, str | Path]) -> list[str]:
     """Store the receptors gzipped, the same bytes whenever it is done; return their names in the library."""
     names = []
-    for group, path in receptors.items():
-        name = receptor_file(group)
+    for group, given in receptors.items():
+        path, name = Path(given), receptor_file(group)
         if name in names:
             raise InputError(f"{path}: the group 'receptor' and the default receptor cannot both be given")
         if path.name.removesuffix(".gz").rpartition(".")[2].lower() not in {"pdb", "ent"}:
@@ -275,10 +259,3 @@ def _building_folder(out: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _publish(folder: Path, out: Path) -> None:
-    """Give the finished folder its name, in a way that a power cut cannot undo halfway."""
-    sync_folder(folder)
-    folder.rename(out)
-    sync_folder(out.parent)

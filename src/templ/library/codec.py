@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 from rdkit import Chem
 
+from templ.chemistry.molecules import positions, quiet_rdkit
 from templ.errors import InputError
-from templ.molecules import positions, quiet_rdkit
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _AS_WRITTEN = Chem.SmilesParserParams()
 _AS_WRITTEN.removeHs = False  # a hydrogen that was stored is an atom with coordinates

@@ -1,35 +1,34 @@
-"""Embeddings of proteins: one unit vector a library row in a mapped matrix, and the nearest by cosine.
-
-They come from a NumPy ``.npz`` file with three members of n rows each: ``pdb_ids`` and ``chain_ids``
-(strings) and ``embeddings`` (one vector a row). It may be larger than memory, so it is read block by block.
-"""
+"""Embeddings of proteins: one unit vector a library row in a mapped matrix, and the nearest by cosine."""
 
 from __future__ import annotations
 
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from templ.disk import replacing
+from templ.disk import storage_errors
 from templ.errors import InputError, LibraryError
-from templ.library.index import id_hash
+from templ.library.fingerprints import Best
+from templ.library.format import EMBEDDINGS
 from templ.library.mapped import MappedArray
-from templ.library.neighbours import Best
-from templ.library.npz import BLOCK_BYTES, LONGEST_STRING, Member, open_members, strings
+from templ.library.writing import FilesWriter
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-MEMBERS = ("pdb_ids", "chain_ids", "embeddings")
-MOST_DIMENSIONS = 65_536
-"""It bounds what a damaged header can make the reader allocate."""
+BLOCK_BYTES = 1 << 20
 
 _MATRIX_TYPE = np.dtype("<f2")
+# What NumPy and zipfile raise for damaged bytes, by their documentation and by fuzzing.
+_DAMAGE = (
+    *(OSError, EOFError, MemoryError, RuntimeError, SyntaxError, SystemError, ValueError),
+    *(struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class EmbeddingReport:
     unknown : int
         Rows of the file whose id is not in the library.
     repeated : int
-        Rows of the file left aside because an earlier row has the same id.
+        Rows of the file left aside because another row has the same id and was taken.
     unusable : int
         Rows of the file left aside because their vector is zero or not finite.
     """
@@ -58,55 +57,58 @@ class EmbeddingReport:
     unusable: int
 
 
-def write_embeddings(npz: Path, out: Path, rows: Iterable[tuple[int, str]], count: int) -> EmbeddingReport:
-    """Bring the embeddings of a file into the order of a library.
+def write_embeddings(npz: str | Path, folder: Path, ids: Iterable[str]) -> EmbeddingReport:
+    """Write the embeddings of a file of ``numpy.savez`` in the order of a library.
 
     An id takes the first usable row of the file that has exactly this id, else the first that has it in
-    other capitals. Held in memory are a block of rows, 24 bytes an id of the library and, where the ids of
-    the file are a pickled array of Python strings, those: about 100 bytes a row.
+    other capitals. Memory: the arrays of the file and half as much, whatever the size of the library.
 
     Parameters
     ----------
-    npz : pathlib.Path
-        File with the members ``pdb_ids``, ``chain_ids`` and ``embeddings``, compressed or not.
-    out : pathlib.Path
-        The ``.npy`` file to write: float16, shape (count, dimensions); unit vectors, or zeros where none.
-    rows : iterable of (int, str)
-        Row and id of each entry of the library; several rows may have one id.
-    count : int
-        Rows of the library.
+    npz : str or Path
+        File with ``pdb_ids`` (text, shape (n,)) and ``embeddings`` (floats, shape (n, dimensions)),
+        compressed or not. No pickle in it is read.
+    folder : Path
+        The library, in which ``embeddings.npy`` is written.
+    ids : iterable of str
+        Id of each row of the library, read once.
 
     Raises
     ------
     InputError
-        When the file is not such a file, is damaged, or has no usable row; `out` then is as it was.
+        When the file is not such a file, is damaged, or has no usable row; nothing is written then.
     StorageError
         When the disk refuses the write.
     """
-    with open_members(npz, MEMBERS) as (ids, chains, vectors):
-        length, dimensions = _check(ids, chains, vectors)
-        wanted = _Wanted(rows, count)
-        unusable = 0
-        with replacing(out) as file:
-            np.lib.format.write_array_header_1_0(
-                file, {"descr": _MATRIX_TYPE.str, "fortran_order": False, "shape": (count, dimensions)}
-            )
-            start, row_bytes = file.tell(), dimensions * _MATRIX_TYPE.itemsize
-            file.truncate(start + count * row_bytes)
-            texts = strings(ids, length)
-            for block in vectors.blocks():
-                units, usable = _unit(block)
-                for id, unit, good in zip(islice(texts, len(block)), units, usable, strict=True):
-                    unusable += not good
-                    for row in wanted.claim(id) if good else []:
-                        file.seek(start + row * row_bytes)
-                        file.write(unit.astype(_MATRIX_TYPE).tobytes())
-            ids.check_end()
-            vectors.check_end()
-            if unusable >= length:
-                raise vectors.error("has no usable row", "vectors that are finite and not zero")
-    found = wanted.found
-    return EmbeddingReport(dimensions, found, count - found, wanted.unknown, wanted.repeated, unusable)
+    names, units, usable = _read(Path(npz))
+    exact: dict[str, int] = {}
+    folded: dict[str, int] = {}
+    for number in np.flatnonzero(usable).tolist():
+        exact.setdefault(names[number], number)
+        folded.setdefault(names[number].casefold(), number)
+    count = found = 0
+    taken, known = np.zeros(len(names), np.bool_), set()
+    absent = np.zeros(units.shape[1], _MATRIX_TYPE)
+    with FilesWriter(folder) as writer:
+        matrix = writer.array(EMBEDDINGS, _MATRIX_TYPE.str, absent.shape)
+        for count, id in enumerate(ids, 1):  # noqa: B007  the last one is how many
+            row = exact.get(id, folded.get(id.casefold()))
+            with storage_errors(folder):
+                matrix.add((absent if row is None else units[row])[np.newaxis])
+            if row is not None:
+                found += 1
+                taken[row] = True
+                known.add(id.casefold())
+    wanted = sum(names[row].casefold() in known for row in np.flatnonzero(usable).tolist())
+    good = int(usable.sum())
+    return EmbeddingReport(
+        dimensions=units.shape[1],
+        found=found,
+        missing=count - found,
+        unknown=good - wanted,
+        repeated=wanted - int(taken.sum()),
+        unusable=len(names) - good,
+    )
 
 
 class Embeddings:
@@ -150,10 +152,9 @@ class Embeddings:
 
         Returns
         -------
-        rows : numpy.ndarray, shape (found,), intp
-            Best first; of equal ones the earlier row.
-        cosines : numpy.ndarray, shape (found,), float32
-            From -1 to 1; stored vectors are rounded, so that the fourth decimal may be off.
+        rows, cosines : numpy.ndarray, shape (found,)
+            Best first, of equal ones the earlier row. Cosines are from -1 to 1; stored vectors are rounded,
+            so that the fourth decimal may be off.
 
         Raises
         ------
@@ -174,7 +175,7 @@ class Embeddings:
             if allowed is not None and not allowed[start:stop].any():
                 continue
             block = self._matrix.array[start:stop]
-            # Not `@`: in BLAS equal rows can differ in the last bit by their place, and ties go by row.
+            # Not `@`: in BLAS equal rows can differ in the last bit by their position, and ties go by row.
             cosines = np.einsum("ij,j->i", block.astype(np.float32), unit)
             present = cosines != 0
             orthogonal_or_absent = np.flatnonzero(~present)
@@ -182,7 +183,7 @@ class Embeddings:
             if allowed is not None:
                 present &= allowed[start:stop]
             best.add(start, np.clip(cosines, -1, 1), present)
-            self._matrix.let_go()
+            self._matrix.release_pages()
         return best.rows, best.values
 
 
@@ -206,57 +207,51 @@ def open_embeddings(path: Path) -> Embeddings:
     return Embeddings(path, matrix)
 
 
-class _Wanted:
-    """The rows of the library by the 64-bit hash of their folded id, and what they have been given so far.
-
-    Two of a million ids have the same hash once in 30 million libraries; that is not looked into.
-    """
-
-    def __init__(self, rows: Iterable[tuple[int, str]], count: int) -> None:
-        fields = ((id_hash(id.casefold()), id_hash(id), row) for row, id in rows)
-        table = np.fromiter(fields, dtype=[("folded", "u8"), ("exact", "u8"), ("row", "i8")])
-        order = np.argsort(table["folded"], kind="stable")
-        self._folded, self._exact, self._rows = (table[name][order] for name in ("folded", "exact", "row"))
-        self._given = np.zeros(count, np.uint8)  # 2: for the id exactly, 1: in other capitals, 0: nothing yet
-        self.unknown = self.repeated = 0
-
-    @property
-    def found(self) -> int:
-        return int(np.count_nonzero(self._given))
-
-    def claim(self, id: str) -> list[int]:
-        """Rows for which a vector of this id is better than what they have been given; they now have it."""
-        folded = id_hash(id.casefold())
-        first, last = (np.searchsorted(self._folded, folded, side) for side in ("left", "right"))
-        rows = self._rows[first:last]
-        match = 1 + (self._exact[first:last] == id_hash(id))
-        better = match > self._given[rows]
-        self._given[rows[better]] = match[better]
-        self.unknown += not len(rows)
-        self.repeated += bool(len(rows)) and not better.any()
-        return [int(row) for row in rows[better]]
-
-
-def _check(ids: Member, chains: Member, vectors: Member) -> tuple[int, int]:
-    """Compare the headers and return the number of rows and of dimensions."""
-    if vectors.dtype.kind != "f" or vectors.dtype.itemsize > 8 or len(vectors.shape) != 2:
-        raise vectors.error(
-            f"is {vectors.dtype} of shape {vectors.shape}",
-            "float16, float32 or float64 of shape (rows, dimensions)",
-        )
-    length, dimensions = vectors.shape
-    if not 1 <= dimensions <= MOST_DIMENSIONS:
-        raise vectors.error(f"has {dimensions} dimensions", f"1 to {MOST_DIMENSIONS}")
-    if vectors.columns_first:
-        raise vectors.error("is stored by columns", "rows (numpy.ascontiguousarray)")
-    for member in (ids, chains):
-        if member.dtype.kind not in "UO" or member.shape != (length,):
-            raise member.error(
-                f"is {member.dtype} of shape {member.shape}", f"{length} strings, one a row of embeddings"
+def _read(npz: Path) -> tuple[list[str], NDArray[np.float16], NDArray[np.bool_]]:
+    """Read ids, unit vectors, and which rows have a direction."""
+    where = "the file"
+    try:
+        with npz.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+            arrays = []
+            for where in ("pdb_ids", "embeddings"):
+                if where not in archive:
+                    raise InputError(f"{npz}: {where} is missing; expected pdb_ids and embeddings")
+                arrays.append(archive[where])
+                if not isinstance(arrays[-1], np.ndarray):  # bytes, of what has not the magic of .npy
+                    raise ValueError("no array")  # noqa: TRY004  damage, handled below
+        ids, vectors = arrays
+        if vectors.dtype.kind != "f" or vectors.ndim != 2 or not vectors.shape[1]:
+            raise InputError(
+                f"{npz}: embeddings is {vectors.dtype} of shape {vectors.shape}; expected floats of shape "
+                "(rows, dimensions)"
             )
-    if ids.dtype.kind == "U" and not 1 <= ids.dtype.itemsize <= 4 * LONGEST_STRING:
-        raise ids.error(f"has strings of type {ids.dtype}", f"1 to {LONGEST_STRING} characters")
-    return length, dimensions
+        where = "pdb_ids"
+        if ids.dtype.kind != "U" or ids.shape != (len(vectors),):
+            raise InputError(
+                f"{npz}: pdb_ids is {ids.dtype} of shape {ids.shape}; expected {len(vectors)} strings"
+            )
+        names = ids.tolist()
+    except _DAMAGE as error:
+        if "allow_pickle" in str(error):  # NumPy has no other way to say so
+            raise InputError(
+                f"{npz}: {where} are pickled Python objects, which are not read; if you trust the file, "
+                f"mend it by import numpy as np; f = np.load({str(npz)!r}, allow_pickle=True); "
+                f"np.savez({str(npz)!r}, pdb_ids=f['pdb_ids'].astype(str), "
+                "embeddings=f['embeddings'].astype('f4'))"
+            ) from None
+        raise InputError(
+            f"{npz}: {where} cannot be read ({error}); expected a file of numpy.savez: copy or make it again"
+        ) from error
+    units, usable = np.empty(vectors.shape, _MATRIX_TYPE), np.empty(len(vectors), np.bool_)
+    at_once = max(1, BLOCK_BYTES // vectors[0].nbytes) if len(vectors) else 1
+    for start in range(0, len(vectors), at_once):
+        block = slice(start, start + at_once)
+        units[block], usable[block] = _unit(vectors[block])
+    if not usable.any():
+        raise InputError(
+            f"{npz}: embeddings has no usable row; expected vectors that are finite and not zero"
+        )
+    return names, units, usable
 
 
 def _unit(vectors: NDArray[np.floating[Any]]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -10,6 +10,9 @@ A library is a folder ``NAME.templ`` that any Arrow and NumPy reader can open wi
     uint64, shape (ligands, 32): packed 2048-bit Morgan fingerprints of radius 2.
 ``ids.npy``
     uint64, shape (2, ligands): sorted hashes of the ids, and the row of each.
+``references.npy``
+    Optional; uint64, shape (ligands, 3): where the record of each ligand is: number of its file in the
+    manifest's `source_paths`, from 1 (0: none); offset in bytes of the uncompressed file; checksum.
 ``receptors/GROUP.pdb.gz``
     Optional, when all ligands of a group share one frame; ``receptors/receptor.pdb.gz`` serves every group
     without its own.
@@ -24,18 +27,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final, Literal
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal
 from urllib.parse import quote
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from templ.errors import LibraryError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 FORMAT_NAME: Final = "templ-library"
 FORMAT_VERSION: Final = 1
@@ -44,6 +43,7 @@ MANIFEST = "manifest.json"
 LIGANDS = "ligands.arrow"
 FINGERPRINTS = "fingerprints.npy"
 IDS = "ids.npy"
+REFERENCES = "references.npy"
 RECEPTORS = "receptors"
 EMBEDDINGS = "embeddings.npy"
 DATA_FILES = (LIGANDS, FINGERPRINTS, IDS)
@@ -109,7 +109,10 @@ class Counts(_Frozen):
 
 
 class Manifest(_Frozen):
-    """What ``manifest.json`` says about a library."""
+    """What ``manifest.json`` says about a library.
+
+    `source_paths` are the files that the references of ligands lie in; empty where there are none.
+    """
 
     format: Literal["templ-library"]
     version: Literal[1]
@@ -120,14 +123,19 @@ class Manifest(_Frozen):
     counts: Counts
     groups: tuple[str, ...]
     sources: tuple[str, ...]
+    source_paths: tuple[str, ...] = ()
     files: dict[str, FileRecord]
 
     @property
     def digest(self) -> str:
-        """Identity of the content (hexadecimal SHA-256): the same wherever and whenever it was built."""
+        """Identity of the content (hexadecimal SHA-256): the same wherever and whenever it was built.
+
+        References are left out of it: they say where a ligand was read, not what it is.
+        """
         digest = hashlib.sha256(f"{self.format} {self.version}\n".encode())
         for name, record in sorted(self.files.items()):
-            digest.update(f"{name} {record.sha256}\n".encode())
+            if name != REFERENCES:
+                digest.update(f"{name} {record.sha256}\n".encode())
         return digest.hexdigest()
 
 
@@ -248,13 +256,8 @@ def _sample(path: Path) -> str:
     """SHA-256 of the first and the last block and of those spread evenly between them."""
     digest = hashlib.sha256()
     with path.open("rb", buffering=0) as file:
-        for offset in _sampled_offsets(path.stat().st_size):
-            file.seek(offset)
+        last, parts = max(0, path.stat().st_size - BLOCK), BLOCKS_BETWEEN + 1
+        for part in range(parts + 1):
+            file.seek(last * part // parts)
             digest.update(file.read(BLOCK))
     return digest.hexdigest()
-
-
-def _sampled_offsets(size: int) -> Iterator[int]:
-    last = max(0, size - BLOCK)
-    parts = BLOCKS_BETWEEN + 1
-    return (last * part // parts for part in range(parts + 1))

@@ -5,23 +5,19 @@ Beside it the 3-mers of every sequence, by which related receptors are found wit
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from templ.disk import storage_errors, sync_file
+from templ.chemistry.receptor import Atoms, Receptor, Residues
+from templ.disk import storage_errors
+from templ.library.fingerprints import Best
 from templ.library.mapped import MappedArray, MappedTable
-from templ.library.neighbours import Best
-from templ.receptor import Atoms, Receptor, Residues
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-    from types import TracebackType
-
-    from numpy.typing import NDArray
+from templ.library.writing import FilesWriter
 
 RECEPTORS_TABLE = "receptors.arrow"
 KMERS = "kmers.npy"
@@ -100,44 +96,38 @@ def encode(receptor: Receptor) -> dict[str, Any]:
     }
 
 
-def decode_residues(batch: pa.RecordBatch, place: int) -> tuple[Residues, NDArray[np.int32]]:
-    """Chains and pocket of a row; the arrays lie over the mapped file."""
-    return Residues(
-        tuple(batch.column("chains")[place].as_py()),
-        _array(batch, "ends", place),
-        batch.column("sequence")[place].as_py(),
-        _array(batch, "numbers", place),
-        batch.column("insertions")[place].as_py(),
-        _array(batch, "ca", place).reshape(-1, 3),
-    ), _array(batch, "pocket", place)
-
-
-def decode(batch: pa.RecordBatch, place: int) -> Receptor:
-    """Receptor of a row; its numbers lie over the mapped file."""
-    residues, pocket = decode_residues(batch, place)
-    atoms = Atoms(
-        _array(batch, "xyz", place).reshape(-1, 3),
-        _array(batch, "elements", place),
-        _array(batch, "residues", place),
-        _split(batch.column("names")[place].as_py(), ATOM_NAME),
-        _split(batch.column("residue_names")[place].as_py(), RESIDUE_NAME),
-        _array(batch, "b_factors", place),
-    )
-    return Receptor(residues, atoms, pocket)
-
-
 class MappedReceptors:
-    """The receptors of an open library.
-
-    Attributes
-    ----------
-    table : MappedTable
-        Rows of `SCHEMA`.
-    """
+    """The receptors of an open library, by row."""
 
     def __init__(self, folder: Path) -> None:
-        self.table = MappedTable(folder / RECEPTORS_TABLE, RECEPTORS_PER_BATCH)
+        self._table = MappedTable(folder / RECEPTORS_TABLE, RECEPTORS_PER_BATCH)
         self._kmers, self._ends = MappedArray(folder / KMERS), MappedArray(folder / KMER_ENDS)
+
+    def residues(self, row: int) -> tuple[Residues, NDArray[np.int32]]:
+        """Chains and pocket of a row; the arrays lie over the mapped file."""
+        batch, index = self._table.row(row)
+        return Residues(
+            tuple(batch.column("chains")[index].as_py()),
+            _array(batch, "ends", index),
+            batch.column("sequence")[index].as_py(),
+            _array(batch, "numbers", index),
+            batch.column("insertions")[index].as_py(),
+            _array(batch, "ca", index).reshape(-1, 3),
+        ), _array(batch, "pocket", index)
+
+    def receptor(self, row: int) -> Receptor:
+        """Receptor of a row; its numbers lie over the mapped file."""
+        batch, index = self._table.row(row)
+        residues, pocket = self.residues(row)
+        atoms = Atoms(
+            _array(batch, "xyz", index).reshape(-1, 3),
+            _array(batch, "elements", index),
+            _array(batch, "residues", index),
+            _split(batch.column("names")[index].as_py(), ATOM_NAME),
+            _split(batch.column("residue_names")[index].as_py(), RESIDUE_NAME),
+            _array(batch, "b_factors", index),
+        )
+        return Receptor(residues, atoms, pocket)
 
     def related(
         self, sequence: str, k: int, mask: NDArray[np.bool_] | None = None
@@ -151,74 +141,41 @@ class MappedReceptors:
         most = np.uint32(wanted.sum())
         for start, ends in self._ends.blocks():
             first = int(self._ends.array[start - 1]) if start else 0
-            places = np.concatenate([[0], ends - np.uint64(first)]).astype(np.int64)
-            hits = np.zeros(places[-1] + 1, np.int32)
-            np.cumsum(wanted[self._kmers.array[first : first + places[-1]]], out=hits[1:])
-            fewer = np.maximum(np.minimum(np.diff(places), most), 1)
-            share = (np.diff(hits[places]) / fewer).astype(np.float32)
+            bounds = np.concatenate([[0], ends - np.uint64(first)]).astype(np.int64)
+            hits = np.zeros(bounds[-1] + 1, np.int32)
+            np.cumsum(wanted[self._kmers.array[first : first + bounds[-1]]], out=hits[1:])
+            fewer = np.maximum(np.minimum(np.diff(bounds), most), 1)
+            share = (np.diff(hits[bounds]) / fewer).astype(np.float32)
             best.add(start, share, None if mask is None else mask[start : start + len(ends)])
-            self._kmers.let_go()
+            self._kmers.release_pages()
         return best.rows, best.values
 
-    def let_go(self) -> None:
+    def release_pages(self) -> None:
         """Give the pages back to the page cache."""
-        for file in (self.table, self._kmers, self._ends):
-            file.let_go()
+        for file in (self._table, self._kmers, self._ends):
+            file.release_pages()
 
 
-class ReceptorWriter:
-    """Writes the files of `RECEPTOR_FILES`; whole only after a clean exit.
-
-    Parameters
-    ----------
-    folder : Path
-        An existing folder.
-
-    Raises
-    ------
-    StorageError
-        From any method, when the disk refuses.
-    """
+class ReceptorWriter(FilesWriter):
+    """Writes the files of `RECEPTOR_FILES`."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._files = ExitStack()
+        super().__init__(folder)
         self._rows: list[dict[str, Any]] = []
-        self._kmer_ends: list[int] = []
+        self._batches = self.table(self.open(RECEPTORS_TABLE), SCHEMA)
+        self._kmers = self.array(KMERS, "<u2")
+        self._ends = self.array(KMER_ENDS, "<u8")
 
-    def __enter__(self) -> Self:
-        with storage_errors(self._folder):
-            self._table = self._files.enter_context((self._folder / RECEPTORS_TABLE).open("wb"))
-            self._kmers = self._files.enter_context((self._folder / KMERS).open("wb"))
-            self._batches = pa.ipc.new_file(self._table, SCHEMA)
-            self._write_header()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            # The folder is going to be removed; a disk that is full would only say so once more.
-            with suppress(OSError):
-                self._files.close()
-            return
-        with storage_errors(self._folder), self._files:
-            self._write_batch()
-            self._batches.close()
-            self._kmers.seek(0)
-            self._write_header()
-            ends = self._files.enter_context((self._folder / KMER_ENDS).open("wb"))
-            np.save(ends, np.array(self._kmer_ends, np.uint64), allow_pickle=False)
-            for file in (self._table, self._kmers, ends):
-                sync_file(file)
+    def finish(self) -> None:
+        """Write the last batch."""
+        self._write_batch()
 
     def add(self, receptor: Receptor) -> None:
         """Append one receptor."""
-        words = kmers(receptor.residues.sequence)
-        self._kmer_ends.append((self._kmer_ends[-1] if self._kmer_ends else 0) + len(words))
         self._rows.append(encode(receptor))
-        with storage_errors(self._folder):
-            self._kmers.write(words.tobytes())
+        with storage_errors(self.folder):
+            self._kmers.add(kmers(receptor.residues.sequence))
+            self._ends.add(np.array([self._kmers.rows], np.uint64))
             if len(self._rows) == RECEPTORS_PER_BATCH:
                 self._write_batch()
 
@@ -228,13 +185,6 @@ class ReceptorWriter:
         columns = [_column(field.type, [row[field.name] for row in self._rows]) for field in SCHEMA]
         self._batches.write_batch(pa.RecordBatch.from_arrays(columns, schema=SCHEMA))
         self._rows.clear()
-
-    def _write_header(self) -> None:
-        """Write the .npy header; NumPy leaves room in it for the number of rows to grow in place."""
-        shape = (self._kmer_ends[-1] if self._kmer_ends else 0,)
-        np.lib.format.write_array_header_1_0(
-            self._kmers, {"descr": "<u2", "fortran_order": False, "shape": shape}
-        )
 
 
 def _column(kind: pa.DataType, values: list[Any]) -> pa.Array:
@@ -246,8 +196,8 @@ def _column(kind: pa.DataType, values: list[Any]) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(ends), numbers, type=kind)
 
 
-def _array(batch: pa.RecordBatch, name: str, place: int) -> NDArray[Any]:
-    array: NDArray[Any] = batch.column(name)[place].values.to_numpy()
+def _array(batch: pa.RecordBatch, name: str, index: int) -> NDArray[Any]:
+    array: NDArray[Any] = batch.column(name)[index].values.to_numpy()
     return array
 
 

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-import numpy as np
 from rdkit import Chem
 from rdkit.Chem import rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
 from rdkit.Geometry import Point2D
 
-from templ.molecules import positions, quiet_rdkit
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from templ.chemistry.molecules import quiet_rdkit
 
 SCALE = 24.0
 """Pixels a bond length: the same in every drawing, so that two can be compared."""
-LARGEST_MATCHES = 200
 
 _INKS = {6: "currentColor", 7: "--nitrogen", 8: "--oxygen", 16: "--sulfur", 15: "--sulfur"}
 _INKS |= dict.fromkeys((9, 17, 35, 53), "--halogen")
@@ -27,14 +22,9 @@ _CORE = 255
 
 
 def draw_pair(query: Chem.Mol, template: Chem.Mol, core: Sequence[tuple[int, int]]) -> tuple[str, str]:
-    """Draw a query and its template as SVG, the core at the same place and marked in both.
+    """Draw a query and its template, without hydrogens, as SVG.
 
-    Parameters
-    ----------
-    query, template : rdkit.Chem.Mol
-        Without hydrogens; not changed.
-    core : sequence of (int, int)
-        Atoms of query and template that lie on each other (`shared_atoms`).
+    The core, atoms of query and template that lie on each other, is drawn alike and marked in both.
     """
     with quiet_rdkit():
         query, template = Chem.Mol(query), Chem.Mol(template)
@@ -54,39 +44,6 @@ def draw(mol: Chem.Mol) -> str:
         rdDepictor.Compute2DCoords(mol)
         rdDepictor.StraightenDepiction(mol)
         return _svg(mol, [])
-
-
-def shared_atoms(query: Chem.Mol, template: Chem.Mol, smarts: str, most: int) -> list[tuple[int, int]]:
-    """Find which atoms of a pose were laid on which of its template.
-
-    The shared substructure may match in several ways, and pieces of it may not have been used: the match that
-    lies nearest in space, and of that the nearest pieces, up to `most` atoms.
-
-    Parameters
-    ----------
-    query, template : rdkit.Chem.Mol
-        Each with one conformer, in one frame, Angstrom.
-    smarts : str
-        The shared substructure.
-    most : int
-        Atoms that were laid on the template's.
-    """
-    pattern = Chem.MolFromSmarts(smarts) if smarts else None
-    if pattern is None:
-        return []
-    own = query.GetSubstructMatches(pattern, uniquify=False, maxMatches=LARGEST_MATCHES)
-    others = template.GetSubstructMatches(pattern, maxMatches=LARGEST_MATCHES)
-    if not own or not others:
-        return []
-    here, there = positions(query)[np.array(own)], positions(template)[np.array(others)]
-    apart = np.linalg.norm(here[:, None] - there[None], axis=-1)  # (own, others, atoms of the pattern)
-    best = np.unravel_index(apart.mean(axis=-1).argmin(), apart.shape[:2])
-    gaps, a, b = apart[best], own[best[0]], others[best[1]]
-    shared: list[tuple[int, int]] = []
-    for piece in sorted(Chem.GetMolFrags(pattern), key=lambda piece: float(gaps[list(piece)].mean())):
-        if len(shared) + len(piece) <= most:
-            shared += [(a[atom], b[atom]) for atom in piece]
-    return shared
 
 
 def _largest_piece(mol: Chem.Mol, core: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from templ.errors import InputError
-from templ.evaluation.summary import HEADLINE, STRATA, wilson_interval
-from templ.report.collect import cover_of
-from templ.report.page import MISSING
+from templ.evaluation.summary import HEADLINE, STRATA, Accuracy, Summary, wilson_interval
+from templ.report.collect import Results
+from templ.report.html_page import MISSING
 from templ.report.svg import BAD, GOOD, INK, OTHER, QUIET, SMALL, STYLE, WIDTH, make_figure, to_svg
-from templ.runlog.memory import minutes_of_running
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from templ.evaluation.summary import Accuracy, Summary
-    from templ.report.collect import Results
+from templ.runs.memory_log import minutes_of_running
 
 FARTHEST = 10.0
 """Angstrom: the curve of RMSD ends here; what is farther off is simply wrong."""
@@ -29,24 +23,17 @@ THRESHOLDS = (1.0, HEADLINE, 5.0)
 MOST_LINKED = 500
 """Points that lead to their target; more would only make the page heavy."""
 
-_WAYS = {"core": (GOOD, "o"), "partial-core": (OTHER, "^"), "overlay": (BAD, "s"), "search": (INK, "D")}
+_METHODS = {
+    "core": (GOOD, "o"),
+    "partial-core": (OTHER, "^"),
+    "overlay": (BAD, "s"),
+    "monte-carlo": (INK, "D"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A plot, ready for the page.
-
-    Attributes
-    ----------
-    title : str
-        What it shows.
-    caption : str
-        What it is of, and how to read it.
-    svg : str
-        The drawing.
-    wide : bool
-        Whether it needs the width of the page.
-    """
+    """A plot, ready for the page; the caption says how to read it, `wide` that it needs the page's width."""
 
     title: str
     caption: str
@@ -73,16 +60,16 @@ def draw_plots(results: Results) -> list[Plot]:
 
 
 def _curve(results: Results) -> Iterator[Plot]:
-    judged = [record["rmsd"] for record in results.records if record["rmsd"]]
+    judged = [record for record in results.records if record.rmsd is not None]
     if not judged or results.summary is None:
         return
     of = results.summary.overall.attempted - results.summary.overall.without_truth
     figure, axes = make_figure(*SMALL)
     for values, label, ink, dashes in (
-        ([rmsd[0] for rmsd in judged], "first pose", GOOD, "-"),
-        ([min(rmsd) for rmsd in judged], "best of 5", OTHER, "--"),
+        ([record.rmsd for record in judged], "first pose", GOOD, "-"),
+        ([record.best_rmsd for record in judged], "best of 5", OTHER, "--"),
     ):
-        ordered = np.sort(np.clip(values, 0, 2 * FARTHEST))
+        ordered = np.sort(np.clip(np.array(values, np.float64), 0, 2 * FARTHEST))
         axes.step(
             [0, *ordered, 2 * FARTHEST],
             [*(np.arange(len(ordered) + 1) / of), len(ordered) / of],
@@ -103,20 +90,20 @@ def _curve(results: Results) -> Iterator[Plot]:
 
 
 def _against(results: Results) -> Iterator[Plot]:
-    for name, label, title, value_of in (
-        ("tanimoto", "Tanimoto similarity of the nearest template", "Similar templates", _tanimoto_of),
-        ("cover", "share of the query's atoms copied", "Cover of the core", cover_of),
+    for name, label, title in (
+        ("tanimoto", "Tanimoto similarity of the nearest template", "Similar templates"),
+        ("query_coverage", "share of the query's atoms copied", "Query coverage"),
     ):
         points = [
-            (number, value, record["rmsd"][0], record["way"])
+            (number, getattr(record, name), record.rmsd, record.first.placement_method)
             for number, record in enumerate(results.records)
-            if record["rmsd"] and (value := value_of(record)) is not None
+            if record.rmsd is not None and record.first is not None
         ]
         if not points:
             continue
         figure, axes = make_figure(*SMALL)
-        for way, (ink, marker) in _WAYS.items():
-            own = [point for point in points if point[3] == way]
+        for method, (ink, marker) in _METHODS.items():
+            own = [point for point in points if point[3] == method]
             if not own:
                 continue
             dots = axes.scatter(
@@ -127,7 +114,7 @@ def _against(results: Results) -> Iterator[Plot]:
                 color=ink,
                 alpha=0.75 if len(points) <= MOST_LINKED else 0.35,
                 linewidths=0,
-                label=way.replace("-", " "),
+                label=method.replace("-", " "),
             )
             if len(points) <= MOST_LINKED:
                 dots.set_urls([f"#t{point[0]}" for point in own])
@@ -140,13 +127,9 @@ def _against(results: Results) -> Iterator[Plot]:
         linked = " A point leads to its target." if len(points) <= MOST_LINKED else ""
         yield Plot(
             title,
-            f"The {len(points):,} first poses, by how they were placed.{linked}",
+            f"The {len(points):,} first poses, by their placement method.{linked}",
             to_svg(figure, name),
         )
-
-
-def _tanimoto_of(record: Mapping[str, Any]) -> float | None:
-    return record.get("tanimoto")
 
 
 def _strata(results: Results) -> Iterator[Plot]:
@@ -158,22 +141,22 @@ def _strata(results: Results) -> Iterator[Plot]:
         return
     figure, axes = make_figure(WIDTH, 0.45 + 0.235 * lines)
     names: dict[float, str] = {}
-    place = 0.0
+    y = 0.0
     for title, parts in blocks:
-        axes.text(0, place, title, va="center", fontweight="bold")
+        axes.text(0, y, title, va="center", fontweight="bold")
         for name, part in parts.items():
-            place += 1
-            names[place] = name or "(none)"
+            y += 1
+            names[y] = (f"{name[:29]}…" if len(name) > 30 else name) or "(none)"
             rate = next(rate for rate in part.first_of_all if rate.threshold == HEADLINE)
-            axes.plot([rate.low, rate.high], [place, place], color=GOOD, linewidth=1.4)
-            axes.plot([rate.rate], [place], "o", color=GOOD, markersize=4.5, clip_on=False)
-            axes.text(1.1, place, f"{rate.rate:.0%}", va="center", ha="right")
-            axes.text(1.12, place, f"{rate.successes:,} of {rate.n:,}", va="center")
-        place += 1
+            axes.plot([rate.low, rate.high], [y, y], color=GOOD, linewidth=1.4)
+            axes.plot([rate.rate], [y], "o", color=GOOD, markersize=4.5, clip_on=False)
+            axes.text(1.14, y, f"{rate.rate:.0%}", va="center", ha="right")
+            axes.text(1.16, y, f"{rate.successes:,} of {rate.n:,}", va="center")
+        y += 1
     axes.set_yticks(list(names), names.values())
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set(xlim=(0, 1), ylim=(place - 0.4, -0.6), xlabel=f"first pose within {HEADLINE:g} Å")
+    axes.set(xlim=(0, 1), ylim=(y - 0.4, -0.6), xlabel=f"first pose within {HEADLINE:g} Å")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.grid(axis="x", color=QUIET, alpha=0.25, linewidth=0.6)
     yield Plot(
@@ -187,7 +170,7 @@ def _strata(results: Results) -> Iterator[Plot]:
 
 def _blocks(summary: Summary) -> list[tuple[str, Mapping[str, Accuracy]]]:
     """What success is shown by: those lines that have a rate."""
-    blocks = [("how the first pose was placed (posed targets)", summary.by_way)]
+    blocks = [("placement method of the first pose (posed targets)", summary.by_method)]
     if len(summary.by_group) > 1:
         blocks.append(("group", summary.by_group))
     blocks += [(STRATA[name][1], parts) for name, parts in summary.by_stratum.items()]
@@ -219,9 +202,7 @@ def _calibration(results: Results) -> Iterator[Plot]:
 
 
 def _cost(results: Results) -> Iterator[Plot]:
-    costs = [record["cost"] for record in results.records if record["cost"]]
-    if not costs:
-        return
+    costs = [record.cost for record in results.records]
     for name, scale, title, label, caption in (
         ("cpu_s", 1.0, "Seconds a target", "CPU seconds", ""),
         (
@@ -232,7 +213,7 @@ def _cost(results: Results) -> Iterator[Plot]:
             " Private memory (USS) is what the worker had to itself: the mapped library belongs to nobody.",
         ),
     ):
-        values = np.array([cost[name] for cost in costs]) / scale
+        values = np.array([getattr(cost, name) for cost in costs]) / scale
         figure, axes = make_figure(*SMALL)
         axes.hist(values, bins=min(40, max(8, len(values) // 6)), color=GOOD, alpha=0.8)
         axes.axvline(float(np.median(values)), color=INK, linewidth=1)

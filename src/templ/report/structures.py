@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rdkit import Chem
+from rdkit.Chem import Mol
 
-from templ.errors import InputError, LibraryError, RunError
-from templ.export.receptors import to_pdb
-from templ.library.store import open_library
-from templ.molecules import heavy, positions, quiet_rdkit
-from templ.receptor import Receptor, read_receptor
-from templ.report.drawings import draw, draw_pair, shared_atoms
-from templ.runlog.libraries import open_targets, open_templates
-from templ.runlog.poses import PoseAddress, read_poses
-from templ.selection.place import Place
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-    from rdkit.Chem import Mol
-
-    from templ.library.store import Library
-    from templ.report.collect import Results
-    from templ.runlog.manifest import RunManifest
+from templ.chemistry.molecules import heavy, positions
+from templ.chemistry.receptor import Receptor, read_receptor
+from templ.errors import LibraryError, RunError
+from templ.evaluation.run import Run
+from templ.export.pdb import to_pdb
+from templ.library.store import Library, open_library
+from templ.report.drawings import draw, draw_pair
+from templ.runs.record import Record
+from templ.templates.frame import Frame
+from templ.templates.target_receptor import TargetReceptors
 
 MOST_RANKS = 5
 """Poses that are shown."""
@@ -40,54 +33,50 @@ class Structures:
 
     Parameters
     ----------
-    results : Results
-        Of a run or of a prediction.
     libraries : sequence of Path
-        Where the libraries of the run are now, or the one of the prediction; a run's own are looked for where
-        its manifest says.
-    receptor : Path, optional
-        Of a prediction, which does not say; by default the library's own.
-
-    Attributes
-    ----------
-    notes : list of str
-        What is not shown, and what to do about it; complete once all targets were asked for.
+        Where the libraries of the run are now; else they are looked for where its manifest says.
 
     Raises
     ------
     LibraryError
         When a library that was named cannot be opened.
     InputError
-        When the receptor cannot be read, or is named for a run, which has its own.
+        When the receptor of a prediction cannot be read.
     """
 
-    def __init__(
-        self, results: Results, libraries: Sequence[Path] = (), receptor: Path | None = None
-    ) -> None:
-        if receptor is not None and results.manifest is not None:
-            raise InputError(
-                f"{results.path} is a run and has its receptors: leave out --receptor {receptor}"
-            )
-        self._folder = results.folder
-        self._receptor = None if receptor is None else read_receptor(receptor)
+    def __init__(self, run: Run, libraries: Sequence[Path] = ()) -> None:
+        self._run = run
         self._missing_poses: list[str] = []
         self._notes: list[str] = []
         self.library: Library | None = None
         self.targets: Library | None = None
-        if results.manifest is None:
-            self._take_named(libraries)
-        else:
-            self._find(results.manifest, libraries)
+        self._receptor: Receptor | None = None
+        self._receptors: TargetReceptors | None = None
+        for path in libraries:  # one that was named and is none is an error, not a page without it
+            open_library(path).close()
+        try:
+            self.library = run.templates(libraries)
+        except (RunError, LibraryError) as error:
+            self._notes.append(f"Templates and pockets are not shown: {error}.")
+        if not run.manifest.identity.truth:
+            self._take_receptor(run.manifest.receptor)
+            return
+        try:
+            self.targets = run.targets(libraries)
+        except (RunError, LibraryError) as error:
+            self._notes.append(f"Crystal poses, and queries without a pose, are not shown: {error}.")
+        if self.library is not None and self.targets is not None:
+            self._receptors = TargetReceptors(self.library, self.targets)
 
     @property
     def notes(self) -> list[str]:
-        """What is not shown, and what to do about it."""
+        """What is not shown, and what to do about it; complete once all targets were asked for."""
         if not self._missing_poses:
             return self._notes
         count, first = len(self._missing_poses), self._missing_poses[0]
         return [*self._notes, f"The poses of {count:,} targets are not shown; the first: {first}."]
 
-    def of(self, record: Mapping[str, Any]) -> dict[str, Any]:
+    def of(self, record: Record) -> dict[str, Any]:
         """Drawings (SVG) and models of one target.
 
         Returns
@@ -97,21 +86,18 @@ class Structures:
             list of ``name``, ``format`` (sdf or pdb) and ``text``.
         """
         poses = self._poses(record)
-        truth = self._truth(record["id"])
+        truth = self._truth(record.id)
         query = poses[0] if poses else truth
         if query is None:
             return {"models": []}
         centre = positions(truth if truth is not None else query)
         receptor = self._receptor_of(record)
-        template = self._template(record["template"], receptor, centre)
+        template = self._template(record, receptor, centre)
         shown: dict[str, Any] = {"smiles": Chem.MolToSmiles(query)}
         if template is None:
             shown["query"] = draw(query)
         else:
-            core = []
-            if poses and poses[0].HasProp("mcs_smarts"):
-                smarts = poses[0].GetProp("mcs_smarts")
-                core = shared_atoms(query, template, smarts, record["mcs_atoms"])
+            core = record.first.core if record.first is not None else ()
             shown["query"], shown["template"] = draw_pair(query, template, core)
         models = [(f"rank {rank}", pose) for rank, pose in enumerate(poses[:MOST_RANKS], 1)]
         models += [("template", template), ("crystal", truth)]
@@ -125,85 +111,42 @@ class Structures:
             shown["models"].append({"name": "pocket", "format": "pdb", "text": pocket_pdb(receptor, near)})
         return shown
 
-    def _poses(self, record: Mapping[str, Any]) -> list[Mol]:
+    def _poses(self, record: Record) -> list[Mol]:
         """Poses, best first, without hydrogens."""
-        address = PoseAddress.of(record)
-        if address is None:
-            return []
         try:
-            text = read_poses(self._folder, address)
+            return [heavy(pose) for pose in self._run.poses(record)]
         except RunError as error:
             self._missing_poses.append(str(error))
             return []
-        supplier = Chem.SDMolSupplier()
-        with quiet_rdkit():
-            supplier.SetData(text)
-            poses = list(supplier)
-        if None in poses:
-            self._missing_poses.append(f"those of {record['id']} are damaged")
-            return []
-        return poses
 
     def _truth(self, id: str) -> Mol | None:
-        if self.targets is None or id not in self.targets:
-            return None
-        return self.targets[id]
+        return self.targets[id] if self.targets is not None and id in self.targets else None
 
-    def _receptor_of(self, record: Mapping[str, Any]) -> Receptor | None:
-        """What the target binds to, in its frame."""
-        if self._receptor is not None or self.library is None:
-            return self._receptor
-        if not self.library.has_receptors:
-            path = self.library.receptor_path(record["group"])
-            return None if path is None else _read_once(path)
-        if self.targets is None or record["id"] not in self.targets:
-            return None
-        return self.targets.receptor(self.targets.row_of(record["id"]))
+    def _receptor_of(self, record: Record) -> Receptor | None:
+        """What the molecule binds to, in its frame."""
+        return self._receptor if self._receptors is None else self._receptors.of(record.id)
 
-    def _template(self, id: str, receptor: Receptor | None, centre: NDArray[np.float64]) -> Mol | None:
+    def _template(self, record: Record, receptor: Receptor | None, centre: NDArray[np.float64]) -> Mol | None:
         """The template where it was copied from: in the target's frame, heavy atoms."""
-        if not id or self.library is None or id not in self.library:
+        if record.first is None or self.library is None or record.first.template not in self.library:
             return None
-        row = self.library.row_of(id)
+        row = self.library.row_of(record.first.template)
         mol = heavy(self.library.ligand(row))
-        if not self.library.has_receptors:
-            return mol
-        if receptor is None:
+        if receptor is None and self.library.has_receptors:
             return None
-        place = Place(receptor.residues, site=centre.mean(axis=0))
-        return mol if place.bring(mol, *self.library.residues(row)) else None
+        frame = Frame.of(self.library, receptor, centre.mean(axis=0))
+        return mol if not frame.own_receptor or frame.bring(self.library, row, mol) else None
 
-    def _take_named(self, libraries: Sequence[Path]) -> None:
-        for path in libraries[:1]:
-            self.library = open_library(path)
-        if self.library is None:
-            self._notes.append("Templates are not shown: name the library with --library.")
-        if self._receptor is None and (self.library is None or self.library.has_receptors):
-            self._notes.append("The pocket is not shown: name the receptor with --receptor.")
-
-    def _find(self, manifest: RunManifest, libraries: Sequence[Path]) -> None:
-        for path in libraries:  # one that was named and is none is an error, not a page without it
-            open_library(path).close()
-        try:
-            self.library = open_templates(self._folder, manifest, libraries)
-        except (RunError, LibraryError) as error:
-            self._notes.append(f"Templates and pockets are not shown: {error}.")
-        try:
-            self.targets = open_targets(self._folder, manifest, libraries)
-        except (RunError, LibraryError) as error:
-            self._notes.append(f"Crystal poses, and queries without a pose, are not shown: {error}.")
+    def _take_receptor(self, path: str) -> None:
+        """Read the receptor that queries were predicted in."""
+        if path and Path(path).is_file():
+            self._receptor = read_receptor(path)
+        elif path:
+            self._notes.append(f"The pocket is not shown: {path} is gone.")
 
 
 def pocket_pdb(receptor: Receptor, ligand: NDArray[np.float64]) -> str:
-    """Write the residues, metals and cofactors around a ligand as PDB text.
-
-    Parameters
-    ----------
-    receptor : Receptor
-        In the frame of the ligand.
-    ligand : array, shape (n, 3)
-        Angstrom.
-    """
+    """Write what lies around a ligand, shape (n, 3), Angstrom: residues, metals, cofactors, as PDB text."""
     atoms = receptor.atoms
     apart = np.full(len(atoms), np.inf)
     for point in ligand:  # one atom at a time: a whole receptor against a ligand would be 100 MB
@@ -211,8 +154,3 @@ def pocket_pdb(receptor: Receptor, ligand: NDArray[np.float64]) -> str:
     near = apart <= POCKET_REACH
     whole = np.isin(atoms.residues, atoms.residues[near]) & (atoms.residues >= 0)
     return to_pdb(Receptor(receptor.residues, atoms.only(near | whole), receptor.pocket))
-
-
-@lru_cache(maxsize=4)
-def _read_once(path: Path) -> Receptor:
-    return read_receptor(path)

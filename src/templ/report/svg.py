@@ -36,8 +36,7 @@ def make_figure(width: float, height: float, *, rows: int = 1) -> tuple[Figure, 
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(rows, sharex=True)
-    return figure, axes
+    return figure, figure.subplots(rows, sharex=True)
 
 
 def to_svg(figure: Figure, name: str) -> str:

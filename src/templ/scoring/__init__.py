@@ -1,1 +1,1 @@
-"""Scores poses against templates and pocket."""
+"""Scores poses against templates and receptor, and turns scores into probabilities."""

@@ -7,48 +7,41 @@ probabilities hold on proteins that they were not fitted on.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 from templ.scoring.weights import CONSTANT, fitted_weights
+from templ.templates.screening import Template
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from templ.selection.screen import TemplateHit
-
-LEAST_MASS = 0.02
-"""Shares of the probability below this, or that much below 1, count as this: no sample is ever that sure."""
+LEAST_PROBABILITY = 0.02
+"""Probabilities below this, or that near to 1, count as this: no sample is ever that sure."""
 
 
-def evidence(hits: Sequence[TemplateHit], query_atoms: int) -> dict[str, float]:
+def evidence(templates: Sequence[Template], query_atoms: int) -> dict[str, float]:
     """What the templates alone tell: similarity of the most similar, largest share of the query in a core."""
     return {
-        "tanimoto": max(hit.tanimoto for hit in hits),
-        "cover": max(len(hit.core or ()) for hit in hits) / query_atoms,
+        "tanimoto": max(template.tanimoto for template in templates),
+        "query_coverage": max(template.core_size for template in templates) / query_atoms,
     }
 
 
-def prospect(evidence: Mapping[str, float]) -> float:
+def prior_confidence(evidence: Mapping[str, float]) -> float:
     """Probability, before posing, that the first pose will be right."""
-    return _logistic(evidence, fitted_weights().prospect)
+    return _logistic(evidence, fitted_weights().prior_confidence)
 
 
-def confidence(mass: float, consensus: float) -> float:
-    """Probability that a pose is right.
+def confidence(cluster_probability: float, consensus: float) -> float:
+    """Probability that a pose is right, 0 to 1.
 
-    Parameters
-    ----------
-    mass : float
-        Probability among the sampled poses that lies within 2 Angstrom of it.
-    consensus : float
-        Its overlay with the templates, 0 to 1.
+    By the posterior probability of the poses within 2 Angstrom of the centre of its cluster, and by the
+    similarity of that centre with the templates in place, both 0 to 1.
     """
-    return _logistic({"log_odds": log_odds(mass), "consensus": consensus}, fitted_weights().confidence)
+    terms = {"log_odds": log_odds(cluster_probability), "consensus": consensus}
+    return _logistic(terms, fitted_weights().confidence)
 
 
-def log_odds(mass: float) -> float:
+def log_odds(probability: float) -> float:
     """Logarithm of the odds of a probability, kept away from certainty."""
-    share = min(max(mass, LEAST_MASS), 1 - LEAST_MASS)
+    share = min(max(probability, LEAST_PROBABILITY), 1 - LEAST_PROBABILITY)
     return math.log(share / (1 - share))
 
 

@@ -5,14 +5,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 FILE = "weights.json"
 CONSTANT = "constant"
@@ -25,19 +23,24 @@ class Weights:
 
     Attributes
     ----------
-    placed, relaxed : Mapping[str, float]
-        Of a pose's terms before it is relaxed, and after: their sum is the logarithm of how likely the pose
+    placed, minimised : Mapping[str, float]
+        Of a pose's terms before it is minimised, and after: their sum is the logarithm of how likely the pose
         is the right one, up to a constant of the query.
     confidence : Mapping[str, float]
         Logistic model of whether a pose lies within 2 Angstrom.
-    prospect : Mapping[str, float]
+    prior_confidence : Mapping[str, float]
         The same from the templates alone, before posing.
     """
 
     placed: Mapping[str, float]
-    relaxed: Mapping[str, float]
+    minimised: Mapping[str, float]
     confidence: Mapping[str, float]
-    prospect: Mapping[str, float]
+    prior_confidence: Mapping[str, float]
+
+
+def weights_digest() -> str:
+    """SHA-256 of the weights in use, in hexadecimal: poses of other weights are not of the same run."""
+    return hashlib.sha256(json.dumps(asdict(fitted_weights()), sort_keys=True).encode()).hexdigest()
 
 
 @lru_cache(maxsize=1)

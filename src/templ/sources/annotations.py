@@ -6,15 +6,13 @@ import csv
 import datetime
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from templ.errors import InputError
 from templ.sources.files import DAMAGED, check_input, open_input
 from templ.sources.sdf import parse_date
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 INDEX_ROW = re.compile(r"(\w{4})\s+(?:NMR|[\d.]+)\s+([12]\d{3})\s", re.ASCII)
 """PDBbind: PDB code, resolution, release year, binding data."""
@@ -38,12 +36,12 @@ class Annotation:
     group: str
 
 
-def read_annotations(path: Path) -> dict[str, Annotation]:
+def read_annotations(path: str | Path) -> dict[str, Annotation]:
     """Read annotations by id, ids in lower case.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         ``.csv``: a header with ``id`` and at least one of ``date`` (YYYY-MM-DD), ``group``, ``cluster``
         (taken where there is no group). Anything else: a PDBbind INDEX file.
 
@@ -52,15 +50,19 @@ def read_annotations(path: Path) -> dict[str, Annotation]:
     InputError
         When the file cannot be read, a date cannot, or an id is annotated twice in different ways.
     """
+    path = Path(path)
     check_input(path, "an index of complexes")
     with open_input(path) as stream:
         try:
             text = stream.read().decode("utf-8-sig")
         except (UnicodeDecodeError, *DAMAGED) as error:
             raise InputError(f"{path} is not text that can be read ({error})") from None
-    table = path.name.removesuffix(".gz").lower().endswith(".csv")
+    rows = _from_csv if path.name.removesuffix(".gz").lower().endswith(".csv") else _from_index
+    found: dict[str, Annotation] = {}
     try:
-        found = _from_csv(path, text) if table else _from_index(path, text)
+        for line, id, annotation in rows(path, text):
+            if found.setdefault(id.lower(), annotation) != annotation:
+                raise InputError(f"{path}, line {line}: '{id}' was annotated otherwise before")
     except csv.Error as error:
         raise InputError(f"{path} is not CSV that can be read ({error})") from None
     if not found:
@@ -70,26 +72,21 @@ def read_annotations(path: Path) -> dict[str, Annotation]:
     return found
 
 
-def _from_csv(path: Path, text: str) -> dict[str, Annotation]:
+def _from_csv(path: Path, text: str) -> Iterator[tuple[int, str, Annotation]]:
     rows = csv.DictReader(io.StringIO(text))
     names = rows.fieldnames or ()
     if "id" not in names or not set(COLUMNS[1:]) & set(names):
         raise InputError(f"{path}: columns {', '.join(names)}; expected id and one of date, group, cluster")
-    found: dict[str, Annotation] = {}
     for row in rows:
         try:
             date = parse_date(row.get("date") or "")
         except InputError as error:
             raise InputError(f"{path}, line {rows.line_num}: {error}") from None
-        annotation = Annotation(date, row.get("group") or row.get("cluster") or "")
         id = (row["id"] or "").strip().lower()
-        if found.setdefault(id, annotation) != annotation:
-            raise InputError(f"{path}, line {rows.line_num}: '{id}' was annotated otherwise before")
-    return found
+        yield rows.line_num, id, Annotation(date, row.get("group") or row.get("cluster") or "")
 
 
-def _from_index(path: Path, text: str) -> dict[str, Annotation]:
-    found: dict[str, Annotation] = {}
+def _from_index(path: Path, text: str) -> Iterator[tuple[int, str, Annotation]]:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
@@ -98,7 +95,4 @@ def _from_index(path: Path, text: str) -> dict[str, Annotation]:
             raise InputError(
                 f"{path}, line {number}: expected a PDB code, resolution and year: {line[:40]!r}"
             )
-        annotation = Annotation(datetime.date(int(row[2]), 12, 31), "")
-        if found.setdefault(row[1].lower(), annotation) != annotation:
-            raise InputError(f"{path}, line {number}: '{row[1]}' was annotated otherwise before")
-    return found
+        yield number, row[1], Annotation(datetime.date(int(row[2]), 12, 31), "")

@@ -6,24 +6,21 @@ A complex that lacks a file or cannot be read goes to the ledger with its reason
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from rdkit.Chem import Mol
+
+from templ.chemistry.molecules import heavy, largest_fragment, parse_mol2_block, positions
+from templ.chemistry.receptor import STRUCTURE_SUFFIXES, around, check_protein, read_receptor
 from templ.errors import InputError
-from templ.molecules import heavy, largest_fragment, parse_mol2_block, positions
-from templ.receptor import STRUCTURE_SUFFIXES, around, check_protein, read_receptor
 from templ.records import Entry
+from templ.sources.annotations import Annotation
 from templ.sources.files import DAMAGED, check_input, open_input
+from templ.sources.ledger import Ledger
 from templ.sources.sdf import parse_record, split_records
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from rdkit.Chem import Mol
-
-    from templ.sources.annotations import Annotation
-    from templ.sources.ledger import Ledger
 
 PROTEIN, LIGAND, POCKET = "_protein", "_ligand", "_pocket"
 PROTEIN_ENDINGS = tuple(suffix + packed for suffix in STRUCTURE_SUFFIXES for packed in ("", ".gz"))
@@ -56,7 +53,7 @@ class ComplexFiles:
     ligands: tuple[Path, ...]
 
 
-def find_complexes(folder: Path) -> Iterator[ComplexFiles]:
+def find_complexes(folder: str | Path) -> Iterator[ComplexFiles]:
     """Walk a folder and yield its complexes, by path.
 
     Raises
@@ -64,6 +61,7 @@ def find_complexes(folder: Path) -> Iterator[ComplexFiles]:
     InputError
         When the folder cannot be read.
     """
+    folder = Path(folder)
     found = complex_in(folder)
     if found is not None:
         yield found
@@ -127,15 +125,15 @@ def read_complex(files: ComplexFiles, annotation: Annotation | None = None) -> E
 
 
 def read_complexes(
-    folder: Path, ledger: Ledger, annotations: Mapping[str, Annotation] | None = None
+    folder: str | Path, ledger: Ledger | None = None, annotations: Mapping[str, Annotation] | None = None
 ) -> Iterator[Entry]:
     """Stream the complexes of a folder; those that cannot be used go to the ledger.
 
     Parameters
     ----------
-    folder : Path
+    folder : str or Path
         Holds the complexes, at any depth.
-    ledger : Ledger
+    ledger : Ledger, optional
         Gets a row for each complex that is left out.
     annotations : Mapping of str to Annotation, optional
         Date and group by id (`templ.sources.annotations.read_annotations`).
@@ -150,12 +148,10 @@ def read_complexes(
     if first is None:
         raise InputError(f"{folder} holds no complex; expected folders <id> with <id>{PROTEIN}.pdb and so on")
 
-    def entries() -> Iterator[Entry]:
-        yield from read_or_note(first, ledger, annotations or {})
-        for files in found:
-            yield from read_or_note(files, ledger, annotations or {})
-
-    return entries()
+    noted = Ledger() if ledger is None else ledger
+    return chain.from_iterable(
+        read_or_note(files, noted, annotations or {}) for files in chain([first], found)
+    )
 
 
 def read_or_note(
@@ -169,13 +165,7 @@ def read_or_note(
 
 
 def _first_readable(paths: tuple[Path, ...]) -> tuple[Path, Mol]:
-    """Read the ligand from the first file that gives one.
-
-    Raises
-    ------
-    InputError
-        With the reason for each file when none does.
-    """
+    """Read the ligand from the first file that gives one; the error has the reason for each file."""
     reasons = []
     for path in paths:
         try:

@@ -59,7 +59,7 @@ def verify_demo_data() -> None:
         raise LibraryError(f"{error.filename} cannot be read: {error.strerror}; {mend}") from None
 
 
-def copy_demo(folder: Path) -> list[Path]:
+def copy_demo(folder: str | Path) -> list[Path]:
     """Copy the demo data to a folder of the user's, made if need be.
 
     Returns
@@ -74,7 +74,7 @@ def copy_demo(folder: Path) -> list[Path]:
     StorageError
         When the disk refuses.
     """
-    demo = demo_files()
+    demo, folder = demo_files(), Path(folder)
     copies = {source: folder / source.name for source in (demo.ligands, demo.receptor)}
     for copy in copies.values():
         if copy.exists():

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from templ.errors import InputError
-
-if TYPE_CHECKING:
-    import io
-    from collections.abc import Iterator
 
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 """What reading raises where gzip data end early (EOFError) or are broken."""
@@ -21,19 +18,19 @@ HEAD_BYTES = 4096
 """Binary junk shows itself by a NUL byte among this many."""
 
 
-def file_stem(path: Path) -> str:
+def file_stem(path: str | Path) -> str:
     """Name of a file without its suffix and without ``.gz``.
 
     Examples
     --------
-    >>> file_stem(Path("data/mpro.ligands.sdf.gz"))
+    >>> file_stem("data/mpro.ligands.sdf.gz")
     'mpro.ligands'
     """
-    return Path(path.name.removesuffix(".gz")).stem
+    return Path(Path(path).name.removesuffix(".gz")).stem
 
 
 @contextmanager
-def open_input(path: Path) -> Iterator[gzip.GzipFile | io.BufferedReader]:
+def open_input(path: str | Path) -> Iterator[gzip.GzipFile | io.BufferedReader]:
     """Open a file for reading bytes, through gzip when its name ends in ``.gz``.
 
     Raises
@@ -42,7 +39,7 @@ def open_input(path: Path) -> Iterator[gzip.GzipFile | io.BufferedReader]:
         When the file is absent, a directory, unreadable, or fails while it is read.
     """
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        with gzip.open(path) if Path(path).suffix == ".gz" else Path(path).open("rb") as stream:
             yield stream
     except FileNotFoundError:
         raise InputError(f"{path} does not exist; check the path") from None
@@ -56,12 +53,12 @@ def open_input(path: Path) -> Iterator[gzip.GzipFile | io.BufferedReader]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}; check its permissions") from None
 
 
-def check_input(path: Path, kind: str) -> None:
+def check_input(path: str | Path, kind: str) -> None:
     """Look at the first bytes, so that a file that is no `kind` at all is refused before anything is read.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         The file.
     kind : str
         What it should be, with its article: ``an SDF file``.

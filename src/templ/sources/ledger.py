@@ -5,24 +5,17 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import NamedTuple
 
-from templ.disk import storage_errors
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from types import TracebackType
+from templ.disk import Closing, storage_errors
 
 KEPT_ROWS = 5
 ID_SHOWN = 200
 """Junk without line ends can pose as a title of megabytes."""
 
-COLUMNS = ("file", "record", "line", "id", "reason")
 
-
-@dataclass(frozen=True, slots=True)
-class LedgerRow:
+class LedgerRow(NamedTuple):
     """One thing that could not be read.
 
     Attributes
@@ -46,7 +39,7 @@ class LedgerRow:
     reason: str
 
 
-class Ledger:
+class Ledger(Closing):
     """Counts what could not be read, keeps the first few rows, and writes every row to a CSV file.
 
     Memory stays the same however many rows are added. The file appears with the first row and replaces
@@ -54,7 +47,7 @@ class Ledger:
 
     Parameters
     ----------
-    path : Path, optional
+    path : str or Path, optional
         The CSV file; without it rows are only counted.
 
     Attributes
@@ -74,8 +67,8 @@ class Ledger:
     (1, {'missing M  END': 1})
     """
 
-    def __init__(self, path: Path | None = None) -> None:
-        self.path = path
+    def __init__(self, path: str | Path | None = None) -> None:
+        self.path = None if path is None else Path(path)
         self.counts: Counter[str] = Counter()
         self.total = 0
         self.first: list[LedgerRow] = []
@@ -104,8 +97,8 @@ class Ledger:
             if self._file is None:
                 # Unbuffered: after a full disk nothing is left that closing would try to write again.
                 self._file = io.FileIO(path, "w")
-                writer.writerow(COLUMNS)
-            writer.writerow((row.file, row.record, row.line, row.id, row.reason))
+                writer.writerow(LedgerRow._fields)
+            writer.writerow(row)
             data = text.getvalue().encode()
             while data:
                 data = data[self._file.write(data) :]
@@ -114,11 +107,3 @@ class Ledger:
         """Close the file; closing twice is harmless."""
         if self._file is not None:
             self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

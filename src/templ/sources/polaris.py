@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from templ.chemistry.molecules import positions
 from templ.errors import InputError
-from templ.molecules import positions
 from templ.records import Entry
+from templ.sources.ledger import Ledger
 from templ.sources.sdf import read_records, read_sdf
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from templ.sources.ledger import Ledger
 
 TEMPLATE_GROUPS: Final[Mapping[str, tuple[str, ...]]] = {"sars": ("sars",), "mers": ("mers", "sars-on-mers")}
 """Which template groups a target of each label may use; they are also the groups in that label's frame."""
@@ -37,6 +33,8 @@ NAMES: Final = {
 }
 """Names under which each file is looked for, each also with ``.gz``; the first one found is taken."""
 
+Point = NDArray[np.float64]
+Centroids = defaultdict[str, list[Point]]
 OPTIONAL: Final = ("receptor_sars", "receptor_mers")
 
 
@@ -52,7 +50,7 @@ class PolarisFiles:
     receptor_mers: Path | None
 
 
-def find_polaris(folder: Path) -> PolarisFiles:
+def find_polaris(folder: str | Path) -> PolarisFiles:
     """Find the files by the names of the challenge or by the short ones, compressed or not.
 
     Raises
@@ -60,6 +58,7 @@ def find_polaris(folder: Path) -> PolarisFiles:
     InputError
         When the folder is absent or lacks files; the message names all of them.
     """
+    folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder, expected one with the Polaris files")
     found = {what: _first(folder, names) for what, names in NAMES.items()}
@@ -116,86 +115,46 @@ def read_targets(files: PolarisFiles, ledger: Ledger) -> Iterator[Entry]:
             yield Entry(id, record.mol, f"{path.name}#{record.number}", record.title, group=group)
 
 
-@dataclass(frozen=True, slots=True)
-class FrameReport:
-    """What does not sit where its label says, by count.
+def noting(entries: Iterable[Entry], centroids: Centroids) -> Iterator[Entry]:
+    """Pass entries on, and note the centroid of each, Angstrom, by its group."""
+    for entry in entries:
+        centroids[entry.group].append(positions(entry.mol).mean(axis=0))
+        yield entry
 
-    Attributes
+
+def frame_notes(templates: Mapping[str, list[Point]], targets: Mapping[str, list[Point]]) -> list[str]:
+    """Count by group what does not lie where its label says: off the site, or nearer the other frame's.
+
+    The site of a frame is the componentwise median of the centroids of all templates in it, so that the few
+    that are off do not move it. A label without templates has no site and is not compared.
+
+    Parameters
     ----------
-    templates, off_site : Mapping[str, int]
-        By template group: all, and those whose centroid lies more than 15 Angstrom off the site.
-    targets, in_other_frame : Mapping[str, int]
-        By label: all, and those whose centroid is nearer the other frame's site.
+    templates, targets : Mapping of str to list of array, shape (3,)
+        Centroids by group, Angstrom.
     """
-
-    templates: Mapping[str, int]
-    off_site: Mapping[str, int]
-    targets: Mapping[str, int]
-    in_other_frame: Mapping[str, int]
-
-    def __str__(self) -> str:
-        lines = [
-            f"templates {group}: {self.off_site[group]} of {count} more than {OFF_SITE:g} A off the site"
-            for group, count in self.templates.items()
-        ]
-        lines += [
-            f"targets {label}: {self.in_other_frame[label]} of {count} nearer the other frame's site"
-            for label, count in self.targets.items()
-        ]
-        return "\n".join(lines)
-
-
-class FrameCheck:
-    """Compares, while entries stream by, where molecules lie with where their group should lie.
-
-    Only centroids are kept. The site of a frame is the componentwise median of the centroids of all
-    templates in that frame, so that the few off it do not move it.
-    """
-
-    def __init__(self) -> None:
-        self._templates: defaultdict[str, list[NDArray[np.float64]]] = defaultdict(list)
-        self._targets: defaultdict[str, list[NDArray[np.float64]]] = defaultdict(list)
-
-    def add_template(self, entry: Entry) -> None:
-        """Note where a template lies."""
-        self._templates[entry.group].append(positions(entry.mol).mean(axis=0))
-
-    def add_target(self, entry: Entry) -> None:
-        """Note where a target's crystal pose lies."""
-        self._targets[entry.group].append(positions(entry.mol).mean(axis=0))
-
-    def summary(self) -> FrameReport:
-        """Count what lies elsewhere; a label without templates has no site and is not compared."""
-        sites = {
-            label: np.median(np.concatenate([self._templates[group] for group in present]), axis=0)
-            for label, groups in TEMPLATE_GROUPS.items()
-            if (present := [group for group in groups if group in self._templates])
-        }
-        off_site = {
-            group: int((_distances(self._templates[group], sites[label]) > OFF_SITE).sum())
-            for label, groups in TEMPLATE_GROUPS.items()
-            for group in groups
-            if group in self._templates
-        }
-        return FrameReport(
-            templates={group: len(self._templates[group]) for group in off_site},
-            off_site=off_site,
-            targets={label: len(centroids) for label, centroids in self._targets.items()},
-            in_other_frame={
-                label: sum(name != label for name in _nearest(centroids, sites)) if label in sites else 0
-                for label, centroids in self._targets.items()
-            },
-        )
+    sites: dict[str, Point] = {}
+    notes = []
+    for label, groups in TEMPLATE_GROUPS.items():
+        present = {group: templates[group] for group in groups if group in templates}
+        if not present:
+            continue
+        sites[label] = np.median(np.concatenate(list(present.values())), axis=0)
+        for group, centroids in present.items():
+            off = int((_distances(centroids, sites[label]) > OFF_SITE).sum())
+            notes.append(
+                f"templates {group}: {off} of {len(centroids)} more than {OFF_SITE:g} A off the site"
+            )
+    for label, centroids in targets.items():
+        elsewhere = 0
+        if label in sites:
+            nearest = np.argmin([_distances(centroids, site) for site in sites.values()], axis=0)
+            elsewhere = int((nearest != list(sites).index(label)).sum())
+        notes.append(f"targets {label}: {elsewhere} of {len(centroids)} nearer the other frame's site")
+    return notes
 
 
-def _distances(centroids: list[NDArray[np.float64]], site: NDArray[np.float64]) -> NDArray[np.float64]:
+def _distances(centroids: list[Point], site: Point) -> NDArray[np.float64]:
     """Angstrom from each centroid to the site, shape (centroids,)."""
     distances: NDArray[np.float64] = np.linalg.norm(np.array(centroids) - site, axis=1)
     return distances
-
-
-def _nearest(centroids: list[NDArray[np.float64]], sites: Mapping[str, NDArray[np.float64]]) -> list[str]:
-    """Label of the site nearest to each centroid."""
-    distances = [_distances(centroids, site) for site in sites.values()]
-    labels = list(sites)
-    return [labels[i] for i in np.argmin(distances, axis=0)]

@@ -1,80 +1,129 @@
-"""Query lists: the molecules to predict, from SMILES, CSV or SDF files."""
+"""Lists of queries: light references to the molecules to predict, in SMILES, CSV or SDF files of any size."""
 
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+import hashlib
+import io
+import json
+import mmap
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
 from rdkit import Chem
 
+from templ.chemistry.molecules import heavy, parse_smiles
 from templ.errors import InputError
-from templ.molecules import heavy, parse_smiles
 from templ.sources.files import DAMAGED, check_input, file_stem, open_input
-from templ.sources.sdf import read_records
+from templ.sources.sdf import RECORD_END, parse_record, split_records
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from templ.sources.ledger import Ledger
+NOT_BLANK = re.compile(rb"\S")
+RECENT = 50_000
+"""Ids that are held one by one; older ones take eight bytes each."""
+RELEASE_BYTES = 2**24
+"""Of a file that are looked at before the pages are given back."""
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """One molecule whose pose is asked for.
+class QueryReference:
+    """Where one query is: a few words instead of a molecule.
 
     Attributes
     ----------
+    index : int
+        Position in its file, from 0; rows that cannot be read count too.
     id : str
-        Unique within the file.
+        Its name: that of the file, or ``<file stem>-<number>``.
     smiles : str
-        As the file has it.
+        As the file has it; empty where the molecule is in an SDF.
     file : str
-        Where it was read.
+        Where it is.
     line : int
-        Line it was read from, from 1; in an SDF the first line of its record.
+        Line in a table or list, from 1; 0 in an SDF.
+    offset : int
+        Where its record begins in an SDF, in bytes.
+    fault : str
+        Why it cannot be read, where that is known already; else empty.
     """
 
+    index: int
     id: str
     smiles: str
     file: str
-    line: int
+    line: int = 0
+    offset: int = 0
+    fault: str = ""
+
+    def load(self) -> str:
+        """Read the SMILES of this one query.
+
+        Raises
+        ------
+        InputError
+            When it cannot be read; the message says where it is, and why.
+        """
+        where = f"{self.file}, line {self.line}" if self.line else f"{self.file}, record {self.index + 1}"
+        if self.fault:
+            raise InputError(f"{where}: {self.fault}")
+        try:
+            smiles = self.smiles or self._from_sdf()
+            parse_smiles(smiles)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from None
+        return smiles
+
+    def to_json(self) -> str:
+        """Write it as text that `from_json` reads."""
+        return json.dumps({name: getattr(self, name) for name in self.__slots__})
+
+    @classmethod
+    def from_json(cls, text: str) -> QueryReference:
+        """Read what `to_json` wrote."""
+        return cls(**json.loads(text))
+
+    def _from_sdf(self) -> str:
+        with open_input(Path(self.file)) as stream:
+            stream.seek(self.offset)
+            raw = next(split_records(stream), None)
+        if raw is None:
+            raise InputError("the file ends before it; it was changed")
+        return str(Chem.MolToSmiles(heavy(parse_record(raw).mol)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """One query as its file words it; `number` counts every row, also those that cannot be read."""
-
-    number: int
-    line: int
-    smiles: str
-    id: str
-
-
-def read_queries(path: Path, ledger: Ledger) -> Iterator[Query]:
-    """Stream the queries of a file.
+def read_queries(path: str | Path) -> Iterator[QueryReference]:
+    """Stream references to the queries of a file; every row of it yields one, also those that cannot be read.
 
     Parameters
     ----------
-    path : Path
-        ``.smi``, ``.smiles``, ``.txt``: a SMILES a line, then white space and an id up to the next tab;
-        lines that begin with ``#`` are comments. ``.csv``, ``.tsv``: a header with the column ``smiles`` and
+    path : str or Path
+        ``.smi``, ``.smiles``, ``.txt``: a SMILES a line, then white space and an id up to the next tab; lines
+        that begin with ``#`` are comments. ``.csv``, ``.tsv``: a header with the column ``smiles`` and
         perhaps ``id`` or ``name``, in any case. ``.sdf``, ``.mol``: the SMILES is written from the molecule
-        without its hydrogens. Each also with ``.gz``.
-    ledger : Ledger
-        Gets a row for every query that cannot be read or whose id was there before; reading goes on.
+        without its hydrogens, by whoever loads the reference. Each also with ``.gz``.
 
     Returns
     -------
-    iterator of Query
-        Lazy; only the ids seen are kept. A query without an id is named ``<file stem>-<row>``.
+    iterator of QueryReference
+        Lazy; eight bytes are held of each id. A second query of one id carries that as its fault.
 
     Raises
     ------
     InputError
         At once, when the file as a whole cannot be read; with the first query, when a table has no SMILES.
     """
+    return _distinct(_reader(Path(path)))
+
+
+def count_queries(path: str | Path) -> int:
+    """Count the queries of a file, those that cannot be read included."""
+    return sum(1 for _ in _reader(Path(path)))
+
+
+def _reader(path: Path) -> Iterator[QueryReference]:
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if suffix not in READERS:
         raise InputError(
@@ -82,55 +131,67 @@ def read_queries(path: Path, ledger: Ledger) -> Iterator[Query]:
         )
     kind, reader = READERS[suffix]
     check_input(path, kind)
-    return _queries(path, reader(path, ledger), ledger)
+    return reader(path)
 
 
-def _queries(path: Path, rows: Iterator[_Row], ledger: Ledger) -> Iterator[Query]:
-    seen: set[str] = set()
-    for row in rows:
-        id = row.id or f"{file_stem(path)}-{row.number}"
-        reason = f"duplicate id: '{id}' was read before" if id in seen else _unreadable(row)
-        if reason:
-            ledger.add(str(path), row.number, row.line, reason, id)
+def _distinct(references: Iterator[QueryReference]) -> Iterator[QueryReference]:
+    """Mark those whose id was there before."""
+    recent: set[int] = set()
+    older = np.empty(0, np.uint64)
+    for reference in references:
+        number = int.from_bytes(hashlib.blake2b(reference.id.encode(), digest_size=8).digest(), "little")
+        at = int(np.searchsorted(older, np.uint64(number)))
+        if number in recent or (at < len(older) and older[at] == number):
+            yield replace(reference, fault=f"duplicate id: '{reference.id}' was read before")
             continue
-        seen.add(id)
-        yield Query(id, row.smiles, str(path), row.line)
+        recent.add(number)
+        if len(recent) == RECENT:
+            older = np.union1d(older, np.fromiter(recent, np.uint64, len(recent)))
+            recent.clear()
+        yield reference
 
 
-def _unreadable(row: _Row) -> str:
-    """Say why a row is no query; empty when it is one."""
-    if "\N{REPLACEMENT CHARACTER}" in row.id + row.smiles:
-        return "not UTF-8: save the file as UTF-8"
-    try:
-        parse_smiles(row.smiles)
-    except InputError as error:
-        return f"unreadable SMILES: {error}"
-    return ""
-
-
-def _lines(path: Path, ledger: Ledger) -> Iterator[str]:
-    """Yield text lines with their line ends; bytes that are not UTF-8 become replacement characters."""
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield text lines with their line ends, and a fault where the file breaks off."""
     number = 0
     with open_input(path) as stream:
         try:
             for number, line in enumerate(stream, start=1):
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace")
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace"), ""
         except DAMAGED as error:
-            ledger.add(str(path), number + 1, number + 1, f"file truncated: {error}")
+            yield "", f"file truncated: {error}"
 
 
-def _smiles_rows(path: Path, ledger: Ledger) -> Iterator[_Row]:
-    number = 0
-    for line, text in enumerate(_lines(path, ledger), start=1):
+def _reference(path: Path, index: int, line: int, smiles: str, id: str, fault: str = "") -> QueryReference:
+    if not fault and "\N{REPLACEMENT CHARACTER}" in id + smiles:
+        fault = "not UTF-8: save the file as UTF-8"
+    elif not fault and not smiles:
+        fault = "no SMILES in this row"
+    return QueryReference(index, id or f"{file_stem(path)}-{index + 1}", smiles, str(path), line, 0, fault)
+
+
+def _smiles_rows(path: Path) -> Iterator[QueryReference]:
+    index = 0
+    for line, (text, fault) in enumerate(_lines(path), start=1):
         smiles, *rest = text.split(maxsplit=1) or [""]
-        if not smiles or smiles.startswith("#"):
+        if (not smiles or smiles.startswith("#")) and not fault:
             continue
-        number += 1
-        yield _Row(number, line, smiles, rest[0].split("\t")[0].strip() if rest else "")
+        id = rest[0].split("\t")[0].strip() if rest else ""
+        yield _reference(path, index, line, smiles, id, fault)
+        index += 1
 
 
-def _table_rows(path: Path, ledger: Ledger, delimiter: str) -> Iterator[_Row]:
-    reader = csv.reader(_lines(path, ledger), delimiter=delimiter, strict=True)
+def _table_rows(path: Path, delimiter: str) -> Iterator[QueryReference]:
+    broken: list[str] = []
+
+    def lines() -> Iterator[str]:
+        for text, fault in _lines(path):
+            if fault:
+                broken.append(fault)
+            else:
+                yield text
+
+    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
     try:
         header = [name.strip().lower() for name in next(reader, [])]
     except csv.Error as error:
@@ -141,45 +202,74 @@ def _table_rows(path: Path, ledger: Ledger, delimiter: str) -> Iterator[_Row]:
         )
     smiles_at = header.index("smiles")
     id_at = next((header.index(name) for name in ("id", "name") if name in header), None)
-    number = 0
+    index = 0
     while True:
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            number += 1
-            ledger.add(str(path), number, reader.line_num, f"malformed row: {error}")
+            yield _reference(path, index, reader.line_num, "", "", f"malformed row: {error}")
+            index += 1
             continue
         if cells is None:
-            return
-        if not cells:
-            continue
-        number += 1
-        cells += [""] * (len(header) - len(cells))
-        yield _Row(
-            number, reader.line_num, cells[smiles_at].strip(), "" if id_at is None else cells[id_at].strip()
-        )
+            break
+        if cells:
+            cells += [""] * (len(header) - len(cells))
+            id = "" if id_at is None else cells[id_at].strip()
+            yield _reference(path, index, reader.line_num, cells[smiles_at].strip(), id)
+            index += 1
+    for fault in broken:
+        yield _reference(path, index, reader.line_num, "", "", fault)
 
 
-def _comma_rows(path: Path, ledger: Ledger) -> Iterator[_Row]:
-    return _table_rows(path, ledger, ",")
+def _molecule_rows(path: Path) -> Iterator[QueryReference]:
+    """Of a plain file where each record begins; of a compressed one, in which nobody can seek, the SMILES."""
+    if path.suffix != ".gz":
+        for index, (offset, title) in enumerate(_record_offsets(path)):
+            id = title or f"{file_stem(path)}-{index + 1}"
+            yield QueryReference(index, id, "", str(path), 0, offset)
+        return
+    with open_input(path) as stream:
+        for index, raw in enumerate(split_records(stream)):
+            smiles = fault = ""
+            try:
+                smiles = Chem.MolToSmiles(heavy(parse_record(raw).mol))
+            except InputError as error:
+                fault = str(error)
+            yield _reference(path, index, raw.line, smiles, raw.title, fault)
 
 
-def _tab_rows(path: Path, ledger: Ledger) -> Iterator[_Row]:
-    return _table_rows(path, ledger, "\t")
+def _record_offsets(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield offset and title of every record of a plain SDF, cut as by `split_records`; none is parsed."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        start = seen = 0
+        while start < len(data):
+            if start - seen > RELEASE_BYTES and hasattr(mmap, "MADV_DONTNEED"):
+                data.madvise(mmap.MADV_DONTNEED)  # or pages of the whole file would count as this process's
+                seen = start
+            empty = data[start : start + len(RECORD_END)] == RECORD_END
+            end = start if empty else data.find(b"\n" + RECORD_END, start) + 1
+            if end == 0 and not empty and not NOT_BLANK.search(data, start):
+                return  # blank lines after the last record
+            title_end = data.find(b"\n", start)
+            title = b"" if empty else data[start : title_end if title_end >= 0 else len(data)]
+            yield start, title.decode(errors="replace").strip()
+            last = data.find(b"\n", end) if empty or end else -1
+            start = last + 1 if last >= 0 else len(data)
 
 
-def _molecule_rows(path: Path, ledger: Ledger) -> Iterator[_Row]:
-    for record in read_records(path, ledger):
-        yield _Row(record.number, record.line, Chem.MolToSmiles(heavy(record.mol)), record.title)
-
-
-READERS: dict[str, tuple[str, Callable[[Path, Ledger], Iterator[_Row]]]] = {
-    ".smi": ("a list of SMILES", _smiles_rows),
-    ".smiles": ("a list of SMILES", _smiles_rows),
-    ".txt": ("a list of SMILES", _smiles_rows),
-    ".csv": ("a table with a column 'smiles'", _comma_rows),
-    ".tsv": ("a table with a column 'smiles'", _tab_rows),
+READERS: dict[str, tuple[str, Callable[[Path], Iterator[QueryReference]]]] = {
+    **dict.fromkeys((".smi", ".smiles", ".txt"), ("a list of SMILES", _smiles_rows)),
+    ".csv": ("a table with a column 'smiles'", partial(_table_rows, delimiter=",")),
+    ".tsv": ("a table with a column 'smiles'", partial(_table_rows, delimiter="\t")),
     ".sdf": ("an SDF file", _molecule_rows),
     ".mol": ("a MOL file", _molecule_rows),
 }
 """What each suffix promises, and who reads it."""
+
+
+def queries_table(queries: list[tuple[str, str]]) -> bytes:
+    """Write ids and SMILES as a table that `read_queries` reads."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([("id", "smiles"), *queries])
+    return text.getvalue().encode()

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import io
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from rdkit.Chem import Mol
+
+from templ.chemistry.molecules import parse_mol_block
 from templ.errors import InputError
-from templ.molecules import parse_mol_block
 from templ.records import Entry
 from templ.sources.files import DAMAGED, check_input, file_stem, open_input
-
-if TYPE_CHECKING:
-    import io
-    from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
-
-    from rdkit.Chem import Mol
-
-    from templ.sources.ledger import Ledger
+from templ.sources.ledger import Ledger
 
 MAX_RECORD_BYTES = 50_000_000
 """A larger record is junk without line ends, or a file that is no SDF."""
@@ -42,7 +39,7 @@ class RawRecord:
     lines : list of bytes
         With their line ends, without the ``$$$$``.
     fault : str
-        Why the lines are not worth looking at; empty when they are.
+        Why the lines cannot be understood; empty when they may be.
     """
 
     number: int
@@ -55,6 +52,14 @@ class RawRecord:
     def title(self) -> str:
         """The first line, stripped; empty when there is none."""
         return self.lines[0].decode(errors="replace").strip() if self.lines else ""
+
+    @property
+    def checksum(self) -> int:
+        """BLAKE2b of the lines, 8 bytes: it tells whether a record was changed."""
+        digest = hashlib.blake2b(digest_size=8)
+        for line in self.lines:
+            digest.update(line)
+        return int.from_bytes(digest.digest(), "little")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +74,8 @@ class SdfRecord:
         The title line; empty when the file gives none.
     properties : Mapping[str, str]
         Data items by name.
-    number, line : int
-        Of the record in the file and of its first line, from 1.
+    number, line, offset, checksum : int
+        As those of `RawRecord`.
     """
 
     mol: Mol
@@ -78,6 +83,8 @@ class SdfRecord:
     properties: Mapping[str, str]
     number: int
     line: int
+    offset: int
+    checksum: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,46 +93,49 @@ class MoleculeReference:
 
     Attributes
     ----------
-    id : str
-        Title of the record, or ``<file stem>-<record>`` where it has none.
-    smiles : str
-        Empty unless whoever made the reference had read the molecule.
     file : Path
         The SDF file.
     offset : int
-        Where the record begins, in bytes of the uncompressed stream.
+        Where the record begins, in bytes of the uncompressed file.
+    id : str
+        Of the molecule, for messages.
+    checksum : int
+        `RawRecord.checksum` of the record when it was read; 0 when that is not known.
     """
 
-    id: str
-    smiles: str
     file: Path
     offset: int
+    id: str
+    checksum: int = 0
 
-    def load(self) -> Entry:
-        """Read the molecule by seeking; a ``.gz`` must be decompressed up to the offset, which is slow.
+    def load(self) -> SdfRecord:
+        """Read the record by seeking; a ``.gz`` must be decompressed up to the offset, which is slow.
 
-        The entry's source is ``<file name>@<offset>``, for the record number is not known here.
+        Returns
+        -------
+        SdfRecord
+            The molecule as the file has it; its record and line numbers are 0, for nobody counted.
 
         Raises
         ------
         InputError
-            When the file cannot be read or the record is not a molecule.
+            When the file is gone, was changed, or the record is not a molecule.
         """
+        mend = f"put the file back as it was when '{self.id}' was read from it, or read it again"
+        if not self.file.exists():
+            raise InputError(f"{self.file} is gone: {mend}")
         with open_input(self.file) as stream:
             try:
                 stream.seek(self.offset)
                 raw = next(split_records(stream), None)
             except DAMAGED:
-                raise InputError(f"{self.file} is damaged before byte {self.offset} ({self.id})") from None
-        if raw is None:
-            raise InputError(
-                f"{self.file} ends before byte {self.offset}, where {self.id} was; it was changed"
-            )
+                raise InputError(f"{self.file} is damaged before byte {self.offset}: {mend}") from None
+        if raw is None or self.checksum not in (0, raw.checksum):
+            raise InputError(f"{self.file} was changed: {mend}")
         try:
-            record = parse_record(raw)
+            return replace(parse_record(raw), number=0, line=0)
         except InputError as error:
             raise InputError(f"{self.file}, byte {self.offset} ({self.id}): {error}") from None
-        return Entry(self.id, record.mol, f"{self.file.name}@{self.offset}", record.title)
 
 
 def split_records(stream: io.BufferedIOBase) -> Iterator[RawRecord]:
@@ -194,17 +204,11 @@ def parse_record(raw: RawRecord) -> SdfRecord:
         mol = parse_mol_block(block)
     except InputError as error:
         raise InputError(f"unreadable molecule: {error}") from None
-    return SdfRecord(mol, raw.title, properties, raw.number, raw.line)
+    return SdfRecord(mol, raw.title, properties, raw.number, raw.line, raw.offset, raw.checksum)
 
 
 def _data_items(lines: Sequence[str]) -> dict[str, str]:
-    """Read ``> <name>``, value lines and a blank line, any number of times.
-
-    Raises
-    ------
-    InputError
-        When a second MOL block ends outside a data item.
-    """
+    """Read ``> <name>``, value lines and a blank line, any number of times; refuse a second MOL block."""
     items: dict[str, str] = {}
     rest = iter(lines)
     for text in rest:
@@ -218,14 +222,14 @@ def _data_items(lines: Sequence[str]) -> dict[str, str]:
     return items
 
 
-def read_records(path: Path, ledger: Ledger) -> Iterator[SdfRecord]:
+def read_records(path: str | Path, ledger: Ledger | None = None) -> Iterator[SdfRecord]:
     """Stream the molecules of an SDF, SDF.gz or MOL file with their data items.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         The file.
-    ledger : Ledger
+    ledger : Ledger, optional
         Gets a row for every record that cannot be read; reading goes on.
 
     Returns
@@ -239,6 +243,7 @@ def read_records(path: Path, ledger: Ledger) -> Iterator[SdfRecord]:
         At once, when the file as a whole cannot be read: absent, a directory, empty, binary, no gzip.
     """
     check_input(path, "an SDF file")
+    noted = Ledger() if ledger is None else ledger
 
     def records() -> Iterator[SdfRecord]:
         with open_input(path) as stream:
@@ -246,7 +251,7 @@ def read_records(path: Path, ledger: Ledger) -> Iterator[SdfRecord]:
                 try:
                     record = parse_record(raw)
                 except InputError as error:
-                    ledger.add(str(path), raw.number, raw.line, str(error), raw.title)
+                    noted.add(str(path), raw.number, raw.line, str(error), raw.title)
                 else:
                     yield record
 
@@ -254,21 +259,21 @@ def read_records(path: Path, ledger: Ledger) -> Iterator[SdfRecord]:
 
 
 def read_sdf(
-    path: Path, ledger: Ledger, *, group: str = "", date_property: str | None = None
+    path: str | Path, ledger: Ledger | None = None, *, group: str = "", date_property: str | None = None
 ) -> Iterator[Entry]:
     """Stream the entries of an SDF, SDF.gz or MOL file.
 
     Parameters
     ----------
-    path : Path
+    path : str or Path
         The file.
-    ledger : Ledger
+    ledger : Ledger, optional
         Gets a row for every record that cannot be read; reading goes on.
     group : str
         Given to every entry.
     date_property : str, optional
         Data item that holds the date as YYYY-MM-DD. An entry without it has no date; one whose date cannot
-        be read goes to the ledger, for it could leak an answer.
+        be read goes to the ledger, for it could be a template from after the target's date.
 
     Returns
     -------
@@ -280,7 +285,8 @@ def read_sdf(
     InputError
         At once, when the file as a whole cannot be read.
     """
-    records = read_records(path, ledger)
+    path, noted = Path(path), Ledger() if ledger is None else ledger
+    file, records = path.absolute(), read_records(path, noted)
 
     def entries() -> Iterator[Entry]:
         for record in records:
@@ -288,9 +294,11 @@ def read_sdf(
             try:
                 date = parse_date(record.properties.get(date_property, "")) if date_property else None
             except InputError as error:
-                ledger.add(str(path), record.number, record.line, str(error), id)
+                noted.add(str(path), record.number, record.line, str(error), id)
                 continue
-            yield Entry(id, record.mol, f"{path.name}#{record.number}", record.title, date, group)
+            reference = MoleculeReference(file, record.offset, id, record.checksum)
+            source = f"{path.name}#{record.number}"
+            yield Entry(id, record.mol, source, record.title, date, group, reference=reference)
 
     return entries()
 

@@ -1,13 +1,23 @@
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from templ.benchmark.builtin import RECIPE, Choices, demo_benchmark, find_benchmark, polaris_benchmark
+from templ.benchmark.builtin import (
+    BUILT_IN,
+    RECIPE,
+    DemoBenchmark,
+    PolarisBenchmark,
+    TimeSplit,
+    find_benchmark,
+)
 from templ.benchmark.definition import list_targets
+from templ.cli import app
 from templ.errors import InputError, RunError
 from templ.library.store import open_library
 
@@ -16,12 +26,12 @@ from templ.library.store import open_library
 def inputs(tmp_path_factory):
     """The demo benchmark's inputs; tests change nothing in them."""
     inputs = tmp_path_factory.mktemp("run") / "inputs"
-    demo_benchmark(inputs)
+    DemoBenchmark().make(inputs)
     return inputs
 
 
 def test_the_demo_is_a_strict_time_split(inputs):
-    benchmark = demo_benchmark(inputs)
+    benchmark = DemoBenchmark().make(inputs)
     assert (benchmark.name, benchmark.first_date) == ("demo", datetime.date(2020, 6, 1))
     assert benchmark.rule.before_date
     assert benchmark.rule.exclude_same_ligand
@@ -33,7 +43,7 @@ def test_the_demo_is_a_strict_time_split(inputs):
 
 def test_inputs_are_made_once(inputs):
     before = {path: path.stat().st_mtime_ns for path in inputs.rglob("*")}
-    demo_benchmark(inputs)
+    DemoBenchmark().make(inputs)
     assert {path: path.stat().st_mtime_ns for path in inputs.rglob("*")} == before
 
 
@@ -41,24 +51,24 @@ def test_what_an_interruption_left_is_made_anew(tmp_path):
     inputs = tmp_path / "inputs"
     inputs.mkdir()
     (inputs / "library.templ").write_text("half")
-    with open_library(demo_benchmark(inputs).library) as library:
+    with open_library(DemoBenchmark().make(inputs).library) as library:
         assert len(library) == 240
     assert (inputs / RECIPE).exists()
 
 
 def test_inputs_of_other_files_are_refused(tmp_path):
     inputs = tmp_path / "inputs"
-    demo_benchmark(inputs)
+    DemoBenchmark().make(inputs)
     recipe = json.loads((inputs / RECIPE).read_text())
     name = next(iter(recipe["files"]))
     recipe["files"][name] = "0" * 64
     (inputs / RECIPE).write_text(json.dumps(recipe))
     with pytest.raises(RunError, match=f"{tmp_path} was started with another {name}; choose another folder"):
-        demo_benchmark(inputs)
+        DemoBenchmark().make(inputs)
 
 
 @pytest.mark.parametrize(
-    ("name", "choices", "message"),
+    ("name", "options", "message"),
     [
         ("polaris", {}, "the benchmark polaris needs --data"),
         ("demo", {"data": Path()}, "the benchmark demo takes no --data"),
@@ -66,6 +76,8 @@ def test_inputs_of_other_files_are_refused(tmp_path):
         ("mine.toml", {"max_identity": 0.5}, r"mine\.toml takes no --max-identity"),
         ("nope", {}, "'nope' is no benchmark; expected demo, polaris, loo, timesplit or a TOML file"),
         ("", {}, "'' is no benchmark"),
+        ("demo", {"exclude_same_ligand": False}, "the benchmark demo takes no --exclude-same-ligand"),
+        ("polaris", {"data": None}, "the benchmark polaris needs --data"),
         ("loo", {}, "loo needs --library"),
         ("loo", {"library": Path(), "exclude_same_ligand": True}, "loo takes no --exclude-same-ligand"),
         ("timesplit", {"library": Path()}, "timesplit needs --splits"),
@@ -81,19 +93,34 @@ def test_inputs_of_other_files_are_refused(tmp_path):
         ),
     ],
 )
-def test_a_name_that_is_none_or_choices_that_do_not_fit(name, choices, message):
+def test_a_name_that_is_none_or_options_that_do_not_fit(name, options, message):
     with pytest.raises(InputError, match=message):
-        find_benchmark(name, Choices(**choices))
+        find_benchmark(name, **options)
+
+
+def test_the_options_of_a_benchmark_are_its_fields():
+    assert find_benchmark("timesplit", library="l", splits="s", rule="both", max_identity=None) == TimeSplit(
+        "l", "s", rule="both"
+    )
+    assert find_benchmark("demo", library=None, max_identity=None) == DemoBenchmark()
+
+
+def test_every_option_of_a_benchmark_is_one_of_the_command_line():
+    shown = CliRunner().invoke(app, ["benchmark", "run", "--help"], terminal_width=200).output
+    options = {field.name for kind in BUILT_IN for field in dataclasses.fields(kind)}
+    assert len(options) == 7
+    assert all(f"--{option.replace('_', '-')} " in shown for option in options)
+    assert all(kind.name in shown for kind in BUILT_IN)
 
 
 def test_a_toml_file_that_is_missing_is_named(tmp_path):
     with pytest.raises(InputError, match=r"absent\.toml"):
-        find_benchmark(str(tmp_path / "absent.toml"))(tmp_path / "inputs")
+        find_benchmark(str(tmp_path / "absent.toml")).make(tmp_path / "inputs")
 
 
 def test_a_toml_file_becomes_its_benchmark(tmp_path):
     (tmp_path / "mine.toml").write_text("library = 'a.templ'\ntargets = 'b.templ'")
-    benchmark = find_benchmark(str(tmp_path / "mine.toml"))(tmp_path / "inputs")
+    benchmark = find_benchmark(tmp_path / "mine.toml").make(tmp_path / "inputs")
     assert (benchmark.name, benchmark.library) == ("mine", tmp_path / "a.templ")
     assert benchmark.targets == tmp_path / "b.templ"
     assert not (tmp_path / "inputs").exists()
@@ -101,12 +128,12 @@ def test_a_toml_file_becomes_its_benchmark(tmp_path):
 
 def test_polaris_without_its_files_is_an_input_error(tmp_path):
     with pytest.raises(InputError):
-        polaris_benchmark(tmp_path / "inputs", tmp_path)
+        PolarisBenchmark(tmp_path).make(tmp_path / "inputs")
     assert not (tmp_path / "inputs" / RECIPE).exists()
 
 
 def test_polaris_targets_see_their_own_frame(tmp_path, shared):
-    benchmark = polaris_benchmark(tmp_path / "inputs", shared / "data" / "polaris")
+    benchmark = PolarisBenchmark(str(shared / "data" / "polaris")).make(tmp_path / "inputs")
     with open_library(benchmark.library) as library:
         groups = set(library.columns["group"].to_pylist())
     with open_library(benchmark.targets) as targets:

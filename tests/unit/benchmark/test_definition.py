@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from templ.benchmark.definition import list_targets, read_benchmark, target_of
+from templ.benchmark.custom import TomlBenchmark
+from templ.benchmark.definition import list_targets
 from templ.errors import InputError
+from templ.jobs.target import target_of
 from templ.settings import PredictionSettings
-from templ.sources.splits import TemplateRule
+from templ.templates.rule import TemplateRule
 
 WHOLE = """
 library = "mpro.templ"
@@ -23,7 +25,7 @@ conformers = 7
 
 def test_a_file_says_it_all_with_paths_relative_to_it(tmp_path):
     (tmp_path / "mine.toml").write_text(WHOLE)
-    benchmark = read_benchmark(tmp_path / "mine.toml", tmp_path / "inputs")
+    benchmark = TomlBenchmark(tmp_path / "mine.toml").make(tmp_path / "inputs")
     assert benchmark.name == "mine"
     assert benchmark.library == benchmark.targets == tmp_path / "mpro.templ"
     assert benchmark.first_date == datetime.date(2020, 6, 1)
@@ -46,12 +48,12 @@ def test_a_file_says_it_all_with_paths_relative_to_it(tmp_path):
 def test_a_slip_is_named(tmp_path, text, message):
     (tmp_path / "bad.toml").write_text(text)
     with pytest.raises(InputError, match=message):
-        read_benchmark(tmp_path / "bad.toml", tmp_path / "inputs")
+        TomlBenchmark(tmp_path / "bad.toml").make(tmp_path / "inputs")
 
 
 def test_targets_by_date_choice_and_number(tmp_path, demo_path):
     (tmp_path / "mine.toml").write_text(WHOLE.replace("mpro.templ", str(demo_path)))
-    benchmark = read_benchmark(tmp_path / "mine.toml", tmp_path / "inputs")
+    benchmark = TomlBenchmark(tmp_path / "mine.toml").make(tmp_path / "inputs")
     found = list_targets(benchmark).sizes
     assert len(found) == 144
     assert all(size >= 8 for size in found.values())
@@ -79,7 +81,7 @@ def test_rule_and_settings_survive_the_file(tmp_path):
         min_tanimoto = 0.25
         """
     )
-    benchmark = read_benchmark(tmp_path / "mine.toml", tmp_path / "inputs")
+    benchmark = TomlBenchmark(tmp_path / "mine.toml").make(tmp_path / "inputs")
     assert benchmark.name == "time split"
     assert benchmark.library == tmp_path / "sub" / "a.templ"
     assert benchmark.targets == Path("/data/b.templ")
@@ -89,19 +91,19 @@ def test_rule_and_settings_survive_the_file(tmp_path):
 
 def test_a_file_that_is_missing_or_no_text_is_named(tmp_path):
     with pytest.raises(InputError, match=r"absent\.toml"):
-        read_benchmark(tmp_path / "absent.toml", tmp_path / "inputs")
+        TomlBenchmark(tmp_path / "absent.toml").make(tmp_path / "inputs")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match=r"binary\.toml is not a benchmark in TOML"):
-        read_benchmark(tmp_path / "binary.toml", tmp_path / "inputs")
+        TomlBenchmark(tmp_path / "binary.toml").make(tmp_path / "inputs")
 
 
 def test_a_benchmark_without_targets_says_so(tmp_path, demo_path):
     (tmp_path / "late.toml").write_text(f"library = '{demo_path}'\nfirst_date = 2099-01-01")
     with pytest.raises(InputError, match="the benchmark late has no targets left to run"):
-        list_targets(read_benchmark(tmp_path / "late.toml", tmp_path / "inputs"))
+        list_targets(TomlBenchmark(tmp_path / "late.toml").make(tmp_path / "inputs"))
 
 
-def test_a_target_is_described_without_its_answer(demo_library):
+def test_a_target_is_described_without_its_pose(demo_library):
     entry = demo_library.entry(0)
     target = target_of(entry)
     assert (target.id, target.smiles, target.date) == (entry.id, entry.smiles, entry.date)

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from templ.benchmark.builtin import find_benchmark
 from templ.benchmark.merge import merge_runs
-from templ.benchmark.run import run_benchmark, take_shard
+from templ.benchmark.runner import RunOptions, run_benchmark, shard_order
 from templ.errors import InputError, RunError
-from templ.runlog.manifest import read_manifest
+from templ.runs.journal import read_records
+from templ.runs.manifest import read_manifest
+from templ.runs.record import Cost
 from templ.settings import RunSettings
 
 FAST = {"conformers": 5, "screened": 5}
@@ -20,9 +23,7 @@ def run(folder, shard=None, **changes):
         find_benchmark("demo"),
         folder,
         RunSettings(workers=2),
-        prediction=FAST | changes,
-        limit=5,
-        shard=shard,
+        RunOptions(prediction=FAST | changes, limit=5, shard=shard),
     )
 
 
@@ -37,7 +38,7 @@ def runs(tmp_path_factory):
 
 
 def without_cost(path):
-    return [json.loads(line) | {"cost": None} for line in path.read_text().splitlines()]
+    return [replace(record, cost=Cost()) for record in read_records(path)]
 
 
 def test_the_shards_together_are_the_undivided_run(runs, tmp_path):
@@ -84,11 +85,19 @@ def test_a_shard_is_not_resumed_as_another(runs):
 
 
 def test_shards_share_the_targets_out():
-    sizes = dict.fromkeys("abcdefg", 1)
-    shards = [take_shard(sizes, index, 3) for index in (1, 2, 3)]
-    assert [list(shard) for shard in shards] == [["a", "d", "g"], ["b", "e"], ["c", "f"]]
+    shards = [shard_order(7, index, 3) for index in (1, 2, 3)]
+    assert [list(shard) for shard in shards] == [[0, 3, 6], [1, 4], [2, 5]]
     for index, count in ((0, 3), (4, 3), (1, 0)):
         with pytest.raises(InputError, match="there is no shard"):
-            take_shard(sizes, index, count)
+            shard_order(7, index, count)
     with pytest.raises(InputError, match="is empty"):
-        take_shard({"a": 1}, 2, 2)
+        shard_order(1, 2, 2)
+
+
+def test_a_shard_numbers_its_targets_as_the_whole_run_does(runs):
+    found = {name: [r.index for r in read_records(runs / name / "results.jsonl")] for name in ("s1", "s2")}
+    assert found == {"s1": [0, 2, 4], "s2": [1, 3]}
+    whole = {r.index: r.id for r in read_records(runs / "whole" / "results.jsonl")}
+    for name in ("s1", "s2"):
+        for record in read_records(runs / name / "results.jsonl"):
+            assert whole[record.index] == record.id

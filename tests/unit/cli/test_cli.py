@@ -10,7 +10,7 @@ import pytest
 from rdkit import Chem
 
 import templ
-from templ.cli.benchmark import parse_shard
+from templ.cli.benchmark_commands import parse_shard
 from templ.cli.options import parse_memory, parse_workers
 from templ.errors import InputError
 from templ.sources.demo import demo_files
@@ -85,8 +85,9 @@ def test_queries_come_back_in_their_order_with_a_table(demo_path, tmp_path):
         ("small", "1"),
         ("small", "2"),
     ]
-    for name in ("score", "score_consensus", "template", "mcs_atoms", "mcs_smarts", "core_rmsd", "way"):
+    for name in ("score", "score_consensus", "template", "core_atoms", "core_smarts", "placement_method"):
         assert poses[0].HasProp(name)
+    assert poses[0].HasProp("core_rmsd")
     with (tmp_path / "all.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["id"], row["status"], row["rank"]) for row in rows] == [
@@ -98,7 +99,22 @@ def test_queries_come_back_in_their_order_with_a_table(demo_path, tmp_path):
     ]
     assert rows[2]["reason"] == "unsupported-element"
     assert rows[3]["notes"] == "largest fragment kept, left out: Cl"
-    assert rows[0]["template"] == poses[0].GetProp("template")
+    for name in ("template", "placement_method", "core_atoms"):
+        assert rows[0][name] == poses[0].GetProp(name)
+    assert not {"cpu_s", "wall_s", "uss_bytes"} & set(rows[0])  # equal queries have equal tables
+
+
+def test_a_query_that_cannot_be_read_is_a_failure_in_the_table(demo_path, tmp_path):
+    (tmp_path / "q.smi").write_text("C1CC ring\nCC(=O)Nc1cnccc1C good\n")
+    words = ("predict", "-l", demo_path, "-q", "q.smi", "-o", "all.sdf", "--top", "1")
+    done = run(*words, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "ring: failed, unreadable: q.smi, line 1: 'C1CC' is not a SMILES" in done.stderr
+    assert "1 posed, 0 refused, 1 failed; written: all.sdf, all.csv, all.run" in done.stderr
+    with (tmp_path / "all.csv").open() as file:
+        rows = [(row["id"], row["status"], row["reason"], row["rank"]) for row in csv.DictReader(file)]
+    assert rows == [("ring", "failed", "unreadable", ""), ("good", "posed", "", "1")]
+    assert run(*words, "--max-failures", "1", cwd=tmp_path).returncode == 0
 
 
 def test_one_worker_or_two_the_seed_decides(demo_path, tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import json
 import os
 import signal
@@ -14,6 +13,8 @@ import time
 import psutil
 import pytest
 
+from templ.runs.journal import read_records
+from templ.runs.pose_shards import read_poses
 from templ.sources.demo import demo_files
 
 TEMPL = (sys.executable, "-m", "templ")
@@ -56,8 +57,8 @@ def alive_in_session(session):
 
 
 def read_results(run):
-    records = [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
-    by_id = {record["id"]: record for record in records}
+    records = list(read_records(run / "results.jsonl"))
+    by_id = {record.id: record for record in records}
     assert len(by_id) == len(records), "a target was recorded twice"
     return by_id
 
@@ -86,7 +87,7 @@ def test_a_stopped_benchmark_keeps_its_results_and_goes_on(
     )
     assert ended == code
     assert errors.splitlines()[-1] == (
-        "templ: interrupted; a benchmark goes on when the same command is given again"
+        "templ: interrupted; a run goes on when the same command is given again"
     )
     assert "Traceback" not in errors
     before = read_results(run)
@@ -94,7 +95,7 @@ def test_a_stopped_benchmark_keeps_its_results_and_goes_on(
     subprocess.run([*TEMPL, *words], cwd=tmp_path, check=True, capture_output=True, timeout=120)
     after = read_results(run)
     assert len(after) == 8
-    assert all(after[id]["cost"] == record["cost"] for id, record in before.items())  # not done again
+    assert all(after[id].cost == record.cost for id, record in before.items())  # not done again
 
 
 def test_a_stopped_prediction_keeps_whole_poses(demo_path, stop, tmp_path):
@@ -102,15 +103,16 @@ def test_a_stopped_prediction_keeps_whole_poses(demo_path, stop, tmp_path):
     queries = (f"CC(=O)Nc1cnccc1C{'C' * (n % 30)} q{n}\n" for n in range(count))
     (tmp_path / "q.smi").write_text("".join(queries))
     command = (*TEMPL, "predict", "-l", demo_path, "-q", "q.smi", "-o", "p.sdf")
-    ended, errors = stop(command, signal.SIGTERM, begun=has_content(tmp_path / "p.csv"))
+    journal = tmp_path / "p.run" / "results.jsonl"
+    ended, errors = stop(command, signal.SIGTERM, begun=has_content(journal))
     assert (ended, "Traceback" in errors) == (143, False)
-    poses = (tmp_path / "p.sdf").read_text()
-    with (tmp_path / "p.csv").open() as file:
-        rows = [row["id"] for row in csv.DictReader(file)]
-    names = [record.split("\n", 1)[0] for record in poses.split("$$$$\n")[:-1]]
-    assert poses.endswith("$$$$\n")
-    assert 0 < len(rows) <= len(names) < count * 5
-    assert names[: len(rows)] == rows
+    records = read_results(tmp_path / "p.run").values()
+    assert 0 < len(records) < count
+    for record in records:
+        poses = read_poses(tmp_path / "p.run", record.address).split("$$$$\n")
+        assert [pose.split("\n", 1)[0] for pose in poses] == [record.id] * len(record.poses) + [""]
+    assert not (tmp_path / "p.sdf").exists()  # poses and table are written whole, or not at all
+    assert not (tmp_path / "p.csv").exists()
 
 
 def test_a_stopped_build_leaves_no_half_library(stop, tmp_path):
@@ -140,7 +142,7 @@ def test_failures_above_the_allowed_end_with_1(demo_path, demo_library, helpers,
     assert done.returncode == 1, done.stderr
     assert "| failed: error | 1 |" in done.stdout
     records = read_results(tmp_path / "run")
-    statuses = {id: record["status"] for id, record in records.items()}
+    statuses = {id: record.status for id, record in records.items()}
     assert statuses == dict(zip(ids, ("posed", "failed", "posed"), strict=True))
-    assert records[ids[1]]["detail"] == "ValueError: no money at all"
+    assert records[ids[1]].detail == "ValueError: no money at all"
     assert run("--max-failures", "1").returncode == 0

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from templ.cli import app
+from templ.runs.journal import read_records
 
 FULL = Path("/dev/full")
 
@@ -34,10 +35,11 @@ def test_a_run_refuses_what_it_is_less_sure_of_than_asked(finished, tmp_path):
     words = ("benchmark", "run", "demo", "--limit", "2", "--min-confidence", "1", "-o", "run")
     done = templ(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    records = [json.loads(line) for line in (tmp_path / "run" / "results.jsonl").read_text().splitlines()]
-    assert {record["reason"] for record in records} == {"low-confidence"}
-    sure = [json.loads(line) for line in (finished / "results.jsonl").read_text().splitlines()]
-    assert [record["prospect"] for record in records] == [record["prospect"] for record in sure]
+    records = list(read_records(tmp_path / "run" / "results.jsonl"))
+    assert {record.reason for record in records} == {"low-confidence"}
+    sure = [record.prior_confidence for record in read_records(finished / "results.jsonl")]
+    assert [record.prior_confidence for record in records] == sure
+    assert None not in sure
 
 
 @pytest.mark.parametrize("command", ["export", "info"])
@@ -61,19 +63,27 @@ def test_output_that_the_disk_refuses_is_an_error(demo_path, tmp_path, command):
     assert done.stderr.count("\n") == 1
 
 
-def test_a_place_for_results_that_is_none_is_named_with_its_own_mend(demo_path, tmp_path):
+def test_a_place_for_results_that_is_none_is_named_with_its_own_mend(finished, demo_path, tmp_path):
     (tmp_path / "file").touch()
     predict = ("predict", "--library", demo_path, "--smiles", "CC(=O)Nc1cnccc1C", "-o")
-    for words, mend in (
-        ((*predict, "absent/p.sdf"), "make the folder first"),
-        (("benchmark", "run", "demo", "-o", "file/run"), "move the file that is in the way"),
-        (("demo", "file/data"), "move the file that is in the way"),
+    in_the_way = "move the file that is in the way"
+    for words, named, mend in (
+        ((*predict, "file/p.sdf"), "file/p.run", in_the_way),
+        (("benchmark", "run", "demo", "-o", "file/run"), "file/run", in_the_way),
+        (("demo", "file/data"), "file/data", in_the_way),
+        (("report", finished, "-o", "absent/page.html"), "absent/page.html", "make the folder first"),
     ):
         done = templ(*words, cwd=tmp_path)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
-        assert done.stderr.startswith(f"templ: error: {words[-1]} cannot be written")
+        assert done.stderr.startswith(f"templ: error: {named} cannot be written")
         assert mend in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_predict_makes_the_folder_of_its_results_as_a_benchmark_does(demo_path, tmp_path):
+    words = ("predict", "--library", demo_path, "--smiles", "CC(=O)Nc1cnccc1C", "-o", "new/p.sdf")
+    assert templ(*words, cwd=tmp_path).returncode == 0
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {"p.sdf", "p.csv", "p.run"}
 
 
 def test_the_summary_of_a_finished_run_is_the_one_it_ended_with(finished, tmp_path):
@@ -105,7 +115,7 @@ def test_a_run_without_results_has_no_summary_yet(finished, tmp_path):
     (run / "results.jsonl").unlink()
     done = templ("benchmark", "summary", "run", cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == "templ: error: run has no results yet; start its benchmark again to go on\n"
+    assert done.stderr == "templ: error: run has no results yet; start the same command again to go on\n"
 
 
 @pytest.mark.parametrize(

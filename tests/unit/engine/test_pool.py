@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from templ.engine.pool import HEADER, Pool, Work
-from templ.engine.worker import TaskResult
+from templ.engine.executor import TaskResult, Work
+from templ.engine.pool import HEADER, Pool
 
 PATIENCE_S = 20
 

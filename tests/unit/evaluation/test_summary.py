@@ -9,59 +9,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from templ.errors import InputError, RunError
+from templ.errors import InputError
 from templ.evaluation.markdown import to_markdown
 from templ.evaluation.summary import summarise, wilson_interval
+from templ.runs.record import Cost
 
 
-def record(target, **changes):
-    cost = {"cpu_s": 1.0, "wall_s": 2.0, "uss_bytes": 100_000_000, "stages": {}}
-    fields = {
-        "id": target,
-        "group": "sars",
-        "status": "posed",
-        "reason": "",
-        "way": "core",
-        "stereo_kept": True,
-        "tanimoto": 0.5,
-        "identity": None,
-        "mcs_atoms": 10,
-        "query_atoms": 25,
-        "rotors": 5,
-    }
-    return fields | {"rmsd": [1.5, 0.5], "cost": cost} | changes
-
-
-def no_pose(target, status, reason, group="sars"):
-    return record(target, status=status, reason=reason, group=group, rmsd=None, way="", stereo_kept=None)
-
-
-RUN = [
-    record("a", rmsd=[0.9, 3.0]),
-    record("b", rmsd=[2.0, 1.0], group="mers", way="overlay", stereo_kept=False),
-    record("c", rmsd=[5.1, 4.9, 6.0], stereo_kept=None, way="partial-core"),
-    no_pose("d", "refused", "no-template"),
-    no_pose("e", "refused", "peptide", group="mers"),
-    no_pose("f", "refused", "no-template"),
-    no_pose("g", "failed", "timeout"),
-    record("h", rmsd=None, cost={"cpu_s": 9.0, "wall_s": 4.0, "uss_bytes": 250_000_000, "stages": {}}),
-]
+@pytest.fixture(scope="module")
+def run(record, no_pose):
+    return [
+        record("a", (0.9, 3.0)),
+        record("b", (2.0, 1.0), group="mers", method="overlay", stereo_kept=False),
+        record("c", (5.1, 4.9, 6.0), stereo_kept=None, method="partial-core"),
+        no_pose("d", "refused", "no-template"),
+        no_pose("e", "refused", "peptide", group="mers"),
+        no_pose("f", "refused", "no-template"),
+        no_pose("g", "failed", "timeout"),
+        record("h", (None,), cost=Cost(cpu_s=9.0, wall_s=4.0, uss_bytes=250_000_000)),
+    ]
 
 
 def successes(rates):
     return [(rate.threshold, rate.successes, rate.n) for rate in rates]
 
 
-def test_counts():
-    summary = summarise(iter(RUN))
+def test_counts(run):
+    summary = summarise(iter(run))
     assert (summary.overall.attempted, summary.overall.posed, summary.overall.without_truth) == (8, 4, 1)
     assert summary.refused == {"no-template": 2, "peptide": 1}
     assert summary.failed == {"timeout": 1}
     assert summary.stereo == {"kept": 2, "lost": 1, "unknown": 1}
 
 
-def test_rates_over_all_count_refused_and_failed_as_missed():
-    overall = summarise(RUN).overall
+def test_rates_over_all_count_refused_and_failed_as_missed(run):
+    overall = summarise(run).overall
     assert successes(overall.first_of_all) == [(1.0, 1, 7), (2.0, 2, 7), (5.0, 2, 7)]
     assert successes(overall.best_of_all) == [(1.0, 2, 7), (2.0, 2, 7), (5.0, 3, 7)]
     assert successes(overall.first_of_posed) == [(1.0, 1, 3), (2.0, 2, 3), (5.0, 2, 3)]
@@ -71,24 +52,24 @@ def test_rates_over_all_count_refused_and_failed_as_missed():
     assert overall.median_rmsd == 2.0
 
 
-def test_groups_and_ways():
-    summary = summarise(RUN)
+def test_groups_and_placement_methods(run):
+    summary = summarise(run)
     assert list(summary.by_group) == ["mers", "sars"]
     assert successes(summary.by_group["mers"].first_of_all) == [(1.0, 0, 2), (2.0, 1, 2), (5.0, 1, 2)]
-    assert {way: part.attempted for way, part in summary.by_way.items()} == {
+    assert {method: part.attempted for method, part in summary.by_method.items()} == {
         "core": 2,
         "overlay": 1,
         "partial-core": 1,
     }
-    assert summary.by_way["partial-core"].median_rmsd == 5.1
+    assert summary.by_method["partial-core"].median_rmsd == 5.1
 
 
-def test_validity_is_out_of_all_attempted():
+def test_validity_is_out_of_all_attempted(record, no_pose):
     run = [
-        record("a", rmsd=[0.9], validity=[]),
-        record("b", rmsd=[1.5], validity=["internal_energy", "bond_angles"]),
-        record("c", rmsd=[4.0], validity=[]),
-        record("d", rmsd=[0.5], validity=["internal_energy"]),
+        record("a", (0.9,), failed_checks=()),
+        record("b", (1.5,), failed_checks=("internal_energy", "bond_angles")),
+        record("c", (4.0,), failed_checks=()),
+        record("d", (0.5,), failed_checks=("internal_energy",)),
         no_pose("e", "refused", "no-template"),
     ]
     summary = summarise(run)
@@ -103,13 +84,12 @@ def test_validity_is_out_of_all_attempted():
     json.dumps(summary.to_dict())
 
 
-def test_the_confidence_of_first_poses_is_held_against_the_crystals():
+def test_the_confidence_of_first_poses_is_held_against_the_crystals(record):
     run = [
-        record("a", rmsd=[0.9, 3.0], confidence=[0.95, 0.2]),
-        record("b", rmsd=[1.5], confidence=[0.95]),
-        record("c", rmsd=[4.0], confidence=[0.25]),
-        record("d", rmsd=None, confidence=[0.9]),  # its crystal is not known
-        record("e", rmsd=[1.0]),  # of a version without confidence
+        record("a", (0.9, 3.0), confidence=(0.95, 0.2)),
+        record("b", (1.5,), confidence=(0.95,)),
+        record("c", (4.0,), confidence=(0.25,)),
+        record("d", (None,), confidence=(0.9,)),  # its crystal is not known
     ]
     summary = summarise(run)
     found = summary.calibration
@@ -118,34 +98,34 @@ def test_the_confidence_of_first_poses_is_held_against_the_crystals():
     text = to_markdown(summary)
     assert "| 0.95 | 1.00 | 2 |" in text
     assert "AUROC 1.000" in text
-    assert summarise(RUN).calibration is None
+    assert summarise([record("d", (None,), confidence=(0.9,))]).calibration is None
 
 
-def test_a_run_that_did_not_check_validity_says_nothing_of_it():
-    summary = summarise([*RUN, record("i", validity=None)])
+def test_a_run_that_did_not_check_validity_says_nothing_of_it(run, record):
+    summary = summarise([*run, record("i", failed_checks=None)])
     assert summary.validity is None
     assert "PoseBusters" not in to_markdown(summary)
 
 
-def test_cost():
-    summary = summarise(RUN)
+def test_cost(run):
+    summary = summarise(run)
     assert (summary.cpu_median, summary.cpu_max) == (1.0, 9.0)
     assert (summary.wall_median, summary.wall_max) == (2.0, 4.0)
     assert summary.peak_uss_bytes == 250_000_000
 
 
-def test_other_thresholds():
-    assert successes(summarise(RUN, thresholds=(0.5, 0.9)).overall.first_of_all) == [(0.5, 0, 7), (0.9, 1, 7)]
+def test_other_thresholds(run):
+    assert successes(summarise(run, thresholds=(0.5, 0.9)).overall.first_of_all) == [(0.5, 0, 7), (0.9, 1, 7)]
 
 
-def test_without_truth_there_is_no_rate():
-    summary = summarise([record("a", rmsd=None), no_pose("b", "refused", "peptide")])
+def test_without_truth_there_is_no_rate(record, no_pose):
+    summary = summarise([record("a", (None,)), no_pose("b", "refused", "peptide")])
     assert summary.overall.first_of_all == summary.overall.first_of_posed == ()
     assert summary.overall.median_rmsd is None
     assert "%" not in to_markdown(summary).replace("95 %", "")
 
 
-def test_a_run_that_posed_nothing_scores_zero():
+def test_a_run_that_posed_nothing_scores_zero(no_pose):
     overall = summarise([no_pose("a", "failed", "error"), no_pose("b", "refused", "peptide")]).overall
     assert successes(overall.first_of_all) == [(1.0, 0, 2), (2.0, 0, 2), (5.0, 0, 2)]
     assert overall.first_of_posed == ()
@@ -159,14 +139,14 @@ def test_an_empty_run():
     assert "| attempted | 0 |" in to_markdown(summary)
 
 
-def test_the_summary_is_json():
-    content = json.loads(json.dumps(summarise(RUN).to_dict(), allow_nan=False))
+def test_the_summary_is_json(run):
+    content = json.loads(json.dumps(summarise(run).to_dict(), allow_nan=False))
     assert content["overall"]["first_of_all"][1]["successes"] == 2
     assert content["by_group"]["mers"]["attempted"] == 2
 
 
-def test_markdown_shows_both_denominators_each_with_its_name():
-    text = to_markdown(summarise(RUN))
+def test_markdown_shows_both_denominators_each_with_its_name(run):
+    text = to_markdown(summarise(run))
     assert "| within | first pose, of all attempted | best of 5, of all | first pose, of posed only |" in text
     assert "| 2 A | 28.6% (8.2% to 64.1%; 2 of 7) | 28.6% (8.2% to 64.1%; 2 of 7) | 66.7% (" in text
     assert "| refused: no-template | 2 |" in text
@@ -175,23 +155,46 @@ def test_markdown_shows_both_denominators_each_with_its_name():
     assert "Peak private memory (USS) of a worker: 250.0 MB." in text
 
 
-def test_nothing_posed_is_a_table_too():
-    refused = record("a", status="refused", reason="no-template", rmsd=None)
+def test_nothing_posed_is_a_table_too(no_pose):
+    refused = no_pose("a", "refused", "no-template")
     assert "| 2 A | 0.0% (0.0% to 79.3%; 0 of 1) | 0.0% (0.0% to 79.3%; 0 of 1) | - |" in to_markdown(
         summarise([refused])
     )
 
 
-def test_a_group_cannot_break_the_table():
+def test_a_group_cannot_break_the_table(record):
     text = to_markdown(summarise([record("a", group="a|b"), record("b", group="c")]))
     assert "| a\\|b |" in text
 
 
-def test_a_record_without_cost_is_named():
-    broken = record("x0397")
-    del broken["cost"]
-    with pytest.raises(RunError, match="record of 'x0397' has no 'cost'"):
-        summarise([broken])
+def test_targets_are_told_apart_by_query_coverage_and_the_like(record, no_pose):
+    run = [
+        record("a", (0.9,), core=5, tanimoto=0.1),
+        record("b", (3.0,), core=10, tanimoto=0.9, identity=0.95),
+        record("c", (1.0,), core=12, tanimoto=0.9, identity=0.4),
+        no_pose("d", "refused", "no-template", tanimoto=0.1),
+    ]
+    found = summarise(run).by_stratum
+    assert {
+        name: [successes(part.first_of_all[1:2])[0][1:] for part in parts.values()]
+        for name, parts in found.items()
+    } == {
+        "tanimoto": [(1, 2), (1, 2)],
+        "query_coverage": [(1, 1), (1, 2)],
+        "identity": [(1, 1), (0, 1)],
+    }
+    assert list(found["query_coverage"]) == ["below 0.25", "0.25 to 0.5"]
+
+
+def test_denominators(record, no_pose):
+    run = [record("a", (0.9,)), no_pose("b", "refused", "peptide"), no_pose("c", "failed", "timeout")]
+    found = summarise(run, missing=2).denominators
+    assert {name: (rate.successes, rate.n) for name, rate in found.items()} == {
+        "listed": (1, 5),
+        "attempted": (1, 3),
+        "fit for the method": (1, 2),
+        "posed": (1, 1),
+    }
 
 
 @given(st.integers(1, 10_000), st.data())

@@ -13,6 +13,8 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem import rdMolTransforms
 
+from templ.chemistry.molecules import parse_smiles, positions
+from templ.chemistry.receptor import Atoms, read_receptor
 from templ.errors import InputError
 from templ.evaluation import validity
 from templ.evaluation.validity import (
@@ -21,8 +23,6 @@ from templ.evaluation.validity import (
     failed_checks,
     require_posebusters,
 )
-from templ.molecules import parse_smiles, positions
-from templ.receptor import Atoms, read_receptor
 
 posebusters = pytest.importorskip("posebusters", reason="the extra 'validity' is not installed")
 
@@ -160,7 +160,7 @@ def test_nothing_is_printed_and_the_log_is_left_as_it_was(capfd, monkeypatch):
 
 def test_posebusters_is_loaded_only_where_it_is_used():
     """It brings pandas: 40 MB."""
-    code = "import sys, templ.benchmark.run, templ.benchmark.work; sys.exit('posebusters' in sys.modules)"
+    code = "import sys, templ.benchmark.runner, templ.jobs.target; sys.exit('posebusters' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

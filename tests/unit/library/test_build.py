@@ -58,6 +58,16 @@ def test_what_cannot_be_a_template_goes_to_the_ledger(entries, tmp_path):
     assert manifest.counts.model_dump() == {"ligands": 1, "left_out": 4, "embeddings": 0}
 
 
+def test_paths_may_be_text_and_the_ledger_left_out(entries, tmp_path):
+    receptor = tmp_path / "site.pdb"
+    receptor.write_text("END\n", encoding="utf-8")
+    flat = dataclasses.replace(entries[0], mol=Chem.MolFromSmiles("CCO"))
+    manifest = build_library(str(tmp_path / "a.templ"), [flat, *entries[1:]], receptors={"": str(receptor)})
+    assert manifest.counts.left_out == 1
+    with open_library(str(tmp_path / "a.templ")) as library:
+        assert gzip.decompress(library.receptor_path().read_bytes()) == b"END\n"
+
+
 def test_id_of_a_rejected_entry_is_still_free(entries, tmp_path):
     flat = dataclasses.replace(entries[0], mol=Chem.MolFromSmiles("CCO"))
     manifest, _ = build(tmp_path / "a.templ", [flat, entries[0]])

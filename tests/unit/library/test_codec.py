@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
+from templ.chemistry.molecules import heavy, positions
 from templ.errors import InputError
 from templ.library import codec
-from templ.molecules import heavy, positions
 
 
 def test_molecule_and_coordinates_come_back(molecules):

@@ -99,12 +99,12 @@ def test_sample_sees_the_ends_and_blocks_between(tmp_path, size):
     original = describe_file(path)
     assert original.sha256 == hashlib.sha256(bytes(size)).hexdigest()
     seen = set()
-    for place in range(0, size, max(1, size // 100)):
+    for offset in range(0, size, max(1, size // 100)):
         with path.open("r+b") as file:
-            file.seek(place)
+            file.seek(offset)
             file.write(b"x")
         if describe_file(path).sample != original.sample:
-            seen.add(place)
+            seen.add(offset)
         path.write_bytes(bytes(size))
     if size <= format.BLOCKS_BETWEEN * BLOCK:
         assert seen == set(range(0, size, max(1, size // 100)))

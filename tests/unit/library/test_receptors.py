@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from templ.chemistry.receptor import Atoms, Receptor, Residues, read_receptor
 from templ.errors import LibraryError, StorageError
 from templ.library import mapped
 from templ.library.build import build_library
@@ -22,11 +23,9 @@ from templ.library.receptors import (
     RECEPTORS_TABLE,
     MappedReceptors,
     ReceptorWriter,
-    decode,
     kmers,
 )
 from templ.library.store import open_library
-from templ.receptor import Atoms, Receptor, Residues, read_receptor
 from templ.records import Entry
 from templ.sources.complexes import read_complexes
 from templ.sources.demo import demo_files
@@ -116,7 +115,7 @@ def write(folder, all_of_them):
 
 
 def read_back(stored, row):
-    return decode(*stored.table.row(row))
+    return stored.receptor(row)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +152,7 @@ def test_any_receptor_comes_back(tmp_path_factory, made):
     stored = write(tmp_path_factory.mktemp("any"), made)
     for row, receptor in enumerate(made):
         same(read_back(stored, row), receptor)
-        stored.let_go()
+        stored.release_pages()
 
 
 def test_rows_come_back_across_batches(tmp_path):
@@ -254,11 +253,11 @@ def test_a_damaged_file_is_noticed_when_the_library_is_opened(path, tmp_path, na
         open_library(copy)
 
 
-def test_a_library_can_be_sent_and_pages_let_go(path, complexes):
+def test_a_library_can_be_sent_and_pages_release(path, complexes):
     with open_library(path) as library:
         row = library.row_of(complexes[0].id)
         held = library.receptor(row)
-        library.let_go()
+        library.release_pages()
         same(held, complexes[0].receptor)  # arrays lie over the file, not over memory that went away
         with pickle.loads(pickle.dumps(library)) as other:
             same(other.receptor(row), held)

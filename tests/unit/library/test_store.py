@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rdkit import Chem
 
-from templ.errors import LibraryError
+from templ.chemistry.molecules import heavy, ligand_key
+from templ.errors import InputError, LibraryError
 from templ.library.build import build_library
 from templ.library.format import SCHEMA
 from templ.library.store import open_library
-from templ.molecules import heavy, ligand_key
 from templ.sources.ledger import Ledger
+from templ.sources.sdf import read_sdf
 
 
 def test_it_is_a_collection_of_ids(library, entries):
@@ -89,6 +91,11 @@ def test_nearest_finds_the_molecule_itself_first(library, molecules):
         assert found[0] == (name, 1.0 if name != "acetate" else pytest.approx(8 / 9)), "its salt is gone"
         assert [value for _, value in found] == sorted((value for _, value in found), reverse=True)
         assert library.nearest(heavy(mol), 3) == found
+    assert library.nearest(Chem.MolToSmiles(molecules["glucose"]), 3) == library.nearest(
+        molecules["glucose"], 3
+    )
+    with pytest.raises(InputError, match="'C1CC' is not a SMILES"):
+        library.nearest("C1CC")
     mask = np.zeros(len(library), dtype=np.bool_)
     mask[2] = True
     assert [id for id, _ in library.nearest(molecules["glucose"], 3, mask)] == ["tamoxifen"]
@@ -119,6 +126,79 @@ def test_path_is_absolute_and_may_be_text(built, monkeypatch):
         assert repr(library) == f"<Library {built} (7 ligands)>"
 
 
+def test_the_table_of_a_notebook(library, built):
+    table = library._repr_html_()
+    for name, value in library.describe().items():
+        assert f"<tr><th>{name}</th><td>{value}</td></tr>" in table
+    assert library.describe() == {
+        "ligands": "7",
+        "groups": "even, odd",
+        "dates": "2020-01-01 to 2020-01-07",
+        "receptors": "receptors/odd%2Fone.pdb.gz, receptors/receptor.pdb.gz",
+    }
+    closed = open_library(built)
+    closed.close()
+    assert closed._repr_html_() == f"&lt;Library {built} (closed)&gt;"
+
+
+def test_the_table_says_what_is_not_there(entries, tmp_path):
+    bare = [dataclasses.replace(entry, group="", date=None) for entry in entries]
+    build_library(tmp_path / "<a>.templ", bare)
+    with open_library(tmp_path / "<a>.templ") as library:
+        assert "<caption>&lt;a&gt;.templ</caption>" in library._repr_html_()
+        told = {"ligands": "7", "groups": "(none)", "dates": "none", "receptors": "none"}
+        assert library.describe() == told
+
+
+def test_a_reference_gives_the_original_record(molecules, tmp_path):
+    path = tmp_path / "made.sdf"
+    with Chem.SDWriter(str(path)) as writer:
+        for name, mol in molecules.items():
+            named = Chem.Mol(mol)
+            named.SetProp("_Name", name)
+            named.SetProp("assay", f"{name}\nsecond line")
+            writer.write(named)
+    manifest = build_library(str(tmp_path / "a.templ"), read_sdf(str(path)))
+    assert manifest.source_paths == (str(path),)
+    with open_library(tmp_path / "a.templ") as library:
+        library.verify()
+        for name, mol in molecules.items():
+            record = library.reference(name).load()
+            assert record.properties == {"assay": f"{name}\nsecond line"}
+            assert record.mol.GetNumAtoms() == mol.GetNumAtoms() > library[name].GetNumAtoms()
+            assert Chem.MolToSmiles(record.mol) == Chem.MolToSmiles(mol)
+        assert library.row(2)[3] == library.reference("tamoxifen")
+        with pytest.raises(LibraryError, match="has no ligand 'nothing'"):
+            library.reference("nothing")
+        reference = library.reference("glucose")
+        path.write_text(path.read_text().replace("glucose", "glucosE"))
+        with pytest.raises(InputError, match=r"made\.sdf was changed: .* 'glucose' was read"):
+            reference.load()
+        path.unlink()
+        with pytest.raises(InputError, match=r"made\.sdf is gone"):
+            reference.load()
+
+
+def test_the_digest_does_not_know_where_the_file_was(molecules, tmp_path):
+    digests = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        Chem.MolToMolFile(molecules["glucose"], str(folder / "a.sdf"))
+        digests.append(build_library(folder / "a.templ", read_sdf(folder / "a.sdf")).digest)
+    digests.append(
+        build_library(
+            tmp_path / "three.templ",
+            (dataclasses.replace(e, reference=None) for e in read_sdf(folder / "a.sdf")),
+        ).digest
+    )
+    assert len(set(digests)) == 1
+
+
+def test_a_library_without_references_says_so(library):
+    with pytest.raises(LibraryError, match=r"does not say where 'glucose' was read: .*--ligands"):
+        library.reference("glucose")
+
+
 def test_pickle_is_the_path(library):
     data = pickle.dumps(library)
     assert len(data) < 500
@@ -144,6 +224,8 @@ def test_closed_library_says_so_whatever_is_asked(built, molecules):
         lambda: columns["id"],
         lambda: library.fingerprints,
         lambda: library.nearest(molecules["glucose"]),
+        lambda: library.reference("glucose"),
+        lambda: library.describe(),
         lambda: library.groups_equal(["odd"]),
         lambda: library.receptor_path(),
         lambda: library.manifest,

@@ -6,8 +6,11 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
+
+from templ.runs.journal import read_records
 
 
 @pytest.fixture(scope="session")
@@ -27,13 +30,55 @@ def run(demo_run, tmp_path):
 
 @pytest.fixture
 def alter(run):
-    """``alter(place, **changes)``: change fields of the record at a place; ``...`` for one takes it away."""
+    """``alter(index, **changes)``: change fields of a record; ``poses=()`` takes the address as well."""
 
-    def change(place, **changes):
+    def change(index, **changes):
         path = run / "results.jsonl"
-        records = [json.loads(line) for line in path.read_text().splitlines()]
-        changed = records[place] | changes
-        records[place] = {name: value for name, value in changed.items() if value is not ...}
-        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+        records = list(read_records(path))
+        if changes.get("poses") == ():
+            changes["address"] = None
+        records[index] = replace(records[index], **changes)
+        path.write_bytes(b"".join(record.to_line() for record in records))
 
     return change
+
+
+@pytest.fixture
+def alter_manifest(run):
+    """``alter_manifest(**changes)``: change fields of the manifest."""
+
+    def change(**changes):
+        path = run / "manifest.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return change
+
+
+@pytest.fixture(scope="session")
+def predicted_once(demo_path, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("predicted")
+    (folder / "q.csv").write_text(
+        "name,SMILES\na,Cc1ccncc1NC(=O)Cc1cccc(Cl)c1\niron,[Fe]OCCO\nsalt,CC(=O)Nc1cnccc1C.Cl\nbad,C1CC\n"
+    )
+    words = (
+        "predict",
+        "-l",
+        demo_path,
+        "-q",
+        "q.csv",
+        "-o",
+        "poses.sdf",
+        "--top",
+        "2",
+        "--max-failures",
+        "1",
+    )
+    command = [sys.executable, "-m", "templ", *map(str, words)]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+    return folder
+
+
+@pytest.fixture
+def predicted(predicted_once, tmp_path):
+    """What `templ predict` wrote of four queries: posed, refused, posed with a note, unreadable."""
+    return shutil.copytree(predicted_once, tmp_path / "predicted") / "poses.sdf"

@@ -1,29 +1,13 @@
 from __future__ import annotations
 
-import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
-from templ.errors import InputError, RunError
-from templ.report.collect import cover_of, outcome_of, read_results
-from templ.runlog.poses import PoseAddress, read_poses
-
-COLUMNS = "id,status,reason,detail,notes,rank,score,confidence,template,way,mcs_atoms,mcs_smarts"
-
-
-@pytest.fixture
-def predicted(tmp_path):
-    """What `templ predict` writes, with poses that are only their titles: one query twice, one refused."""
-    (tmp_path / "poses.csv").write_text(
-        f"{COLUMNS}\n"
-        "a,posed,,,a salt was stripped; kept one,1,4.5,0.75,t1,core,7,CC\n"
-        "a,posed,,,a salt was stripped; kept one,2,3.5,0.5,t2,core,6,CC\n"
-        "b,refused,peptide,too long,,,,,,,,\n"
-        "a,posed,,,,1,2.5,0.25,t1,overlay,0,\n"
-    )
-    (tmp_path / "poses.sdf").write_text("a\nfirst\n$$$$\na\nsecond\n$$$$\na\nthird\n$$$$\n")
-    return tmp_path / "poses.sdf"
+from templ.errors import RunError
+from templ.report.collect import outcome_of, read_results
+from templ.runs.pose_shards import read_poses
 
 
 def test_a_run(run):
@@ -31,12 +15,11 @@ def test_a_run(run):
     assert (len(results.records), results.notes) == (5, [])
     assert results.summary.overall.attempted == 5
     assert results.samples
-    assert 0 < cover_of(results.records[0]) <= 1
+    assert 0 < results.records[0].query_coverage <= 1
 
 
-def test_a_run_that_is_not_finished_says_so(run):
-    manifest = json.loads((run / "manifest.json").read_text())
-    (run / "manifest.json").write_text(json.dumps(manifest | {"finished": None, "targets": 20}))
+def test_a_run_that_is_not_finished_says_so(run, alter_manifest):
+    alter_manifest(finished=None, targets=20)
     with (run / "results.jsonl").open("a") as journal:
         journal.write('{"id": "torn')
     (note,) = read_results(run).notes
@@ -58,64 +41,62 @@ def test_a_line_in_the_middle_that_is_torn(run):
         read_results(run)
 
 
-def test_a_run_without_any_result(run):
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_run_without_any_result(run, gone):
     (run / "results.jsonl").write_text("")
+    if gone:
+        (run / "results.jsonl").unlink()
     with pytest.raises(RunError, match="no results yet"):
         read_results(run)
 
 
-@pytest.mark.parametrize("name", ["nothing", "a file"])
+@pytest.mark.parametrize("name", ["nothing", "a file", "."])
 def test_neither_run_nor_poses(tmp_path, name):
     (tmp_path / "a file").write_text("text")
-    with pytest.raises(InputError, match="expected the folder of a run"):
-        read_results(tmp_path / name)
     with pytest.raises(RunError, match="is not a run"):
-        read_results(tmp_path)
+        read_results(tmp_path / name)
 
 
 def test_a_prediction(predicted):
     results = read_results(predicted)
-    first, refused, again = results.records
-    assert first["scores"] == [4.5, 3.5]
-    assert first["confidence"] == [0.75, 0.5]
-    assert first["notes"] == ["a salt was stripped", "kept one"]
-    assert (refused["reason"], refused["poses"]) == ("peptide", None)
-    assert read_poses(results.folder, PoseAddress.of(first)) == "a\nfirst\n$$$$\na\nsecond\n$$$$\n"
-    assert read_poses(results.folder, PoseAddress.of(again)) == "a\nthird\n$$$$\n"
-    assert [outcome_of(record) for record in results.records] == ["posed", "refused: peptide", "posed"]
-    assert results.manifest is None
-    assert cover_of(first) is None
+    posed, refused, salt, unreadable = results.records
+    assert len(posed.poses) == 2
+    assert 0 < posed.first.confidence <= 1
+    assert salt.notes == ("largest fragment kept, left out: Cl",)
+    assert (refused.reason, refused.poses) == ("unsupported-element", ())
+    # The same poses as in the file, in its order.
+    folder = results.run.path
+    texts = [read_poses(folder, record.address) for record in (posed, salt)]
+    assert "".join(texts) == predicted.read_text()
+    assert texts[0].startswith("a\n")
+    assert [outcome_of(record) for record in results.records] == [
+        "posed",
+        "refused: unsupported-element",
+        "posed",
+        "failed: unreadable",
+    ]
+    assert "C1CC" in unreadable.detail
+    assert (results.summary, results.notes) == (None, [])
+    assert posed.rmsd is None
+    assert 0 < posed.query_coverage <= 1
 
 
-def test_a_prediction_without_its_table(predicted):
+def test_outcomes_tell_how_near_the_crystal(run, alter):
+    record = read_results(run).records[0]
+    pose = record.first
+    assert outcome_of(record) == ("within 2 A" if record.rmsd <= 2 else "farther than 2 A")
+    alter(0, poses=(replace(pose, rmsd=2.0),))
+    alter(1, poses=(replace(pose, rmsd=2.0001),))
+    assert [outcome_of(each) for each in read_results(run).records[:2]] == ["within 2 A", "farther than 2 A"]
+
+
+def test_a_prediction_without_its_table_is_read_all_the_same(predicted):
     predicted.with_suffix(".csv").unlink()
-    with pytest.raises(InputError, match=r"poses\.csv cannot be read"):
-        read_results(predicted)
+    assert len(read_results(predicted).records) == 4
 
 
-@pytest.mark.parametrize(
-    ("table", "complaint"),
-    [
-        ("id,smiles\na,CC\n", "no column status"),
-        (COLUMNS + "\n", "no rows"),
-        (COLUMNS + "\na,posed,,,,1,high,,t1,core,7,CC\n", "damaged"),
-        (COLUMNS + "\nz,posed,,,,1,4.5,,t1,core,7,CC\n", "of other poses"),
-    ],
-)
-def test_a_table_that_does_not_fit(predicted, table, complaint):
-    predicted.with_suffix(".csv").write_text(table)
-    with pytest.raises(InputError, match=complaint):
-        read_results(predicted)
-
-
-def test_poses_that_end_too_early(predicted):
-    predicted.write_text("a\nfirst\n$$$$\na\nsec")
-    with pytest.raises(InputError, match="ends within the poses of 'a'"):
-        read_results(predicted)
-
-
-def test_a_table_without_poses_beside(predicted, tmp_path):
+def test_a_prediction_without_its_run(predicted, tmp_path):
     other = tmp_path / "other.sdf"
     shutil.copy(predicted, other)
-    with pytest.raises(InputError, match=r"other\.csv"):
+    with pytest.raises(RunError, match=r"other\.run is missing.*predict again"):
         read_results(other)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 from templ.report.collect import read_results
 from templ.report.plots import draw_plots
@@ -13,7 +14,7 @@ def test_what_a_run_has(run):
         "How far from the crystal",
         "Is the confidence right",
         "Similar templates",
-        "Cover of the core",
+        "Query coverage",
         "Seconds a target",
         "Memory a target",
         "Where it works",
@@ -21,17 +22,28 @@ def test_what_a_run_has(run):
     ]
 
 
-def test_runs_of_before_know_no_confidence(run, alter):
-    for place in range(5):
-        alter(place, confidence=..., prospect=..., validity=...)
+def test_queries_without_crystals_have_plots_of_cost_alone(predicted):
+    titles = [plot.title for plot in draw_plots(read_results(predicted))]
+    assert titles[:2] == ["Seconds a target", "Memory a target"]
+    assert {*titles[2:]} <= {"Memory and workers over time"}
+
+
+def test_crystals_that_are_not_known_leave_nothing_to_judge_by(run, alter):
+    for index, record in enumerate(read_results(run).records):
+        alter(index, poses=tuple(replace(pose, rmsd=None) for pose in record.poses))
     titles = [plot.title for plot in draw_plots(read_results(run))]
-    assert "Is the confidence right" not in titles
-    assert "How far from the crystal" in titles
+    assert not {
+        "Is the confidence right",
+        "How far from the crystal",
+        "Similar templates",
+        "Where it works",
+    } & {*titles}
+    assert "Seconds a target" in titles
 
 
 def test_plots_of_a_run_without_poses(run, alter):
-    for place in range(5):
-        alter(place, status="refused", reason="peptide", rmsd=None, poses=None)
+    for index in range(5):
+        alter(index, status="refused", reason="peptide", poses=())
     titles = [plot.title for plot in draw_plots(read_results(run))]
     assert "How far from the crystal" not in titles
     assert "Seconds a target" in titles
@@ -54,6 +66,14 @@ def test_a_plot_is_of_the_page(run, alter):
     assert sum(map(len, names)) == len(set().union(*names))
     strata = next(plot.svg for plot in plots if plot.title == "Where it works")
     assert "$x_1$ &lt;b&gt;&amp;" in strata
+
+
+def test_a_long_name_of_a_group_leaves_room_for_the_plot(run, alter):
+    alter(0, group="g" * 31)
+    alter(1, group="h" * 30)
+    (strata,) = [plot.svg for plot in draw_plots(read_results(run)) if plot.title == "Where it works"]
+    assert f">{'g' * 29}…<" in strata
+    assert f">{'h' * 30}<" in strata
 
 
 def test_points_lead_to_their_targets(run):

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import re
 import shutil
+from dataclasses import replace
 
 import gemmi
 import numpy as np
 import pytest
 from rdkit import Chem
 
+from templ.chemistry.molecules import positions
+from templ.chemistry.receptor import read_receptor
 from templ.errors import LibraryError
-from templ.molecules import positions
-from templ.receptor import read_receptor
 from templ.report.collect import read_results
 from templ.report.structures import POCKET_REACH, Structures, pocket_pdb
 
@@ -24,11 +26,11 @@ def coordinates(block):
 
 def test_what_there_is_of_a_target(run):
     results = read_results(run)
-    structures = Structures(results)
+    structures = Structures(results.run)
     record = results.records[0]
     shown = structures.of(record)
     assert list(named(shown)) == [
-        *(f"rank {rank}" for rank in range(1, record["poses"]["count"] + 1)),
+        *(f"rank {rank}" for rank in range(1, len(record.poses) + 1)),
         "template",
         "crystal",
         "pocket",
@@ -41,15 +43,65 @@ def test_what_there_is_of_a_target(run):
     pose, crystal = Chem.MolFromMolBlock(models["rank 1"]), Chem.MolFromMolBlock(models["crystal"])
     own = pose.GetSubstructMatch(crystal)
     gaps = np.linalg.norm(positions(pose)[list(own)] - positions(crystal), axis=1)
-    assert (gaps**2).mean() ** 0.5 == pytest.approx(record["rmsd"][0], abs=0.3)
+    assert (gaps**2).mean() ** 0.5 == pytest.approx(record.rmsd, abs=0.3)
     middle = coordinates(models["rank 1"]).mean(axis=0)
     assert np.linalg.norm(coordinates(models["template"]).mean(axis=0) - middle) < 5
 
 
-def test_a_target_without_pose_has_its_crystal(run, alter):
-    alter(0, status="refused", reason="peptide", rmsd=None, poses=None, template="")
+def marked(svg):
+    """Atoms that are highlighted in a drawing."""
+    return {int(atom) for atom in re.findall(r"<ellipse[^>]* class='atom-(\d+)'[^>]*var\(--core\)", svg)}
+
+
+def test_the_core_that_is_marked_is_the_one_that_was_copied(run):
+    """Atom by atom what the record says; and these atoms lie on each other, as far as the record says."""
     results = read_results(run)
-    shown = Structures(results).of(results.records[0])
+    structures = Structures(results.run)
+    for record in results.records:
+        pose, shown = record.first, structures.of(record)
+        assert len(pose.core) > 3
+        assert marked(shown["query"]) == {atom for atom, _ in pose.core}
+        assert marked(shown["template"]) == {atom for _, atom in pose.core}
+        query, template = (coordinates(named(shown)[name]) for name in ("rank 1", "template"))
+        gaps = query[[atom for atom, _ in pose.core]] - template[[atom for _, atom in pose.core]]
+        assert (gaps**2).sum(axis=1).mean() ** 0.5 == pytest.approx(pose.core_rmsd, abs=0.01)
+
+
+def test_what_was_copied_of_nothing_is_not_marked(run, alter):
+    record = read_results(run).records[0]
+    alter(0, poses=(replace(record.first, core=(), core_smarts=""), *record.poses[1:]))
+    results = read_results(run)
+    shown = Structures(results.run).of(results.records[0])
+    assert marked(shown["query"]) == marked(shown["template"]) == set()
+
+
+def test_what_there_is_of_a_query(predicted):
+    results = read_results(predicted)
+    structures = Structures(results.run)
+    posed, refused, *_ = results.records
+    shown = structures.of(posed)
+    assert list(named(shown)) == ["rank 1", "rank 2", "template", "pocket"]
+    assert marked(shown["query"]) == {atom for atom, _ in posed.first.core}
+    assert structures.of(refused) == {"models": []}
+    assert structures.notes == []
+
+
+def test_a_receptor_that_is_gone_is_said(predicted):
+    run = predicted.with_suffix(".run")
+    manifest = run / "manifest.json"
+    manifest.write_text(manifest.read_text().replace("receptors/receptor.pdb.gz", "gone.pdb.gz"))
+    results = read_results(predicted)
+    structures = Structures(results.run)
+    assert "pocket" not in named(structures.of(results.records[0]))
+    (note,) = structures.notes
+    assert note.startswith("The pocket is not shown: ")
+    assert note.endswith("gone.pdb.gz is gone.")
+
+
+def test_a_target_without_pose_has_its_crystal(run, alter):
+    alter(0, status="refused", reason="peptide", poses=())
+    results = read_results(run)
+    shown = Structures(results.run).of(results.records[0])
     assert list(named(shown)) == ["crystal", "pocket"]
     assert shown["query"].startswith("<svg")
     assert "template" not in shown
@@ -58,7 +110,7 @@ def test_a_target_without_pose_has_its_crystal(run, alter):
 def test_poses_that_are_gone_are_said(run):
     shutil.rmtree(run / "poses")
     results = read_results(run)
-    structures = Structures(results)
+    structures = Structures(results.run)
     shown = [structures.of(record) for record in results.records]
     assert all("rank 1" not in named(one) and "crystal" in named(one) for one in shown)
     assert "The poses of 5 targets are not shown" in structures.notes[0]
@@ -68,7 +120,7 @@ def test_poses_that_are_damaged_are_said(run):
     shard = next((run / "poses").iterdir())
     shard.write_bytes(shard.read_bytes().replace(b"V2000", b"V9999"))
     results = read_results(run)
-    structures = Structures(results)
+    structures = Structures(results.run)
     assert "rank 1" not in named(structures.of(results.records[0]))
     assert "damaged" in structures.notes[0]
 
@@ -78,19 +130,19 @@ def test_libraries_that_are_gone_are_said_and_can_be_named(run, tmp_path):
     (run / "manifest.json").write_text(manifest.replace("library.templ", "elsewhere/library.templ"))
     moved = shutil.move(run / "inputs" / "library.templ", tmp_path / "elsewhere.templ")
     results = read_results(run)
-    structures = Structures(results)
+    structures = Structures(results.run)
     shown = structures.of(results.records[0])
     assert {"rank 1"} <= set(named(shown))
     assert not {"template", "crystal", "pocket"} & set(named(shown))
     assert sum("--library" in note for note in structures.notes) == 2
-    found = Structures(results, [moved])
+    found = Structures(results.run, [moved])
     assert found.notes == []
     assert {"template", "crystal", "pocket"} <= set(named(found.of(results.records[0])))
 
 
 def test_a_library_that_is_none(run, tmp_path):
     with pytest.raises(LibraryError):
-        Structures(read_results(run), [tmp_path])
+        Structures(read_results(run).run, [tmp_path])
 
 
 def test_the_pocket_is_whole_residues_near_the_ligand(demo_library):

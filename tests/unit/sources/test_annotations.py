@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from templ.errors import InputError
 from templ.records import Target
 from templ.sources.annotations import Annotation, read_annotations
-from templ.sources.splits import TemplateRule
+from templ.templates.rule import Candidate, TemplateRule
 
 INDEX = """\
 # ==============================================================================
@@ -51,7 +51,7 @@ def test_a_year_means_its_last_day(read):
         ("1aaa", "3ccc", False),
     ]:
         asked = Target(target, "CCO", date=found[target].date)
-        assert rule.allows(asked, id=template, group="", date=found[template].date, ligand_key="") == allowed
+        assert rule.allows(asked, Candidate(template, date=found[template].date)) == allowed
 
 
 @pytest.mark.parametrize(

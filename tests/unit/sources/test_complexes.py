@@ -11,10 +11,10 @@ import gemmi
 import pytest
 from rdkit import Chem
 
+from templ.chemistry.molecules import heavy, positions
 from templ.errors import InputError
 from templ.library.build import build_library
 from templ.library.store import open_library
-from templ.molecules import heavy, positions
 from templ.sources.annotations import Annotation
 from templ.sources.complexes import find_complexes, read_complexes
 from templ.sources.demo import demo_files

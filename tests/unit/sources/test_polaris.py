@@ -1,19 +1,21 @@
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 from rdkit.Chem import Conformer
 from rdkit.Geometry import Point3D
 
+from templ.chemistry.molecules import parse_smiles
 from templ.errors import InputError
-from templ.molecules import parse_smiles
 from templ.records import Entry
 from templ.sources.ledger import Ledger
 from templ.sources.polaris import (
     TEMPLATE_GROUPS,
-    FrameCheck,
     find_polaris,
+    frame_notes,
+    noting,
     read_targets,
     read_templates,
 )
@@ -76,44 +78,47 @@ def test_targets_by_label(tmp_path, sdf_record):
     assert "'Zika NS2B'" in row.reason
 
 
+def noted(entries):
+    centroids = defaultdict(list)
+    return list(noting(entries, centroids)), centroids
+
+
 def test_frames_by_count():
-    check = FrameCheck()
-    for group, xs in {"sars": [0, 1, 2, 40], "mers": [50], "sars-on-mers": [51, 52, 34]}.items():
-        for x in xs:
-            check.add_template(entry_at(group, x))
-    for group, x in [("sars", 3.0), ("sars", 45.0), ("mers", 45.0)]:
-        check.add_target(entry_at(group, x))
-    report = check.summary()
-    assert report.templates == {"sars": 4, "mers": 1, "sars-on-mers": 3}
-    assert report.off_site == {"sars": 1, "mers": 0, "sars-on-mers": 1}
-    assert report.targets == {"sars": 2, "mers": 1}
-    assert report.in_other_frame == {"sars": 1, "mers": 0}
-    assert "targets sars: 1 of 2 nearer the other frame's site" in str(report).splitlines()
+    xs_by_group = {"sars": [0, 1, 2, 40], "mers": [50], "sars-on-mers": [51, 52, 34]}
+    _, templates = noted(entry_at(group, x) for group, xs in xs_by_group.items() for x in xs)
+    _, targets = noted(entry_at(group, x) for group, x in [("sars", 3.0), ("sars", 45.0), ("mers", 45.0)])
+    assert frame_notes(templates, targets) == [
+        "templates sars: 1 of 4 more than 15 A off the site",
+        "templates mers: 0 of 1 more than 15 A off the site",
+        "templates sars-on-mers: 1 of 3 more than 15 A off the site",
+        "targets sars: 1 of 2 nearer the other frame's site",
+        "targets mers: 0 of 1 nearer the other frame's site",
+    ]
 
 
 def test_targets_of_a_label_without_templates_are_not_compared():
-    check = FrameCheck()
-    check.add_template(entry_at("sars", 0.0))
-    check.add_target(entry_at("mers", 0.0))
-    assert check.summary().in_other_frame == {"mers": 0}
+    _, templates = noted([entry_at("sars", 0.0)])
+    _, targets = noted([entry_at("mers", 0.0)])
+    assert frame_notes(templates, targets) == [
+        "templates sars: 0 of 1 more than 15 A off the site",
+        "targets mers: 0 of 1 nearer the other frame's site",
+    ]
 
 
 @needs_shared
 def test_the_real_files():
-    ledger, check, ids = Ledger(), FrameCheck(), set()
-    files = find_polaris(SHARED)
-    for entry in read_templates(files, ledger):
-        check.add_template(entry)
-        ids.add(entry.id)
-    for entry in read_targets(files, ledger):
-        check.add_target(entry)
-        ids.add(entry.id)
-    report = check.summary()
+    ledger, files = Ledger(), find_polaris(SHARED)
+    of_templates, templates = noted(read_templates(files, ledger))
+    of_targets, targets = noted(read_targets(files, ledger))
+    ids = {entry.id for entry in (*of_templates, *of_targets)}
     assert ledger.total == 0
     assert len(ids) == 770 + 17 + 752 + 98
     assert {"sars-1", "mers-17", "sars-on-mers-752", "Test_964"} <= ids
-    assert report.templates == {"sars": 770, "mers": 17, "sars-on-mers": 752}
-    assert report.off_site == {"sars": 31, "mers": 0, "sars-on-mers": 36}
-    assert report.targets == {"sars": 46, "mers": 52}
-    assert report.in_other_frame == {"sars": 0, "mers": 0}
-    assert set(report.templates) == {group for groups in TEMPLATE_GROUPS.values() for group in groups}
+    assert set(templates) == {group for groups in TEMPLATE_GROUPS.values() for group in groups}
+    assert frame_notes(templates, targets) == [
+        "templates sars: 31 of 770 more than 15 A off the site",
+        "templates mers: 0 of 17 more than 15 A off the site",
+        "templates sars-on-mers: 36 of 752 more than 15 A off the site",
+        "targets sars: 0 of 46 nearer the other frame's site",
+        "targets mers: 0 of 52 nearer the other frame's site",
+    ]

@@ -1,19 +1,32 @@
 from __future__ import annotations
 
 import gzip
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from templ.errors import InputError
-from templ.sources.ledger import Ledger
-from templ.sources.queries import Query, read_queries
+from templ.sources import queries as module
+from templ.sources.queries import QueryReference, count_queries, queries_table, read_queries
+
+
+def loaded(reference):
+    """SMILES of a query, or why there is none."""
+    try:
+        return reference.load()
+    except InputError as error:
+        return str(error)
 
 
 def read(path):
-    ledger = Ledger()
-    return list(read_queries(path, ledger)), ledger
+    """Id, line, and SMILES or fault of each query."""
+    references = list(read_queries(path))
+    assert [reference.index for reference in references] == list(range(len(references)))
+    assert {reference.file for reference in references} <= {str(path)}
+    assert count_queries(path) == len(references)
+    return [(reference.id, reference.line, loaded(reference)) for reference in references]
 
 
 def test_smiles_lines(tmp_path):
@@ -21,15 +34,18 @@ def test_smiles_lines(tmp_path):
     path.write_text(
         "\ufeffCCO ethyl alcohol\textra\n# a comment\n\nCCN\nC1CC ring\n  CCS\tthiol\r\n", "utf-8"
     )
-    queries, ledger = read(path)
-    assert queries == [
-        Query("ethyl alcohol", "CCO", str(path), 1),
-        Query("list-2", "CCN", str(path), 4),
-        Query("thiol", "CCS", str(path), 6),
+    assert list(read_queries(path)) == [
+        QueryReference(0, "ethyl alcohol", "CCO", str(path), 1),
+        QueryReference(1, "list-2", "CCN", str(path), 4),
+        QueryReference(2, "ring", "C1CC", str(path), 5),
+        QueryReference(3, "thiol", "CCS", str(path), 6),
     ]
-    (row,) = ledger.first
-    assert (row.file, row.record, row.line, row.id) == (str(path), 3, 5, "ring")
-    assert row.reason == "unreadable SMILES: 'C1CC' is not a SMILES that can be read"
+    assert [smiles for _, _, smiles in read(path)] == [
+        "CCO",
+        "CCN",
+        f"{path}, line 5: 'C1CC' is not a SMILES that can be read",
+        "CCS",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -44,43 +60,132 @@ def test_tables(tmp_path, name, text):
     path = tmp_path / name
     data = text.encode()
     path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    queries, ledger = read(path)
-    assert [(q.id, q.smiles, q.line) for q in queries] == [("x, 1", "CCO", 2), ("a-2", "CCN", 4)]
-    assert ledger.total == 0
+    assert read(path) == [("x, 1", 2, "CCO"), ("a-2", 4, "CCN")]
 
 
-def test_structures_become_smiles_without_hydrogens(tmp_path, sdf_record):
+@pytest.mark.parametrize("name", ["a.sdf", "a.sdf.gz"])
+def test_structures_become_smiles_without_hydrogens(tmp_path, sdf_record, name):
+    path = tmp_path / name
+    text = sdf_record("x", "[H]C([H])([H])C[C@H](N)O") + sdf_record("", "CCN")
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    assert [(id, smiles) for id, _, smiles in read(path)] == [("x", "CC[C@H](N)O"), ("a-2", "CCN")]
+    first, second = read_queries(path)
+    if name == "a.sdf":  # where it begins, and nothing of the molecule: its worker reads it
+        assert (first.smiles, first.offset, second.offset) == ("", 0, len(text.split("$$$$\n")[0]) + 5)
+    else:
+        assert second.line == text.split("$$$$\n")[0].count("\n") + 2
+
+
+def test_a_reference_is_small_and_reaches_another_process_unchanged(tmp_path, sdf_record):
     path = tmp_path / "a.sdf"
-    path.write_text(sdf_record("x", "[H]C([H])([H])C[C@H](N)O") + sdf_record("", "CCN"))
-    queries, _ = read(path)
-    assert [(q.id, q.smiles) for q in queries] == [("x", "CC[C@H](N)O"), ("a-2", "CCN")]
-    assert queries[1].line == path.read_text().split("$$$$\n")[0].count("\n") + 2
+    path.write_text(sdf_record("x") * 3)
+    *_, last = read_queries(path)
+    assert QueryReference.from_json(last.to_json()) == last
+    assert len(last.to_json()) < 300
+    assert json.loads(last.to_json())["offset"] == last.offset
 
 
-def test_the_later_of_two_equal_ids_goes_to_the_ledger(tmp_path):
+def test_a_single_query_is_read_and_no_other(tmp_path, sdf_record):
+    """Its record is found by offset, whatever became of those before it."""
+    path = tmp_path / "a.sdf"
+    first = sdf_record("x")
+    path.write_text(first + sdf_record("y", "CCN"))
+    _, second = read_queries(path)
+    path.write_bytes(b"\0" * len(first.encode()) + path.read_bytes()[len(first.encode()) :])
+    assert second.load() == "CCN"
+
+
+def test_a_file_that_was_cut_under_its_references_is_named(tmp_path, sdf_record):
+    path = tmp_path / "a.sdf"
+    path.write_text(sdf_record("x") + sdf_record("y"))
+    _, second = read_queries(path)
+    path.write_text(sdf_record("x"))
+    with pytest.raises(InputError, match=f"{path}, record 2: the file ends before it; it was changed"):
+        second.load()
+    path.unlink()
+    with pytest.raises(InputError, match="does not exist"):
+        second.load()
+
+
+def test_records_that_cannot_be_read_each_have_their_place(tmp_path, sdf_record):
+    path = tmp_path / "a.sdf"
+    good = sdf_record("x")
+    path.write_text(
+        good + good.replace("M  END", "M  ENT").replace("x\n", "bad\n", 1) + "$$$$\n" + good[:200]
+    )
+    found = read(path)
+    assert [id for id, _, _ in found] == ["x", "bad", "a-3", "x"]
+    assert found[0][2] == "CC(=O)Nc1ccccc1"
+    assert found[1][2].startswith(f"{path}, record 2: missing M  END")
+    assert found[2][2].startswith(f"{path}, record 3: ")
+    assert found[3][2] == f"{path}, record 4: duplicate id: 'x' was read before"
+
+
+@pytest.mark.parametrize("tail", ["", "\n", "\n\n  \n"])
+def test_blank_lines_at_the_end_are_no_record(tmp_path, sdf_record, tail):
+    path = tmp_path / "a.sdf"
+    path.write_text(sdf_record("x") + tail)
+    assert [id for id, _, _ in read(path)] == ["x"]
+
+
+def test_the_later_of_two_equal_ids_is_a_fault(tmp_path):
     path = tmp_path / "a.smi"
     path.write_text("CCO x\nCCN x\nC1CC y\nCCS y\n")
-    queries, ledger = read(path)
-    assert [(q.id, q.smiles) for q in queries] == [("x", "CCO"), ("y", "CCS")]
-    assert ledger.counts == {"duplicate id": 1, "unreadable SMILES": 1}
+    assert read(path) == [
+        ("x", 1, "CCO"),
+        ("x", 2, f"{path}, line 2: duplicate id: 'x' was read before"),
+        ("y", 3, f"{path}, line 3: 'C1CC' is not a SMILES that can be read"),
+        ("y", 4, f"{path}, line 4: duplicate id: 'y' was read before"),
+    ]
+
+
+def test_duplicates_are_found_however_far_apart(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "RECENT", 3)
+    path = tmp_path / "a.smi"
+    path.write_text("".join(f"C q{number % 10}\n" for number in range(13)))
+    faults = [bool(reference.fault) for reference in read_queries(path)]
+    assert faults == [False] * 10 + [True] * 3
 
 
 def test_bad_rows_of_a_table(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b'id,smiles\na,CCO\nb\n"c"x,CCN\n\xff,CCN\nd,CCS\ne,"CCO\nf,CCO\n')
-    queries, ledger = read(path)
-    assert [q.id for q in queries] == ["a", "d"]
-    assert ledger.counts == {"unreadable SMILES": 1, "malformed row": 2, "not UTF-8": 1}
-    assert [row.line for row in ledger.first] == [3, 4, 5, 8]
+    found = read(path)
+    assert [(id, line) for id, line, _ in found] == [
+        ("a", 2),
+        ("b", 3),
+        ("a-3", 4),
+        ("\N{REPLACEMENT CHARACTER}", 5),
+        ("d", 6),
+        ("a-6", 8),
+    ]
+    assert (found[0][2], found[4][2]) == ("CCO", "CCS")
+    for number, fault in ((1, "no SMILES in this row"), (2, "malformed row: "), (3, "not UTF-8: save"),
+                          (5, "malformed row: unexpected end of data")):  # fmt: skip
+        assert found[number][2].startswith(f"{path}, line {found[number][1]}: {fault}")
 
 
-def test_a_truncated_gzip_gives_what_is_whole(tmp_path):
-    path = tmp_path / "cut.smi.gz"
-    data = gzip.compress("".join(f"{'C' * n} c{n}\n" for n in range(1, 200)).encode(), 1)
-    path.write_bytes(data[:-20])
-    queries, ledger = read(path)
-    assert 0 < len(queries) < 199
-    assert ledger.counts["file truncated"] == 1
+@pytest.mark.parametrize(("name", "head"), [("cut.smi.gz", ""), ("cut.tsv.gz", "smiles\tid\n")])
+def test_a_truncated_gzip_gives_what_is_whole_and_a_fault(tmp_path, name, head):
+    path = tmp_path / name
+    space = "\t" if head else " "
+    text = head + "".join(f"{'C' * n}{space}c{n}\n" for n in range(1, 200))
+    path.write_bytes(gzip.compress(text.encode(), 1)[:-20])
+    *whole, (_, _, fault) = read(path)
+    assert 0 < len(whole) < 199
+    assert [smiles for _, _, smiles in whole] == ["C" * n for n in range(1, len(whole) + 1)]
+    assert ": file truncated: " in fault
+
+
+def test_a_truncated_gzip_of_structures_gives_what_is_whole_and_a_fault(tmp_path, sdf_record):
+    path = tmp_path / "cut.sdf.gz"
+    text = "".join(sdf_record(f"m{number}", "C" * (number + 2)) for number in range(9))
+    path.write_bytes(gzip.compress(text.encode(), 1)[:-200])
+    *whole, (_, _, fault) = read(path)
+    assert 0 < len(whole) < 9
+    assert [smiles for _, _, smiles in whole] == ["C" * (number + 2) for number in range(len(whole))]
+    assert fault.startswith(f"{path}, line ")
+    assert "truncated" in fault
 
 
 @pytest.mark.parametrize(
@@ -98,14 +203,47 @@ def test_files_that_are_no_query_list(tmp_path, name, text, message):
         read(tmp_path / name)
 
 
-@given(data=st.binary(min_size=1, max_size=200), suffix=st.sampled_from(["smi", "csv", "tsv", "sdf"]))
-def test_junk_is_refused_or_in_the_ledger(tmp_path_factory, data, suffix):
+@given(
+    data=st.binary(min_size=1, max_size=200) | st.text("$ab\n \r", min_size=1).map(str.encode),
+    suffix=st.sampled_from(["smi", "csv", "tsv", "sdf", "mol", "sdf.gz", "smi.gz"]),
+)
+def test_junk_is_refused_or_a_fault_of_its_row(tmp_path_factory, data, suffix):
     path = tmp_path_factory.mktemp("junk") / f"a.{suffix}"
-    path.write_bytes(data)
+    path.write_bytes(gzip.compress(data) if suffix.endswith(".gz") else data)
     try:
-        queries, ledger = read(path)
+        references = list(read_queries(path))
     except InputError as error:
         assert str(path) in str(error)
+        return
+    sound = [reference.id for reference in references if not reference.fault]
+    assert len(set(sound)) == len(sound)
+    for reference in references:
+        try:
+            assert reference.load()
+        except InputError as error:
+            assert str(path) in str(error)
+
+
+@given(st.text("$ab\n \r", min_size=1))
+def test_plain_and_compressed_structures_are_cut_alike(tmp_path_factory, text):
+    folder = tmp_path_factory.mktemp("cut")
+    (folder / "a.sdf").write_bytes(text.encode())
+    (folder / "a.sdf.gz").write_bytes(gzip.compress(text.encode()))
+    try:
+        packed = list(read_queries(folder / "a.sdf.gz"))
+    except InputError:
+        with pytest.raises(InputError):
+            list(read_queries(folder / "a.sdf"))
     else:
-        assert len({query.id for query in queries}) == len(queries)
-        assert all(row.file == str(path) for row in ledger.first)
+        assert [reference.id for reference in read_queries(folder / "a.sdf")] == [q.id for q in packed]
+
+
+def test_a_table_of_queries_reads_back(tmp_path):
+    queries = [("x, 1", "CCO"), ('a "b"', "CCN"), ("two\nlines", "CCS")]
+    (tmp_path / "q.csv").write_bytes(queries_table(queries))
+    assert [(reference.id, reference.smiles) for reference in read_queries(tmp_path / "q.csv")] == queries
+
+
+def test_a_path_may_be_text(tmp_path):
+    (tmp_path / "q.smi").write_text("CCO\n")
+    assert [reference.id for reference in read_queries(str(tmp_path / "q.smi"))] == ["q-1"]

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rdkit import Chem
 
+from templ.chemistry.molecules import positions
 from templ.errors import InputError
-from templ.molecules import positions
 from templ.sources import sdf
 from templ.sources.demo import demo_files
 from templ.sources.files import HEAD_BYTES
@@ -95,7 +95,7 @@ def test_data_items(tmp_path, sdf_record):
     assert record.properties == {"date": "2020", "a>b": "one\ntwo", "last": "µ"}
 
 
-def test_each_fault_goes_to_the_ledger_with_its_place(tmp_path, sdf_record, monkeypatch):
+def test_each_fault_goes_to_the_ledger_with_its_line(tmp_path, sdf_record, monkeypatch):
     monkeypatch.setattr(sdf, "MAX_RECORD_BYTES", 5_000)
     good = sdf_record("good", date="2020-06-01")
     faults = {
@@ -153,18 +153,49 @@ def test_a_reference_loads_its_own_record(tmp_path, sdf_record, suffix):
     path = tmp_path / f"three{suffix}"
     data = "".join(texts).encode()
     path.write_bytes(gzip.compress(data) if suffix == ".sdf.gz" else data)
-    entry = MoleculeReference("second", "", path, len(texts[0])).load()
-    assert (entry.id, entry.name, Chem.MolToSmiles(entry.mol)) == ("second", "b", "CCN")
-    assert entry.source == f"{path.name}@{len(texts[0])}"
+    entries, _ = read(path)
+    record = MoleculeReference(path, len(texts[0]), "second").load()
+    assert (record.title, Chem.MolToSmiles(record.mol)) == ("b", "CCN")
+    assert (record.number, record.line) == (0, 0)
+    for entry, text, data in zip(entries, texts, read_records(path), strict=True):
+        assert entry.reference.file == path
+        assert entry.reference.id == entry.id == text.partition("\n")[0]
+        loaded = entry.reference.load()
+        assert Chem.MolToMolBlock(loaded.mol) == Chem.MolToMolBlock(entry.mol)
+        assert (loaded.offset, loaded.checksum, loaded.properties) == (
+            data.offset,
+            data.checksum,
+            data.properties,
+        )
 
 
 def test_a_reference_into_a_changed_file_is_refused(tmp_path, sdf_record):
     path = tmp_path / "a.sdf"
     path.write_text(sdf_record("a"))
-    with pytest.raises(InputError, match=r"a\.sdf ends before byte 100000, where b was"):
-        MoleculeReference("b", "", path, 100_000).load()
+    with pytest.raises(
+        InputError, match=r"a\.sdf was changed: put the file back as it was when 'b' was read"
+    ):
+        MoleculeReference(path, 100_000, "b").load()
     with pytest.raises(InputError, match=r"a\.sdf, byte 300 \(a\): "):
-        MoleculeReference("a", "", path, 300).load()
+        MoleculeReference(path, 300, "a").load()
+    (entry,) = read_sdf(str(path))
+    assert entry.reference.load().title == "a"
+    path.write_text(sdf_record("a", "CCN"))
+    with pytest.raises(InputError, match=r"a\.sdf was changed: put the file back .*or read it again"):
+        entry.reference.load()
+    path.unlink()
+    with pytest.raises(InputError, match=r"a\.sdf is gone: put the file back .* 'a' was read"):
+        entry.reference.load()
+
+
+def test_a_reference_into_a_damaged_gzip_is_refused(tmp_path, sdf_record):
+    path = tmp_path / "a.sdf.gz"
+    data = gzip.compress("".join(sdf_record(str(n), "C" * (n % 9 + 1)) for n in range(200)).encode())
+    path.write_bytes(data)
+    last = list(read_sdf(path))[-1].reference
+    path.write_bytes(data[: len(data) // 2])
+    with pytest.raises(InputError, match=r"a\.sdf\.gz is damaged before byte \d+: put the file back"):
+        last.load()
 
 
 @given(date=st.dates())

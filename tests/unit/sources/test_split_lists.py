@@ -7,7 +7,8 @@ import pytest
 
 from templ.errors import InputError, LeakageError
 from templ.records import Target
-from templ.sources.splits import SPLIT_TEMPLATES, TemplateRule, read_ids, read_split_lists
+from templ.sources.split_lists import SPLIT_TEMPLATES, read_ids, read_split_lists
+from templ.templates.rule import Candidate, TemplateRule
 
 LISTS = {"train": ["1aaa", "2aaa"], "val": ["3aaa"], "test": ["4aaa", "5aaa"]}
 
@@ -96,9 +97,7 @@ def test_who_may_learn_from_whom():
         split: [
             other
             for other in ("train", "val", "test", "")
-            if rule.allows(
-                Target("t", "CCO", split=split), id="x", group="", date=None, ligand_key="", split=other
-            )
+            if rule.allows(Target("t", "CCO", split=split), Candidate("x", split=other))
         ]
         for split in ("train", "val", "test", "")
     }

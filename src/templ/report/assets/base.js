@@ -1,5 +1,5 @@
 "use strict";
-// Text that templ.report.page.pack compressed.
+// Text that templ.report.html_page.pack compressed.
 async function unpack(packed) {
   const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));

@@ -22,17 +22,17 @@ const table = {
   async load() {
     Object.assign(this, JSON.parse(await unpack(byId("packed-table").textContent)));
     this.outcome = this.columns.findIndex((column) => column.name === "outcome");
-    this.search = this.rows.map((row, place) =>
-      [...row.filter((value) => typeof value === "string"), this.details[place].detail ?? ""].join("\n").toLowerCase());
-    byId("table").tHead.append(element("tr", {}, ...this.columns.map((column, place) => this.head(column, place))));
+    this.search = this.rows.map((row, index) =>
+      [...row.filter((value) => typeof value === "string"), this.details[index].detail ?? ""].join("\n").toLowerCase());
+    byId("table").tHead.append(element("tr", {}, ...this.columns.map((column, index) => this.head(column, index))));
     this.draw();
   },
 
-  head(column, place) {
+  head(column, index) {
     const button = element("button", { type: "button", textContent: column.name, title: column.about });
     button.addEventListener("click", () => {
-      this.descending = this.sort === place && !this.descending;
-      this.sort = place;
+      this.descending = this.sort === index && !this.descending;
+      this.sort = index;
       this.page = 0;
       this.draw();
     });
@@ -42,45 +42,45 @@ const table = {
   chosen() {
     const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
     const outcome = byId("outcome").value;
-    const places = [...this.rows.keys()].filter((place) =>
-      (!outcome || this.rows[place][this.outcome] === outcome) && words.every((word) => this.search[place].includes(word)));
+    const indices = [...this.rows.keys()].filter((index) =>
+      (!outcome || this.rows[index][this.outcome] === outcome) && words.every((word) => this.search[index].includes(word)));
     if (this.sort !== null) {
       const sign = this.descending ? -1 : 1;
-      const value = (place) => this.rows[place][this.sort];
-      const known = places.filter((place) => value(place) !== null);
+      const value = (index) => this.rows[index][this.sort];
+      const known = indices.filter((index) => value(index) !== null);
       const compare = new Intl.Collator("en", { numeric: true }).compare;
       known.sort((a, b) => sign * (typeof value(a) === "number" ? value(a) - value(b) : compare(value(a), value(b))));
-      return [...known, ...places.filter((place) => value(place) === null)];
+      return [...known, ...indices.filter((index) => value(index) === null)];
     }
-    return places;
+    return indices;
   },
 
   draw() {
-    const places = this.chosen();
-    const pages = Math.max(1, Math.ceil(places.length / PAGE));
+    const indices = this.chosen();
+    const pages = Math.max(1, Math.ceil(indices.length / PAGE));
     this.page = Math.min(this.page, pages - 1);
     const from = this.page * PAGE;
-    const shown = places.slice(from, from + PAGE);
+    const shown = indices.slice(from, from + PAGE);
     if (this.open !== null) this.close();
-    byId("table").tBodies[0].replaceChildren(...shown.map((place) => this.row(place)));
-    [...byId("table").tHead.rows[0].cells].forEach((cell, place) => {
-      if (place === this.sort) cell.setAttribute("aria-sort", this.descending ? "descending" : "ascending");
+    byId("table").tBodies[0].replaceChildren(...shown.map((index) => this.row(index)));
+    [...byId("table").tHead.rows[0].cells].forEach((cell, index) => {
+      if (index === this.sort) cell.setAttribute("aria-sort", this.descending ? "descending" : "ascending");
       else cell.removeAttribute("aria-sort");
     });
-    byId("count").textContent = `${places.length.toLocaleString("en")} of ${this.rows.length.toLocaleString("en")} targets`;
-    byId("page").textContent = places.length ? `${from + 1} to ${from + shown.length}` : "";
+    byId("count").textContent = `${indices.length.toLocaleString("en")} of ${this.rows.length.toLocaleString("en")} targets`;
+    byId("page").textContent = indices.length ? `${from + 1} to ${from + shown.length}` : "";
     byId("before").disabled = this.page === 0;
     byId("after").disabled = this.page === pages - 1;
   },
 
-  row(place) {
-    const cells = this.rows[place].map((value, column) => this.cell(value, column));
+  row(index) {
+    const cells = this.rows[index].map((value, column) => this.cell(value, column));
     const button = element("button", { type: "button", textContent: cells[0].textContent });
     button.setAttribute("aria-expanded", "false");
     cells[0].className = "target";
     cells[0].replaceChildren(button);
-    const row = element("tr", { className: "target", id: `t${place}` }, ...cells);
-    row.addEventListener("click", () => this.toggle(place));
+    const row = element("tr", { className: "target", id: `t${index}` }, ...cells);
+    row.addEventListener("click", () => this.toggle(index));
     return row;
   },
 
@@ -98,18 +98,18 @@ const table = {
     return cell;
   },
 
-  async toggle(place) {
-    const row = byId(`t${place}`);
-    const again = this.open === place;
+  async toggle(index) {
+    const row = byId(`t${index}`);
+    const again = this.open === index;
     if (this.open !== null) this.close();
     if (again) return;
-    this.open = place;
+    this.open = index;
     row.classList.add("open");
     row.querySelector("button").setAttribute("aria-expanded", "true");
     const sheet = element("div", { className: "sheet" });
     row.after(element("tr", { className: "detail" }, element("td", { colSpan: this.columns.length }, sheet)));
     fit();
-    await fillSheet(sheet, place);
+    await fillSheet(sheet, index);
   },
 
   close() {
@@ -122,14 +122,14 @@ const table = {
   },
 
   // Opens a target wherever it is: on another page, or hidden by a filter.
-  async reveal(place) {
-    if (!(place >= 0 && place < this.rows.length)) return;
-    if (!this.chosen().includes(place)) clear();
-    this.page = Math.floor(this.chosen().indexOf(place) / PAGE);
+  async reveal(index) {
+    if (!(index >= 0 && index < this.rows.length)) return;
+    if (!this.chosen().includes(index)) clear();
+    this.page = Math.floor(this.chosen().indexOf(index) / PAGE);
     this.draw();
-    await this.toggle(place);
-    byId(`t${place}`).scrollIntoView({ block: "start" });
-    byId(`t${place}`).querySelector("button").focus({ preventScroll: true });
+    await this.toggle(index);
+    byId(`t${index}`).scrollIntoView({ block: "start" });
+    byId(`t${index}`).querySelector("button").focus({ preventScroll: true });
   },
 };
 
@@ -139,12 +139,12 @@ function fit() {
   if (sheet) sheet.style.width = `${byId("frame").clientWidth}px`;
 }
 
-async function fillSheet(sheet, place) {
-  const details = table.details[place];
+async function fillSheet(sheet, index) {
+  const details = table.details[index];
   const told = [];
   if (details.detail) told.push(element("p", { className: "long", textContent: details.detail }));
   for (const note of details.notes ?? []) told.push(element("p", { className: "quiet long", textContent: note }));
-  const packed = byId(`packed-${place}`);
+  const packed = byId(`packed-${index}`);
   const structures = packed ? JSON.parse(await unpack(packed.textContent)) : { models: [] };
   if (structures.query) told.push(drawings(structures));
   const numbers = element("div", {}, ...numbersOf(details));
@@ -172,19 +172,19 @@ function numbersOf(details) {
   const made = [];
   const scores = details.scores ?? [];
   if (scores.length) {
-    const columns = [["rank", scores.map((_, place) => place + 1), 0], ["score", scores, 2]];
+    const columns = [["rank", scores.map((_, index) => index + 1), 0], ["score", scores, 2]];
     if (details.confidence) columns.push(["confidence", details.confidence, 2]);
     if (details.rmsd) columns.push(["RMSD (Å)", details.rmsd, 2]);
     const head = element("tr", {}, ...columns.map(([name]) => element("th", { scope: "col", className: "number", textContent: name })));
-    const rows = scores.map((_, place) => element("tr", {}, ...columns.map(([, values, decimals]) =>
-      element("td", { className: "number", textContent: (values[place] ?? NaN).toFixed(decimals) }))));
+    const rows = scores.map((_, index) => element("tr", {}, ...columns.map(([, values, decimals]) =>
+      element("td", { className: "number", textContent: (values[index] ?? NaN).toFixed(decimals) }))));
     made.push(element("h3", { textContent: "Poses" }),
       element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
   }
   const facts = Object.entries(details.superposition ?? {}).map(([name, value]) => [name.replaceAll("_", " "), Number(value.toPrecision(3))]);
   if (details.templates_allowed) facts.push(["templates allowed", details.templates_allowed.toLocaleString("en")]);
-  if (details.prospect) facts.push(["confidence before posing", details.prospect.toFixed(2)]);
-  if (details.validity) facts.push(["PoseBusters checks failed", details.validity.join(", ")]);
+  if (details.prior_confidence) facts.push(["prior confidence", details.prior_confidence.toFixed(2)]);
+  if (details.failed_checks) facts.push(["PoseBusters checks failed", details.failed_checks.join(", ")]);
   if (details.stage) facts.push(["ended in", details.stage]);
   if (details.stages) facts.push(["wall seconds", Object.entries(details.stages).map(([name, value]) => `${name} ${value.toFixed(2)}`).join(", ")]);
   if (facts.length) {
@@ -219,15 +219,15 @@ function loadViewer() {
 }
 
 function viewerOf(models) {
-  const choices = element("fieldset", { className: "shown" }, element("legend", { className: "quiet small", textContent: "3D view: drag or arrow keys turn, wheel or + and - zoom" }));
-  const place = element("div", {}, choices, stage);
-  show(models, choices).catch((error) => {
+  const boxes = element("fieldset", { className: "shown" }, element("legend", { className: "quiet small", textContent: "3D view: drag or arrow keys turn, wheel or + and - zoom" }));
+  const panel = element("div", {}, boxes, stage);
+  show(models, boxes).catch((error) => {
     stage.replaceChildren(element("p", { className: "quiet", textContent: `The 3D view needs WebGL (${error.message}).` }));
   });
-  return place;
+  return panel;
 }
 
-async function show(models, choices) {
+async function show(models, boxes) {
   await loadViewer();
   viewer ??= $3Dmol.createViewer(stage, { backgroundAlpha: 0, antialias: true });
   viewer.removeAllModels();
@@ -241,10 +241,10 @@ async function show(models, choices) {
     switchModel();
     const swatch = element("span", { className: "swatch" });
     swatch.style.background = CARBONS[name];
-    choices.append(element("label", {}, box, " ", swatch, name));
+    boxes.append(element("label", {}, box, " ", swatch, name));
   }
   viewer.resize();
-  viewer.zoomTo({ model: models.flatMap(({ name }, place) => (name === "pocket" ? [] : [place])) });
+  viewer.zoomTo({ model: models.flatMap(({ name }, index) => (name === "pocket" ? [] : [index])) });
   viewer.render();
 }
 

@@ -1,0 +1,1 @@
+"""Molecules and structures as arrays: reading them, their features, conformers and geometry."""

@@ -1,0 +1,146 @@
+"""The query prepared for posing: conformers, rotatable bonds, symmetry; each made when first asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+from rdkit.Chem import rdDistGeom
+
+from templ.chemistry.features import atom_features
+from templ.chemistry.molecules import quiet_rdkit
+from templ.errors import Refusal
+
+ROTOR = Chem.MolFromSmarts("[!$([D1])]-&!@[!$([D1])]")
+"""A single bond outside rings with something to turn at both ends."""
+
+AMIDE = Chem.MolFromSmarts("[CX3](=[O,S,N])-[NX3,O;!$([N,O]=*)]")
+"""Amides, esters and their kin: flat about the bond of the first and the third atom."""
+
+CLASH_DISTANCE = 3.0
+"""Angstrom: two heavy atoms of one molecule, at least CLASH_BONDS bonds apart, clash when they are nearer."""
+CLASH_BONDS = 4
+LAST_TRY = 5
+"""Conformers asked for once all else failed: the tries for more take minutes where there are none (C60)."""
+SEEDS = 2**31 - 1
+"""RDKit multiplies the seed by the number of the conformer, modulo this: of 0 all would be one conformer;"""
+OTHER_SEED = 2**30
+"""so this is taken for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotor:
+    """A bond b-c that can turn, and the atoms that turn with c."""
+
+    b: int
+    c: int
+    moving: tuple[int, ...]
+
+
+class PreparedQuery:
+    """The query prepared for posing: heavy atoms with stereochemistry, conformers, rotatable bonds."""
+
+    def __init__(self, mol: Chem.Mol, conformers: int, seed: int) -> None:
+        self.mol, self._wanted, self._seed = mol, conformers, seed
+
+    @cached_property
+    def conformers(self) -> NDArray[np.float64]:
+        """Free conformers, shape (conformers, atoms, 3), Angstrom, with the query's stereochemistry.
+
+        ETKDGv3 on heavy atoms (Wang, Witek, Landrum, Riniker, J. Chem. Inf. Model. 60 (2020) 2044), about
+        2 ms each. Hydrogens would cost seven times that and are added to the few poses kept.
+
+        Raises
+        ------
+        Refusal
+            When no conformer can be made: overcrowded or contradictory stereochemistry.
+        """
+        mol = Chem.Mol(self.mol)
+        # Work is bounded by iterations, never by time: time would make poses depend on the machine.
+        few = min(self._wanted, LAST_TRY)
+        for random_start, iterations, count in (
+            (False, 5, self._wanted),
+            (True, 20, self._wanted),
+            (True, 200, few),
+        ):
+            found = _embed(mol, count, self._seed, random_start=random_start, iterations=iterations)
+            if len(found):
+                return found
+        raise Refusal("no-conformer", "no 3D conformer could be made with the stereochemistry of the query")
+
+    @cached_property
+    def rotors(self) -> tuple[Rotor, ...]:
+        """Bonds that can turn, each moving the smaller side."""
+        rotors = []
+        for b, c in self.mol.GetSubstructMatches(ROTOR, maxMatches=10_000):
+            moving = _side(self.mol, b, c)
+            if 2 * len(moving) > self.mol.GetNumAtoms():
+                b, c, moving = c, b, _side(self.mol, c, b)
+            rotors.append(Rotor(b, c, moving))
+        return tuple(rotors)
+
+    @cached_property
+    def free_rotors(self) -> tuple[Rotor, ...]:
+        """Those that are no amides: a template's amide may be copied, but nothing else turns one."""
+        flat = {frozenset((c, n)) for c, _, n in self.mol.GetSubstructMatches(AMIDE, maxMatches=10_000)}
+        return tuple(rotor for rotor in self.rotors if frozenset((rotor.b, rotor.c)) not in flat)
+
+    @cached_property
+    def features(self) -> NDArray[np.float32]:
+        """Pharmacophore features of each atom, shape (atoms, features)."""
+        return atom_features(self.mol)
+
+    @cached_property
+    def ranks(self) -> tuple[int, ...]:
+        """Symmetry class of each atom: equal for atoms that cannot be told apart."""
+        return tuple(Chem.CanonicalRankAtoms(self.mol, breakTies=False))
+
+    @cached_property
+    def bounds(self) -> NDArray[np.float64]:
+        """Smallest (lower triangle) and largest (upper) distance each pair of atoms can have, Angstrom."""
+        with quiet_rdkit():
+            return np.asarray(rdDistGeom.GetMoleculeBoundsMatrix(self.mol))
+
+    @cached_property
+    def far_pairs(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Pairs of atoms that may clash with each other: first and second of each, shape (pairs,)."""
+        first, second = np.triu_indices(self.mol.GetNumAtoms(), 1)
+        far = self.may_clash[first, second] > 0
+        return first[far], second[far]
+
+    @cached_property
+    def may_clash(self) -> NDArray[np.float32]:
+        """1 for each two atoms that may clash with each other, else 0, shape (atoms, atoms)."""
+        bonds: NDArray[np.float64] = Chem.GetDistanceMatrix(self.mol)
+        return (bonds >= CLASH_BONDS).astype(np.float32)
+
+
+def _embed(
+    mol: Chem.Mol, count: int, seed: int, *, random_start: bool, iterations: int
+) -> NDArray[np.float64]:
+    parameters = rdDistGeom.ETKDGv3()
+    parameters.randomSeed = seed % SEEDS or OTHER_SEED
+    parameters.useRandomCoords = random_start
+    parameters.maxIterations = iterations
+    parameters.numThreads = 1
+    with quiet_rdkit():
+        try:
+            ids = list(rdDistGeom.EmbedMultipleConfs(mol, count, parameters))
+        except RuntimeError:  # RDKit's optimiser gives up ("bad direction in linearSearch"): no conformer
+            ids = []
+    found = [mol.GetConformer(i).GetPositions() for i in ids]
+    return np.array(found).reshape(-1, mol.GetNumAtoms(), 3)
+
+
+def _side(mol: Chem.Mol, b: int, c: int) -> tuple[int, ...]:
+    """Atoms on the side of c when the bond b-c is cut."""
+    seen, front = {b, c}, [c]
+    while front:
+        for neighbour in mol.GetAtomWithIdx(front.pop()).GetNeighbors():
+            if neighbour.GetIdx() not in seen:
+                seen.add(neighbour.GetIdx())
+                front.append(neighbour.GetIdx())
+    return tuple(sorted(seen - {b}))

@@ -1,0 +1,218 @@
+"""Small helpers over RDKit molecules that every part needs: parse with a reason, strip, compare.
+
+RDKit reports why it refused a molecule only through its log; these functions turn that into an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem, rdBase
+
+from templ.errors import InputError
+
+FLAT_TOLERANCE = 1e-4
+"""A conformer thinner than this (Angstrom) in z, or in every direction, is a drawing and no structure."""
+
+UNKNOWN = Chem.BondDir.EITHERDOUBLE
+
+
+@contextmanager
+def quiet_rdkit() -> Iterator[None]:
+    """Keep RDKit's log off the user's terminal while the block runs."""
+    block = rdBase.BlockLogs()
+    try:
+        yield
+    finally:
+        del block
+
+
+def parse_smiles(smiles: str) -> Chem.Mol:
+    """Read a SMILES.
+
+    Raises
+    ------
+    InputError
+        When it is empty or RDKit refuses it; the message carries RDKit's reason.
+
+    Examples
+    --------
+    >>> parse_smiles("c1ccccc1O").GetNumAtoms()
+    7
+    >>> parse_smiles("C1CC")
+    Traceback (most recent call last):
+    ...
+    templ.errors.InputError: 'C1CC' is not a SMILES that can be read
+    """
+    shown = smiles if len(smiles) <= 80 else smiles[:77] + "..."
+    with quiet_rdkit():
+        mol = Chem.MolFromSmiles(smiles, sanitize=False) if smiles.strip() else None
+        if mol is None or mol.GetNumAtoms() == 0:
+            raise InputError(f"'{shown}' is not a SMILES that can be read")
+        sanitise(mol, f"'{shown}'")
+        Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
+        return mol
+
+
+def to_smiles(mol: Chem.Mol) -> str:
+    """SMILES of a molecule that somebody else made, hydrogens left out.
+
+    Raises
+    ------
+    InputError
+        When it has no atoms, or its chemistry does not add up.
+    """
+    if mol.GetNumAtoms() == 0:
+        raise InputError("the molecule has no atoms")
+    copy = Chem.Mol(mol)
+    with quiet_rdkit():
+        sanitise(copy, "the molecule")
+    return str(Chem.MolToSmiles(heavy(copy)))
+
+
+def parse_mol_block(block: str) -> Chem.Mol:
+    """Read one MOL block (V2000 or V3000), hydrogens kept, stereochemistry taken from 3D where it is 3D.
+
+    Raises
+    ------
+    InputError
+        When the block is malformed, has no atoms, or its chemistry does not add up; the message says which.
+    """
+    with quiet_rdkit():
+        mol = Chem.MolFromMolBlock(block, sanitize=False, removeHs=False, strictParsing=True)
+        if mol is None:
+            raise InputError("the MOL block is malformed")
+        if mol.GetNumAtoms() == 0:
+            raise InputError("the molecule has no atoms")
+        sanitise(mol, "the molecule")
+        if has_3d(mol):
+            for bond in mol.GetBonds():
+                # "Cis or trans, not known", says a flag in the file; the coordinates know.
+                if bond.GetStereo() == Chem.BondStereo.STEREOANY or bond.GetBondDir() == UNKNOWN:
+                    bond.SetStereo(Chem.BondStereo.STEREONONE)
+                    bond.SetBondDir(Chem.BondDir.NONE)
+            Chem.AssignStereochemistryFrom3D(mol)
+        else:
+            Chem.AssignChiralTypesFromBondDirs(mol)
+            Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
+        return mol
+
+
+def parse_mol2_block(block: str) -> Chem.Mol:
+    """Read one MOL2 block (Tripos, with Corina's atom types), stereochemistry taken from 3D.
+
+    Raises
+    ------
+    InputError
+        When the block is malformed, has no atoms, or its chemistry does not add up; the message says which.
+    """
+    with quiet_rdkit():
+        mol = Chem.MolFromMol2Block(block, sanitize=False, removeHs=False)
+        if mol is None or mol.GetNumAtoms() == 0:
+            raise InputError("the MOL2 block is malformed")
+        sanitise(mol, "the molecule")
+        if has_3d(mol):
+            Chem.AssignStereochemistryFrom3D(mol)
+        return mol
+
+
+def sanitise(mol: Chem.Mol, what: str) -> None:
+    """Sanitise in place.
+
+    Raises
+    ------
+    InputError
+        With RDKit's reason (valence, kekulisation), prefixed by `what`.
+    """
+    try:
+        Chem.SanitizeMol(mol)
+    except (Chem.MolSanitizeException, ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{what} is not a valid molecule ({reason})") from None
+
+
+def has_3d(mol: Chem.Mol) -> bool:
+    """Tell whether the molecule carries one real 3D conformer: finite, neither flat in z nor one point.
+
+    A single atom or a diatomic counts as 3D as soon as it is off the origin.
+    """
+    if mol.GetNumConformers() == 0:
+        return False
+    xyz = mol.GetConformer().GetPositions()
+    if not np.isfinite(xyz).all():
+        return False
+    if len(xyz) <= 2:
+        return bool(np.abs(xyz).max() > FLAT_TOLERANCE)
+    extent = np.ptp(xyz, axis=0)
+    return bool(np.abs(xyz[:, 2]).max() > FLAT_TOLERANCE and extent.max() > FLAT_TOLERANCE)
+
+
+def largest_fragment(mol: Chem.Mol) -> tuple[Chem.Mol, str]:
+    """Keep the fragment with most heavy atoms (then most atoms, then first); say what was dropped.
+
+    Returns
+    -------
+    mol : rdkit.Chem.Mol
+        The fragment, with its coordinates; the same object when there was only one.
+    note : str
+        Empty, or a sentence naming the SMILES of what was left out.
+    """
+    if len(Chem.GetMolFrags(mol)) == 1:
+        return mol, ""
+    fragments = Chem.GetMolFrags(mol, asMols=True, sanitizeFrags=True)
+    largest, *others = sorted(fragments, key=lambda part: (-part.GetNumHeavyAtoms(), -part.GetNumAtoms()))
+    dropped = ".".join(Chem.MolToSmiles(Chem.RemoveHs(part)) for part in others)
+    return largest, f"largest fragment kept, left out: {dropped}"
+
+
+def heavy(mol: Chem.Mol) -> Chem.Mol:
+    """Return a copy without hydrogens (those that carry meaning, as in [H][H], stay), coordinates kept."""
+    with quiet_rdkit():
+        return Chem.RemoveHs(mol)
+
+
+def positions(mol: Chem.Mol) -> NDArray[np.float64]:
+    """Coordinates of the only conformer, shape (atoms, 3), Angstrom."""
+    return np.asarray(mol.GetConformer().GetPositions())
+
+
+def with_coordinates(mol: Chem.Mol, xyz: NDArray[np.float64]) -> Chem.Mol:
+    """Copy of a molecule with one conformer, coordinates of shape (atoms, 3) in Angstrom."""
+    copy = Chem.Mol(mol)
+    copy.RemoveAllConformers()
+    conformer = Chem.Conformer(mol.GetNumAtoms())
+    conformer.Set3D(True)
+    conformer.SetPositions(np.ascontiguousarray(xyz, np.float64))
+    copy.AddConformer(conformer)
+    return copy
+
+
+def ligand_key(mol: Chem.Mol) -> str:
+    """First block of the InChIKey: equal for the same skeleton whatever its charge and stereochemistry.
+
+    Falls back to the canonical SMILES without stereochemistry where InChI gives no key.
+    """
+    return first_block(inchikey(mol))
+
+
+def first_block(key: str) -> str:
+    """Part of an `inchikey` that stands for the skeleton alone.
+
+    Examples
+    --------
+    >>> first_block("LFQSCWFLJHTTHZ-UHFFFAOYSA-N")
+    'LFQSCWFLJHTTHZ'
+    >>> first_block("SMILES:*CC[O-]")
+    'SMILES:*CC[O-]'
+    """
+    return key if key.startswith("SMILES:") else key.split("-")[0]
+
+
+def inchikey(mol: Chem.Mol) -> str:
+    """InChIKey, or ``SMILES:<canonical SMILES>`` where InChI gives none (some metal complexes)."""
+    with quiet_rdkit():
+        key = Chem.MolToInchiKey(mol)
+    return str(key) if key else "SMILES:" + Chem.MolToSmiles(mol, isomericSmiles=False)

@@ -1,0 +1,179 @@
+"""``templ benchmark``: run a benchmark and read what a run achieved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from templ.cli.options import (
+    FAILURES,
+    LARGEST_SEED,
+    MEMORY,
+    RECYCLE,
+    WORKERS,
+    parse_memory,
+    parse_workers,
+    progress,
+    say,
+)
+from templ.errors import InputError
+
+if TYPE_CHECKING:
+    from templ.evaluation.summary import Summary
+
+app = typer.Typer(help="Run benchmarks, resume them, and summarise runs.", no_args_is_help=True)
+
+
+@app.command()
+def run(
+    benchmark: str = typer.Argument(..., help="demo, polaris, loo, timesplit, or the TOML file of one."),
+    out: Path | None = typer.Option(None, "-o", "--out", help="Run folder; by default runs/NAME."),
+    data: Path | None = typer.Option(None, "--data", help="Folder with the files of polaris."),
+    library: Path | None = typer.Option(None, "--library", help="Complexes for loo and timesplit."),
+    splits: Path | None = typer.Option(None, "--splits", help="Folder with the id lists of timesplit."),
+    split: str | None = typer.Option(None, "--split", help="timesplit: train, val, test (default) or all."),
+    rule: str | None = typer.Option(
+        None, "--rule", help="timesplit: templates by split (default), date, both."
+    ),
+    exclude_same_ligand: bool | None = typer.Option(
+        None, "--exclude-same-ligand", help="timesplit: no template with the target's own ligand."
+    ),
+    max_identity: float | None = typer.Option(
+        None, "--max-identity", min=0, max=1, help="loo, timesplit: no receptor more alike in sequence."
+    ),
+    dry_run: bool = typer.Option(
+        False, "--dry-run", help="Check the data and plan the run; predict nothing."
+    ),
+    workers: str = WORKERS,
+    memory: str | None = MEMORY,
+    recycle_after: int = RECYCLE,
+    limit: int | None = typer.Option(None, "--limit", min=1, help="Only the first so many targets."),
+    targets: Path | None = typer.Option(
+        None, "--targets", help="File of target ids, one a line: only these."
+    ),
+    seed: int | None = typer.Option(
+        None, "--seed", min=0, max=LARGEST_SEED, help="Of the conformers: same seed, same poses."
+    ),
+    min_confidence: float | None = typer.Option(
+        None, "--min-confidence", min=0, max=1, help="Refuse where the best pose is less likely right."
+    ),
+    validity: bool = typer.Option(
+        False, "--validity", help="Check every first pose by PoseBusters, about half a second each."
+    ),
+    shard: str | None = typer.Option(
+        None, "--shard", help="I/N: do only the I-th of N shares of the targets; `merge` joins them."
+    ),
+    max_failures: int = FAILURES,
+) -> None:
+    """Predict every target of a benchmark; the same command again goes on where a run was stopped."""
+    from templ.benchmark.builtin import find_benchmark
+    from templ.benchmark.runner import RunOptions, run_benchmark
+    from templ.settings import RunSettings
+    from templ.sources.split_lists import read_ids
+
+    told: dict[str, object] = {"data": data, "library": library, "splits": splits, "split": split}
+    told |= {"rule": rule, "exclude_same_ligand": exclude_same_ligand, "max_identity": max_identity}
+    source = find_benchmark(benchmark, **told)
+    folder = out or Path("runs") / Path(benchmark).stem
+    machine = RunSettings(
+        workers=parse_workers(workers),
+        memory=parse_memory(memory),
+        recycle_after=recycle_after,
+        max_failures=max_failures,
+    )
+    chosen = {"seed": seed, "min_confidence": min_confidence}
+    options = RunOptions(
+        prediction={name: value for name, value in chosen.items() if value is not None},
+        validity=validity,
+        only=None if targets is None else read_ids(targets),
+        limit=limit,
+        shard=None if shard is None else parse_shard(shard),
+        dry_run=dry_run,
+    )
+    with progress(Path(benchmark).stem) as show:
+        summary = run_benchmark(
+            source,
+            folder,
+            machine,
+            options,
+            on_start=lambda started: say("\n".join(started)),
+            on_progress=lambda state: show(state.done, state.total, str(state)),
+        )
+    if summary is None:
+        say(f"planned only: the same command without --dry-run runs it in {folder}")
+        return
+    _print_summary(summary, folder)
+    if sum(summary.failed.values()) > max_failures:
+        raise typer.Exit(1)
+
+
+@app.command()
+def summary(run: Path = typer.Argument(..., help="A run folder.")) -> None:
+    """Print what a run has achieved so far, and write summary.json and summary.md into it."""
+    from templ.benchmark.runner import write_summary
+    from templ.runs.manifest import read_manifest
+
+    written = write_summary(run)
+    _print_summary(written, run)
+    manifest = read_manifest(run)
+    if manifest.finished is None:
+        say(f"{run} is not finished: {written.overall.attempted} of {manifest.targets} targets are done")
+
+
+@app.command()
+def merge(
+    out: Path = typer.Argument(..., help="The run to make; must be absent or empty."),
+    runs: list[Path] = typer.Argument(..., help="Finished runs, one of each shard."),
+) -> None:
+    """Join the shards of a run into one."""
+    from templ.benchmark.merge import merge_runs
+
+    _print_summary(merge_runs(out, runs), out)
+
+
+@app.command()
+def profile(run: Path = typer.Argument(..., help="A run folder.")) -> None:
+    """Print what a run took of memory and how fast it went, and draw both over time (RUN/profile.png)."""
+    from templ.benchmark.memory_profile import draw_profile, profile_run
+
+    for name, value in profile_run(run).items():
+        typer.echo(f"{name:<28} {value}")
+    say(f"written: {draw_profile(run)}")
+
+
+@app.command()
+def compare(
+    run_a: Path = typer.Argument(..., help="A run folder."),
+    run_b: Path = typer.Argument(..., help="A run folder over the same crystals."),
+    out: Path | None = typer.Option(None, "-o", "--out", help="Write a page too, NAME.html."),
+) -> None:
+    """Say whether one run is better than the other, target by target, and what each took."""
+    from templ.benchmark.compare_runs import compare_runs, to_markdown
+
+    if out is not None and out.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"-o {out}: expected a name that ends in .html")
+    compared = compare_runs(run_a, run_b)
+    typer.echo(to_markdown(compared))
+    if out is not None:
+        from templ.report.comparison_page import comparison_page
+        from templ.report.html_page import write_page
+
+        write_page(out, comparison_page(compared))
+        say(f"written: {out}")
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """Read ``--shard``; `InputError` when it is not I/N."""
+    index, mark, count = text.partition("/")
+    if not (mark and index.isdecimal() and count.isdecimal()):
+        raise InputError(f"--shard {text}: expected I/N, such as 1/4")
+    return int(index), int(count)
+
+
+def _print_summary(summary: Summary, folder: Path) -> None:
+    from templ.evaluation.markdown import to_markdown
+
+    typer.echo(to_markdown(summary))
+    say(f"written: {folder / 'summary.md'}, {folder / 'summary.json'}, {folder / 'results.jsonl'}")

@@ -1,0 +1,153 @@
+"""``templ library``: build, look into and check the memory-mapped template library."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from templ.cli.options import FAILURES, WORKERS, parse_workers, progress, report_ledger, say
+from templ.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from templ.library.store import Library
+
+app = typer.Typer(help="Build, look into and check template libraries.", no_args_is_help=True)
+
+LIBRARY = typer.Argument(..., help="A library folder, usually NAME.templ.")
+
+
+@app.command()
+def build(
+    out: Path = typer.Argument(..., help="The library to make, usually NAME.templ; must not exist."),
+    ligands: list[Path] = typer.Option(
+        [], "--ligands", help="SDF, SDF.gz or MOL in one frame; may be given often."
+    ),
+    complexes: Path | None = typer.Option(
+        None, "--complexes", help="Folder with <id>/<id>_protein.pdb and <id>_ligand.sdf, as PDBbind has it."
+    ),
+    index: Path | None = typer.Option(
+        None, "--index", help="Date and group of the complexes: a CSV (id, date, group, cluster) or an INDEX."
+    ),
+    embeddings: Path | None = typer.Option(
+        None, "--embeddings", help="Embeddings of the complexes' receptors: .npz with pdb_ids, embeddings."
+    ),
+    receptor: Path | None = typer.Option(None, "--receptor", help="PDB of the protein, same frame."),
+    date_property: str | None = typer.Option(
+        None, "--date-property", help="SDF property with the date (YYYY-MM-DD) of each ligand."
+    ),
+    group: str = typer.Option("", "--group", help="Name of the protein or series of these ligands."),
+    workers: str = WORKERS,
+    max_failures: int = FAILURES,
+) -> None:
+    """Build a library; what cannot be read goes to OUT.ledger.csv.
+
+    A build of complexes that was stopped goes on with the same command.
+    """
+    from itertools import chain
+
+    from templ.engine.executor import choose_executor
+    from templ.jobs.library_part import build_complexes
+    from templ.library.build import build_library
+    from templ.settings import RunSettings
+    from templ.sources.ledger import Ledger
+    from templ.sources.sdf import read_sdf
+
+    if bool(ligands) == (complexes is not None):
+        raise InputError("give either --ligands or --complexes")
+    if complexes is None and (index is not None or embeddings is not None):
+        raise InputError("--index and --embeddings are for --complexes")
+    if complexes is not None and (receptor is not None or date_property is not None or group):
+        raise InputError("--complexes take no --receptor, --date-property or --group; see --index")
+    with Ledger(f"{out}.ledger.csv") as ledger, progress("reading") as show:
+
+        def count(read: int) -> None:
+            show(read, None, "")
+
+        if complexes is not None:
+            executor = choose_executor(RunSettings(workers=parse_workers(workers)))
+            say(str(executor))
+            manifest = build_complexes(
+                out, complexes, executor, ledger=ledger, index=index, embeddings=embeddings, on_progress=count
+            )
+        else:
+            read = (read_sdf(path, ledger, group=group, date_property=date_property) for path in ligands)
+            manifest = build_library(
+                out,
+                chain.from_iterable(read),
+                ledger=ledger,
+                sources=[path.name for path in ligands],
+                receptors={group: receptor} if receptor else None,
+                on_progress=count,
+            )
+    report_ledger(ledger)
+    say(f"{out}: {manifest.counts.ligands} ligands")
+    if embeddings is not None:
+        say(f"{manifest.counts.embeddings} of them with an embedding of their receptor")
+    if ledger.total > max_failures:
+        raise typer.Exit(1)
+
+
+@app.command()
+def info(library: Path = LIBRARY) -> None:
+    """Print what a library holds and what built it."""
+    from templ.library.store import open_library
+
+    with open_library(library) as opened:
+        manifest = opened.manifest
+        rows = {
+            **opened.describe(),
+            "left out": str(manifest.counts.left_out),
+            "sources": ", ".join(manifest.sources),
+            "size": f"{sum(file.bytes for file in manifest.files.values()) / 1e6:.1f} MB",
+            "built": f"{manifest.created} by templ {manifest.built_by}, RDKit {manifest.rdkit}",
+            "format": str(manifest.version),
+            "digest": opened.digest,
+        }
+    for name, value in rows.items():
+        typer.echo(f"{name:<10} {value}")
+
+
+@app.command()
+def verify(library: Path = LIBRARY) -> None:
+    """Compare every byte of a library with its checksums."""
+    from templ.library.store import open_library
+
+    with open_library(library) as opened:
+        opened.verify()
+        typer.echo(f"{library}: {len(opened)} ligands, all checksums agree")
+
+
+@app.command()
+def get(library: Path = LIBRARY, id: str = typer.Argument(..., help="Id of a ligand.")) -> None:
+    """Print one ligand as SDF."""
+    from templ.library.store import open_library
+
+    with open_library(library) as opened:
+        _write_sdf(opened, [opened.row_of(id)])
+
+
+@app.command()
+def export(library: Path = LIBRARY) -> None:
+    """Print all ligands as SDF."""
+    from templ.library.store import open_library
+
+    with open_library(library) as opened:
+        _write_sdf(opened, range(len(opened)))
+
+
+def _write_sdf(library: Library, rows: Iterable[int]) -> None:
+    from rdkit import Chem
+
+    with Chem.SDWriter(sys.stdout) as writer:
+        for row in rows:
+            mol, entry = library.ligand(row), library.entry(row)
+            for name in ("date", "group", "source", "inchikey"):
+                value = getattr(entry, name)
+                if value:
+                    mol.SetProp(name, str(value))
+            writer.write(mol)

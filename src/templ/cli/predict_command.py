@@ -1,0 +1,146 @@
+"""``templ predict``: poses for one query or a list of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+import typer
+
+from templ.cli.options import FAILURES, MEMORY, SEED, TOP, WORKERS, parse_memory, parse_workers, progress, say
+from templ.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from templ.jobs.recording import Progress
+    from templ.runs.record import Record
+
+
+def predict(
+    library: Path = typer.Option(..., "--library", "-l", help="Template library, usually NAME.templ."),
+    smiles: str | None = typer.Option(None, "--smiles", "-s", help="The query."),
+    queries: Path | None = typer.Option(
+        None, "--queries", "-q", help="Queries: SMILES, CSV, SDF or MOL file."
+    ),
+    receptor: Path | None = typer.Option(
+        None,
+        "--receptor",
+        "-r",
+        help="PDB or mmCIF that the query binds to. Needed for a library of complexes: poses come in its "
+        "frame. Else in the templates' frame, and by default the library's own.",
+    ),
+    site: str | None = typer.Option(
+        None, "--site", help="The pocket of --receptor: x,y,z or a ligand file; by default the templates say."
+    ),
+    group: str = typer.Option("", "--group", help="Use only the library's templates of this group."),
+    template_ids: Path | None = typer.Option(
+        None, "--template-ids", help="File of ids, one a line: use only these templates."
+    ),
+    by: str = typer.Option(
+        "sequence",
+        "--by",
+        help="How complexes are found: sequence, embedding, or all that can be superposed.",
+    ),
+    min_identity: float = typer.Option(
+        0.3, "--min-identity", min=0, max=1, help="Sequence identity of a complex found by sequence."
+    ),
+    min_confidence: float = typer.Option(
+        0.0,
+        "--min-confidence",
+        min=0,
+        max=1,
+        help="Refuse where the best pose is less likely right than this.",
+    ),
+    out: Path = typer.Option(
+        Path("poses.sdf"), "-o", "--out", help="SDF of the poses; a table goes beside it."
+    ),
+    top: int = TOP,
+    seed: int = SEED,
+    workers: str = WORKERS,
+    memory: str | None = MEMORY,
+    max_failures: int = FAILURES,
+) -> None:
+    """Predict how queries bind: poses (SDF), a table (CSV), and the run, which the same command resumes."""
+    from templ.chemistry.molecules import parse_smiles
+    from templ.jobs.query_run import BindingSite, predict_queries
+    from templ.settings import PredictionSettings, RunSettings
+    from templ.sources.split_lists import read_ids
+
+    if (smiles is None) == (queries is None):
+        raise InputError("give either --smiles or --queries")
+    if smiles is not None:
+        parse_smiles(smiles)  # a single SMILES that cannot be read is an error at once
+    if queries is not None and queries.resolve() in {out.resolve(), out.with_suffix(".csv").resolve()}:
+        raise InputError(f"{queries} would be overwritten by the results; choose another -o")
+
+    def tell(state: Progress) -> None:
+        if state.latest is not None and smiles is None:
+            _tell(state.latest)
+        show(state.done, state.total, str(state))
+
+    with progress("predicted") as show:
+        run = predict_queries(
+            queries if queries is not None else [("query", str(smiles))],
+            BindingSite(
+                library,
+                receptor,
+                group,
+                () if template_ids is None else read_ids(template_ids),
+                None if site is None else parse_site(site).tolist(),
+            ),
+            out,
+            PredictionSettings(
+                top=top, seed=seed, by=parse_by(by), min_identity=min_identity, min_confidence=min_confidence
+            ),
+            RunSettings(workers=parse_workers(workers), memory=parse_memory(memory)),
+            replace_other=smiles is not None,
+            on_progress=tell,
+        )
+    if smiles is not None:
+        _tell(next(iter(run)))
+    counts = Counter(record.status for record in run)
+    told_counts = ", ".join(f"{counts[status]} {status}" for status in ("posed", "refused", "failed"))
+    say(f"{told_counts}; written: {out}, {out.with_suffix('.csv')}, {run.path}")
+    if counts["failed"] > max_failures:
+        raise typer.Exit(1)
+
+
+def _tell(record: Record) -> None:
+    """Say why a query has no pose, and what its user should know."""
+    if record.status != "posed":
+        say(f"{record.id}: {record.status}, {record.reason}: {record.detail}")
+    for note in record.notes:
+        say(f"{record.id}: {note}")
+
+
+def parse_by(text: str) -> Literal["sequence", "embedding", "all"]:
+    """Read ``--by``; `InputError` when it is none of these."""
+    if text in ("sequence", "embedding", "all"):
+        return cast('Literal["sequence", "embedding", "all"]', text)
+    raise InputError(f"--by {text}: expected sequence, embedding or all")
+
+
+def parse_site(text: str) -> NDArray[np.float64]:
+    """Read ``--site``, coordinates or a file whose molecule has its middle there, as shape (3,), Angstrom."""
+    import numpy as np
+
+    from templ.chemistry.molecules import positions
+    from templ.sources.ledger import Ledger
+    from templ.sources.sdf import read_sdf
+
+    try:
+        site = np.array([float(part) for part in text.split(",")])
+    except ValueError:
+        entry = next(read_sdf(Path(text), Ledger()), None)
+        if entry is None:
+            raise InputError(
+                f"--site {text}: no molecule in it can be read; expected x,y,z or an SDF"
+            ) from None
+        middle: NDArray[np.float64] = positions(entry.mol).mean(axis=0)
+        return middle
+    if site.shape != (3,) or not np.isfinite(site).all():
+        raise InputError(f"--site {text}: expected three coordinates x,y,z or a ligand file")
+    return site

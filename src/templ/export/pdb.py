@@ -1,0 +1,57 @@
+"""Writes a receptor as PDB, in its own frame."""
+
+from __future__ import annotations
+
+import gemmi
+
+from templ.chemistry.receptor import Receptor
+
+IN_NO_CHAIN = "free"
+"""Chain of what belongs to none (metals, cofactors); written with the next letter that no chain has."""
+
+
+def to_pdb(receptor: Receptor) -> str:
+    """Write the atoms of a receptor as PDB.
+
+    Chains and residues keep their names and numbers. What is in no chain is written as HETATM, numbered anew.
+    """
+    model = gemmi.Model(1)
+    chains = {name: gemmi.Chain(name) for name in (*receptor.residues.chains, IN_NO_CHAIN)}
+    chain_of = [
+        name
+        for name, part in zip(receptor.residues.chains, receptor.residues.slices(), strict=True)
+        for _ in range(part.start, part.stop)
+    ]
+    atoms = receptor.atoms
+    current, residue = None, gemmi.Residue()
+    for i in range(len(atoms)):
+        index, name = int(atoms.residues[i]), str(atoms.residue_names[i])
+        atom = gemmi.Atom()
+        atom.name = str(atoms.names[i])
+        atom.element = gemmi.Element(int(atoms.elements[i]))
+        atom.pos = gemmi.Position(*map(float, atoms.xyz[i]))
+        atom.b_iso = float(atoms.b_factors[i])
+        # Atoms in no chain have no number: a molecule ends where another name, or the same atom, begins.
+        if (index, name) != current or (index < 0 and residue.find_atom(atom.name, "*") is not None):
+            chain = chains[chain_of[index] if index >= 0 else IN_NO_CHAIN]
+            residue = chain.add_residue(_residue(receptor, index, name, len(chain) + 1))
+            current = index, name
+        residue.add_atom(atom)
+    for chain in chains.values():
+        model.add_chain(chain)
+    structure = gemmi.Structure()
+    structure.add_model(model)
+    structure.remove_empty_chains()
+    structure.shorten_chain_names()
+    return structure.make_minimal_pdb()
+
+
+def _residue(receptor: Receptor, index: int, name: str, number: int) -> gemmi.Residue:
+    """Start a residue: the one at `index`, or number `number` of those in no chain."""
+    residue = gemmi.Residue()
+    residue.name = name
+    residue.het_flag = "A" if index >= 0 else "H"
+    if index >= 0:
+        number = int(receptor.residues.numbers[index])
+    residue.seqid = gemmi.SeqId(number, receptor.residues.insertions[index] if index >= 0 else " ")
+    return residue

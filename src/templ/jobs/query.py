@@ -1,0 +1,66 @@
+"""What a worker does for one query: read it, predict it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from templ.chemistry.receptor import read_receptor
+from templ.errors import InputError
+from templ.jobs.recording import MoleculeResult
+from templ.library.store import open_library
+from templ.pipeline import PARTS, predict
+from templ.poses.pose_file import to_sdf
+from templ.records import Target
+from templ.runs.record import Record
+from templ.settings import PredictionSettings
+from templ.sources.queries import QueryReference
+from templ.templates.rule import TemplateRule
+
+FUNCTION = "templ.jobs.query:open_work"
+"""How the engine finds this work."""
+PRELOAD = ("templ.jobs.query", *PARTS)
+"""What a worker needs; loaded once, before workers are forked."""
+UNREADABLE = "unreadable"
+"""Reason of a record whose molecule could not be read."""
+
+
+def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
+    """Open the library in this process and return the function that does one query.
+
+    Parameters
+    ----------
+    context : Mapping
+        ``library`` and ``receptor`` (paths, the second or None), ``group``, ``rule`` and ``settings`` (as
+        JSON), ``site`` and ``embedding`` (lists of numbers or None).
+    """
+    library = open_library(context["library"])
+    settings = PredictionSettings.model_validate(context["settings"])
+    receptor = None if context["receptor"] is None else read_receptor(context["receptor"])
+    if receptor is not None and context["embedding"] is not None:
+        receptor = replace(receptor, embedding=np.array(context["embedding"], np.float32))
+    group, rule = context["group"], TemplateRule.from_json(context["rule"])
+    site = None if context["site"] is None else np.array(context["site"])
+
+    def work(task: str) -> MoleculeResult:
+        reference = QueryReference.from_json(task)
+        try:
+            smiles = reference.load()
+        except InputError as error:
+            return MoleculeResult(unread(reference, UNREADABLE, str(error)))
+        # A query is no library entry, whatever it is called: no template is its own.
+        target = Target(f"query {reference.id}", smiles, group)
+        outcome = predict(target, library, settings, rule=rule, receptor=receptor, site=site)
+        outcome, target = replace(outcome, id=reference.id), replace(target, id=reference.id)
+        record = Record.of(outcome, target, reference.index)
+        return MoleculeResult(record, to_sdf(reference.id, outcome.poses))
+
+    return work
+
+
+def unread(reference: QueryReference, reason: str, detail: str, stage: str = "") -> Record:
+    """Record of a query that could not be predicted."""
+    return Record(reference.index, reference.id, "failed", reason, detail, stage, smiles=reference.smiles)

@@ -1,0 +1,290 @@
+"""Predicts a list of queries as a run: recorded as they come, and resumed after any end."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from rdkit import Chem
+
+from templ.chemistry.molecules import to_smiles
+from templ.chemistry.receptor import Receptor, check_protein, read_receptor
+from templ.disk import make_folder, replacing
+from templ.engine.executor import TaskResult, Work, choose_executor
+from templ.errors import InputError, RunError
+from templ.evaluation.run import Run, load_run
+from templ.evaluation.run_table import COST, SCHEMA, rows_of, table_writer
+from templ.jobs.query import FUNCTION, PRELOAD, unread
+from templ.jobs.recording import Progress, record_all
+from templ.library.store import open_library
+from templ.records import Target
+from templ.runs.identity import Identity
+from templ.runs.manifest import MANIFEST_NAME, RunManifest, read_manifest, start_run
+from templ.runs.pose_shards import read_poses
+from templ.runs.record import Record
+from templ.runs.run_folder import INPUTS_FOLDER, hold_run_folder, run_of
+from templ.settings import PredictionSettings, RunSettings
+from templ.sources.files import check_input
+from templ.sources.queries import QueryReference, count_queries, queries_table, read_queries
+from templ.templates.rule import TemplateRule
+
+NAME = "predict"
+"""Of a run of queries, where a benchmark has its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class BindingSite:
+    """What queries are posed with: the templates, and where they bind.
+
+    Attributes
+    ----------
+    library : str or Path
+        Template library; opened by each worker for itself.
+    receptor : str or Path, optional
+        PDB or mmCIF of what the queries bind to; by default the library's own.
+    group : str
+        Use the templates of this group only.
+    template_ids : sequence of str
+        Use only these templates; all of them when empty.
+    site : sequence of float, optional
+        Where the pocket is, Angstrom; for libraries whose templates have a receptor each.
+    """
+
+    library: str | Path
+    receptor: str | Path | None = None
+    group: str = ""
+    template_ids: Sequence[str] = ()
+    site: Sequence[float] | None = None
+
+    @property
+    def rule(self) -> TemplateRule:
+        """Which templates the queries may use."""
+        groups = {self.group: (self.group,)} if self.group else {}
+        return TemplateRule(groups=groups, ids=tuple(self.template_ids))
+
+
+def predict_queries(
+    queries: str | Path | Iterable[str | tuple[str, str] | Chem.Mol | Target],
+    binding: BindingSite,
+    out: str | Path,
+    settings: PredictionSettings | None = None,
+    machine: RunSettings | None = None,
+    *,
+    replace_other: bool = False,
+    on_start: Callable[[str], None] = lambda line: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> Run:
+    """Predict queries and write their poses and a table, in the order of the list.
+
+    The same call again goes on where it was stopped, however that was.
+
+    Parameters
+    ----------
+    queries : str, Path or iterable
+        A file of them (`templ.sources.queries.read_queries`), read one by one; or SMILES, (id, SMILES) pairs,
+        molecules or targets.
+    binding : BindingSite
+        Library, receptor, site and choice of templates.
+    out : str or Path
+        SDF file for the poses, its folder made if need be; ``.csv`` beside it has a row a pose and one for
+        each query without, and the folder ``.run`` the run.
+    settings : PredictionSettings, optional
+        Science.
+    machine : RunSettings, optional
+        Workers, memory, deadlines.
+    replace_other : bool
+        Replace a run of other queries or settings that is there; else it is refused.
+    on_start, on_progress : callable
+        Told what the run takes from the machine, then how far it is.
+
+    Returns
+    -------
+    Run
+        The finished run.
+
+    Raises
+    ------
+    InputError
+        When the list as a whole cannot be read, the library has no such group or template, or a receptor or
+        embedding is needed and is not there.
+    RunError
+        When `out` belongs to another run, or one that is being written.
+    StorageError
+        When the disk refuses; what was recorded stays.
+    """
+    out, settings, machine = Path(out), settings or PredictionSettings(), machine or RunSettings()
+    if out.suffix.lower() != ".sdf":
+        raise InputError(f"-o {out}: expected the name of a file that ends in .sdf")
+    if out.is_dir():
+        raise InputError(f"-o {out} is a directory, expected the name of a file")
+    context = _context(binding, settings)  # a bad library or receptor leaves everything as it was
+    folder = run_of(out)
+    listed = _Queries.of(queries, folder)
+    manifest = _manifest(listed, binding, context, settings, machine)
+    executor = choose_executor(machine, listed.count)
+    with hold_run_folder(folder):
+        if replace_other:
+            _remove_other(folder, manifest)
+        manifest = start_run(folder, manifest)
+        listed.keep()
+        on_start(str(executor))
+        record_all(
+            folder,
+            manifest,
+            executor,
+            Work(FUNCTION, context, PRELOAD),
+            ((reference.index, reference.to_json()) for reference in read_queries(listed.path)),
+            _failure,
+            on_progress,
+        )
+        run = load_run(folder)
+        _write_results(run, out)
+    return run
+
+
+@dataclass(frozen=True, slots=True)
+class _Queries:
+    """A list of queries: where it is, its digest and length; its content, where a file must be made."""
+
+    path: Path
+    digest: str
+    count: int
+    content: bytes | None = None
+
+    @classmethod
+    def of(
+        cls, queries: str | Path | Iterable[str | tuple[str, str] | Chem.Mol | Target], run: Path
+    ) -> _Queries:
+        if isinstance(queries, str | Path):
+            count = count_queries(queries)  # first, for it says best what is wrong with the file
+            return cls(Path(queries), _digest(Path(queries)), count)
+        named = [_named(number, query) for number, query in enumerate(queries, 1)]
+        content = queries_table(named)
+        digest = hashlib.sha256(content).hexdigest()
+        return cls(run / INPUTS_FOLDER / "queries.csv", digest, len(named), content)
+
+    def keep(self) -> None:
+        """Write the file, where there was none."""
+        if self.content is not None:
+            make_folder(self.path.parent)
+            with replacing(self.path) as file:
+                file.write(self.content)
+
+
+def _named(number: int, query: str | tuple[str, str] | Chem.Mol | Target) -> tuple[str, str]:
+    if isinstance(query, Target):
+        return query.id, query.smiles
+    if isinstance(query, Chem.Mol):
+        return query.GetProp("_Name") if query.HasProp("_Name") else f"query-{number}", to_smiles(query)
+    return (f"query-{number}", query) if isinstance(query, str) else query
+
+
+def _context(binding: BindingSite, settings: PredictionSettings) -> dict[str, Any]:
+    """What workers are told, once everything in it was looked at."""
+    library, receptor = Path(binding.library), binding.receptor
+    with open_library(library) as opened:
+        if binding.group and binding.group not in opened.manifest.groups:
+            known = ", ".join(name for name in opened.manifest.groups if name) or "none"
+            raise InputError(f"{library} has no group '{binding.group}'; its groups: {known}")
+        for id in binding.template_ids:
+            opened.row_of(id)
+        if opened.has_receptors and receptor is None:
+            raise InputError(f"{library} holds complexes, each in a frame of its own: give --receptor")
+        if not opened.has_receptors and (binding.site is not None or settings.by != "sequence"):
+            raise InputError(
+                f"{library} has one frame and no receptors to choose by: leave out --site and --by"
+            )
+        if settings.by == "embedding":
+            opened.embeddings  # noqa: B018  # refused here when there are none, and not by every worker
+        receptor = receptor or opened.receptor_path(binding.group)
+    protein = None if receptor is None else read_receptor(receptor)
+    return {
+        "library": str(library.absolute()),
+        "receptor": None if receptor is None else str(Path(receptor).absolute()),
+        "rule": binding.rule.to_json(),
+        "group": binding.group,
+        "site": None if binding.site is None else [float(number) for number in binding.site],
+        "embedding": _embed(protein, str(receptor)) if protein and settings.by == "embedding" else None,
+        "settings": settings.model_dump(mode="json"),
+    }
+
+
+def _embed(protein: Receptor, what: str) -> list[float]:
+    """Embed the longest chain of a protein."""
+    from templ.chemistry.protein_embedding import embed
+
+    check_protein(protein, what)
+    chains = [protein.residues.sequence[part] for part in protein.residues.slices()]
+    return [float(value) for value in embed([max(chains, key=len)])[0]]
+
+
+def _manifest(
+    queries: _Queries,
+    binding: BindingSite,
+    context: dict[str, Any],
+    settings: PredictionSettings,
+    machine: RunSettings,
+) -> RunManifest:
+    if not queries.count:
+        raise InputError(f"{queries.path} holds no query; expected at least one molecule")
+    with open_library(binding.library) as library:
+        library_digest = library.digest
+    identity = Identity(
+        settings=settings.model_dump(mode="json"),
+        rule=binding.rule.to_json(),
+        library=library_digest,
+        targets=queries.digest,
+        receptor="" if context["receptor"] is None else _digest(Path(context["receptor"])),
+        site="" if context["site"] is None else str(context["site"]),
+    )
+    return RunManifest(
+        name=NAME,
+        identity=identity,
+        digest=identity.digest,
+        run_settings=machine.model_dump(mode="json"),
+        library=context["library"],
+        receptor=context["receptor"] or "",
+        queries=str(queries.path),
+        targets=queries.count,
+    )
+
+
+def _digest(path: Path) -> str:
+    check_input(path, "a list of queries or a structure")
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _remove_other(run: Path, manifest: RunManifest) -> None:
+    """Remove results of other queries or settings."""
+    if not (run / MANIFEST_NAME).exists():
+        return
+    with suppress(RunError):  # of another version: it cannot be gone on with either
+        if read_manifest(run).digest == manifest.digest:
+            return
+    for path in run.iterdir():
+        if path.is_dir() and path.name != INPUTS_FOLDER:
+            shutil.rmtree(path)
+        elif path.suffix in (".json", ".jsonl", ".md"):
+            path.unlink()
+
+
+def _failure(result: TaskResult) -> Record:
+    reference = QueryReference.from_json(result.task)
+    return unread(reference, result.kind, result.detail, result.stage)
+
+
+def _write_results(run: Run, out: Path) -> None:
+    """Write poses and table beside the run, whole or not at all; nothing in them says what it cost."""
+    schema = pa.schema([field for field in SCHEMA if field.name not in COST])
+    with replacing(out) as poses, table_writer(out.with_suffix(".csv"), schema) as add:
+        for record in run:
+            if record.address is not None:
+                poses.write(read_poses(run.path, record.address).encode())
+            add(rows_of(record))

@@ -1,0 +1,239 @@
+"""The ligands of a library: ``ligands.arrow``, ``fingerprints.npy``, ``ids.npy`` and ``references.npy``."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from rdkit.Chem import Mol
+
+from templ.disk import storage_errors
+from templ.errors import LibraryError
+from templ.library.codec import decode
+from templ.library.fingerprints import WORDS
+from templ.library.format import FINGERPRINTS, IDS, LIGANDS, REFERENCES, ROWS_PER_BATCH, SCHEMA
+from templ.library.ids import candidate_rows, merge_ids
+from templ.library.mapped import BLOCK, MappedArray, MappedTable
+from templ.library.writing import FilesWriter
+from templ.sources.sdf import MoleculeReference
+
+_FIRST_BATCH = 8 + SCHEMA.serialize().size  # in an Arrow file the schema follows eight bytes of magic
+
+
+@dataclass(frozen=True, slots=True)
+class LigandRecord:
+    """What a library says about one ligand, without its molecule.
+
+    Attributes
+    ----------
+    row : int
+        In the library, from 0.
+    id, name, smiles, heavy_atoms, inchikey, date, group, source, note
+        The columns of ``ligands.arrow``; `note` says what preparation changed, empty when nothing.
+    """
+
+    row: int
+    id: str
+    name: str
+    smiles: str
+    heavy_atoms: int
+    inchikey: str
+    date: datetime.date | None
+    group: str
+    source: str
+    note: str
+
+
+_RECORD_COLUMNS = tuple(name for name in SCHEMA.names if name != "xyz")
+
+
+class Columns(Mapping[str, pa.ChunkedArray]):
+    """The columns of an open library by name, each an Arrow array over the mapped file."""
+
+    def __init__(self, chunks: Callable[[str], Iterator[pa.Array]]) -> None:
+        self._chunks = chunks
+
+    def __getitem__(self, name: str) -> pa.ChunkedArray:
+        return pa.chunked_array(list(self._chunks(name)), type=SCHEMA.field(name).type)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(SCHEMA.names)
+
+    def __len__(self) -> int:
+        return len(SCHEMA.names)
+
+
+class MappedLigands:
+    """The ligands of an open library, by row; `Library` says what its methods return and raise.
+
+    Parameters
+    ----------
+    folder : Path
+        The library.
+    source_paths : sequence of str, optional
+        Files that the references lie in; without them there are no references.
+    """
+
+    def __init__(self, folder: Path, source_paths: Sequence[str] = ()) -> None:
+        self._folder = folder
+        self._source_paths = source_paths
+        self._table = MappedTable(folder / LIGANDS, ROWS_PER_BATCH)
+        self.fingerprints = MappedArray(folder / FINGERPRINTS)
+        self._ids = MappedArray(folder / IDS)
+        self._references = MappedArray(folder / REFERENCES) if source_paths else None
+
+    def __len__(self) -> int:
+        return len(self.fingerprints.array)
+
+    def chunks(self, name: str) -> Iterator[pa.Array]:
+        """Yield a column, batch by batch."""
+        return self._table.chunks(name)
+
+    def find(self, id: str) -> int | None:
+        """Row of an id, or None."""
+        return next((row for row in candidate_rows(self._ids.array, id) if self.id(row) == id), None)
+
+    def locate(self, row: int) -> tuple[pa.RecordBatch, int]:
+        """Return the batch that holds a row, and the index of the row in it."""
+        if not 0 <= row < len(self):
+            raise LibraryError(f"{self._folder} has no row {row}: its rows are 0 to {len(self) - 1}")
+        return self._table.row(row)
+
+    def values(self, row: int, names: Iterable[str] = SCHEMA.names) -> dict[str, Any]:
+        """Return columns of a row by name."""
+        batch, index = self.locate(row)
+        return {name: batch.column(name)[index].as_py() for name in names}
+
+    def id(self, row: int) -> str:
+        """Id of a row."""
+        return str(self.values(row, ["id"])["id"])
+
+    def record(self, row: int) -> LigandRecord:
+        """Everything about a ligand but its molecule."""
+        return LigandRecord(row=row, **self.values(row, _RECORD_COLUMNS))
+
+    def molecule(self, row: int) -> Mol:
+        """Rebuild the molecule of a row."""
+        batch, index = self.locate(row)
+        mol = decode(batch.column("smiles")[index].as_py(), batch.column("xyz")[index].values.to_numpy())
+        if mol is None:
+            raise LibraryError(
+                f"{self._folder}: row {row} does not read back as a molecule; "
+                "run `templ library verify` and build the library again"
+            )
+        mol.SetProp("_Name", batch.column("id")[index].as_py())
+        return mol
+
+    def reference(self, row: int) -> MoleculeReference | None:
+        """Where the record of a row lies, or None where that is not known."""
+        id = self.id(row)
+        if self._references is None:
+            return None
+        file, offset, checksum = self._references.array[row].tolist()
+        return MoleculeReference(Path(self._source_paths[file - 1]), offset, id, checksum) if file else None
+
+    def mask(self, name: str, test: Callable[[pa.Array], pa.BooleanArray]) -> NDArray[np.bool_]:
+        """Tell which rows pass a test of a column's batches, shape (ligands,)."""
+        mask = np.empty(len(self), dtype=np.bool_)
+        for number, chunk in enumerate(self.chunks(name)):
+            start = number * ROWS_PER_BATCH
+            mask[start : start + len(chunk)] = test(chunk).to_numpy(zero_copy_only=False)
+            if start % BLOCK == 0:
+                self._table.release_pages()
+        return mask
+
+    def release_pages(self) -> None:
+        """Give the pages back to the page cache."""
+        for file in (self._table, self.fingerprints, self._ids, self._references):
+            if file is not None:
+                file.release_pages()
+
+
+class LigandWriter(FilesWriter):
+    """Writes the files that `MappedLigands` reads, one record batch in memory at a time.
+
+    Attributes
+    ----------
+    source_paths : dict of str to int
+        Files that references lie in, and their numbers from 1; without any, there is no ``references.npy``.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.source_paths: dict[str, int] = {}
+        self._rows: dict[str, dict[str, Any]] = {}
+        self._fingerprints: list[NDArray[np.uint64]] = []
+        self._references: list[tuple[int, int, int]] = []
+        self._index = np.empty((2, 0), dtype=np.uint64)
+        self._batch_starts = [_FIRST_BATCH]
+        self._table = self.open(LIGANDS)
+        self._batches = self.table(self._table, SCHEMA)
+        self._fingerprint_file = self.array(FINGERPRINTS, "<u8", (WORDS,))
+        self._reference_file = self.array(REFERENCES, "<u8", (3,))
+
+    def finish(self) -> None:
+        """Write the last batch and the index of the ids."""
+        self._write_batch()
+        np.save(self.open(IDS), self._index, allow_pickle=False)
+        if not self.source_paths:
+            (self.folder / REFERENCES).unlink()
+
+    def __len__(self) -> int:
+        return self._index.shape[1] + len(self._rows)
+
+    def __contains__(self, id: str) -> bool:
+        return id in self._rows or any(self._written_id(row) == id for row in candidate_rows(self._index, id))
+
+    def add(
+        self,
+        values: dict[str, Any],
+        fingerprint: NDArray[np.uint64],
+        reference: MoleculeReference | None = None,
+    ) -> None:
+        """Append one ligand, whose id must be new.
+
+        Parameters
+        ----------
+        values : dict
+            One value for every column of `SCHEMA`.
+        fingerprint : numpy.ndarray, shape (32,), uint64
+            Of the same ligand.
+        reference : MoleculeReference, optional
+            Where it was read.
+        """
+        self._rows[values["id"]] = values
+        self._fingerprints.append(fingerprint)
+        where = (0, 0, 0)
+        if reference is not None:
+            path = str(reference.file.absolute())
+            number = self.source_paths.setdefault(path, len(self.source_paths) + 1)
+            where = (number, reference.offset, reference.checksum or 0)
+        self._references.append(where)
+        if len(self._rows) == ROWS_PER_BATCH:
+            with storage_errors(self.folder):
+                self._write_batch()
+
+    def _write_batch(self) -> None:
+        if not self._rows:
+            return
+        self._batches.write_batch(pa.RecordBatch.from_pylist(list(self._rows.values()), schema=SCHEMA))
+        self._table.flush()  # `_written_id` reads the file
+        self._batch_starts.append(self._table.tell())
+        self._fingerprint_file.add(np.stack(self._fingerprints))
+        self._reference_file.add(np.array(self._references, np.uint64))
+        self._index = merge_ids(self._index, list(self._rows))
+        for pending in (self._rows, self._fingerprints, self._references):
+            pending.clear()
+
+    def _written_id(self, row: int) -> str:
+        """Read an id back from the growing file: ids in memory would outgrow every bound."""
+        with pa.memory_map(str(self.folder / LIGANDS)) as file:
+            file.seek(self._batch_starts[row // ROWS_PER_BATCH])
+            batch = pa.ipc.read_record_batch(pa.ipc.read_message(file), SCHEMA)
+            return str(batch.column("id")[row % ROWS_PER_BATCH])

@@ -1,0 +1,157 @@
+"""Clash removal: the last step of poses that may be handed out, out of the receptor by the shortest path.
+
+A receptor from another crystal has side chains that move for the query in truth but not here, so poses are
+minimised with a soft receptor. What is handed out must not clash with the receptor all the same: it is moved
+until no two heavy atoms are nearer than the limit by which PoseBusters judges (M. Buttenschoen, G. M. Morris,
+C. M. Deane, Chem. Sci. 15 (2024) 3130), to the nearest pose where that holds, by Gauss and Newton's method.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+
+from templ.chemistry.conformers import CLASH_DISTANCE, PreparedQuery
+from templ.chemistry.geometry import bond_axis, rotate_about_bond, skew, squared_distances, turn
+from templ.chemistry.receptor import Atoms
+
+Array = NDArray[np.float64]
+
+CLEAR = 0.77
+"""Share of the sum of two van der Waals radii below which atoms push; PoseBusters refuses below 0.75."""
+LIMIT = 0.76
+"""Share that is too near: a pose without such a pair stays where it is."""
+PUSH = 300.0
+"""What the square of an overlap costs, where that of an atom's path costs 1: nearly hard."""
+STEPS = 25
+LONGEST = 0.3
+"""Angstrom: no atom moves farther in one step, for beyond that the slopes do not hold;"""
+STILL = 1e-3
+"""a pose of which no atom moves farther than this is at rest."""
+REACH = 5.0
+"""Angstrom from an atom of a pose within which receptor atoms are looked at: those that push, and may."""
+
+
+def remove_clashes(query: PreparedQuery, poses: Array, receptor: Atoms) -> Array:
+    """Move poses out of the receptor; those that are not too near stay where they are.
+
+    Position, orientation and torsions change; lengths, angles and amides do not.
+
+    Parameters
+    ----------
+    poses : array, shape (poses, atoms, 3)
+        Angstrom; not changed.
+    receptor : Atoms
+        Heavy atoms, in the frame of the poses.
+
+    Returns
+    -------
+    array, shape (poses, atoms, 3)
+    """
+    middle = poses.mean(axis=(0, 1))
+    return np.asarray(_Clashes(query, poses - middle, receptor, middle).removed() + middle)
+
+
+class _Clashes:
+    """A few poses and the receptor atoms that they must not run into."""
+
+    def __init__(self, query: PreparedQuery, start: Array, receptor: Atoms, middle: Array) -> None:
+        self._query, self._start = query, start
+        low, high = start.min(axis=(0, 1)) - REACH, start.max(axis=(0, 1)) + REACH
+        atoms = receptor.xyz - middle
+        inside = np.flatnonzero(((atoms > low) & (atoms < high)).all(axis=1))
+        near = _distances(start.reshape(1, -1, 3), atoms[inside]).min(axis=(0, 1), initial=np.inf) < REACH
+        self._atoms = atoms[inside[near]]
+        table = Chem.GetPeriodicTable()
+        mine = [table.GetRvdw(atom.GetAtomicNum()) for atom in query.mol.GetAtoms()]
+        its = [table.GetRvdw(element) for element in receptor.elements[inside[near]].tolist()]
+        self._limit = CLEAR * np.add.outer(mine, its)
+        self._first, self._second = query.far_pairs
+        own = start[:, self._first] - start[:, self._second]
+        # Nearer than this its atoms push each other, unless they were nearer from the first.
+        self._own = np.minimum(np.linalg.norm(own, axis=-1), CLASH_DISTANCE)
+
+    def removed(self) -> Array:
+        """The nearest poses that are clear, or nearly, where nothing is free."""
+        best = self._start.copy()
+        too_near = _distances(best, self._atoms) < LIMIT / CLEAR * self._limit
+        moving = np.flatnonzero(too_near.any(axis=(1, 2)))
+        now, cost = best[moving], np.full(len(moving), np.inf)
+        for _ in range(STEPS + 1):
+            value, step = self._look(now, moving)
+            better = value < cost
+            best[moving[better]], cost[better] = now[better], value[better]
+            there = self._moved(now, step)
+            length = np.abs(there - now).max(axis=(1, 2), initial=0)
+            far = length > LONGEST
+            there[far] = self._moved(now[far], step[far] * (LONGEST / length[far])[:, None])
+            going = length > STILL
+            if not going.any():
+                break
+            moving, cost, now = moving[going], cost[going], there[going]
+        return best
+
+    def _look(self, now: Array, which: NDArray[np.intp]) -> tuple[Array, Array]:
+        """Cost of each pose, shape (poses,), and the step to where it would be least, were nothing curved.
+
+        Steps are of shift (3), turn about the middle (3) and each torsion, shape (poses, 6 + rotors).
+        """
+        slopes = _slopes(self._query, now)
+        back = self._start[which] - now
+        cost = (back**2).sum(axis=(1, 2))
+        matrix = np.einsum("paxi,paxj->pij", slopes, slopes, optimize=True)
+        side = np.einsum("paxi,pax->pi", slopes, back)
+        for pose, overlap, slope in (self._with_receptor(now, slopes), self._with_itself(now, slopes, which)):
+            np.add.at(cost, pose, PUSH * overlap**2)
+            np.add.at(side, pose, PUSH * overlap[:, None] * slope)
+            np.add.at(matrix, pose, PUSH * slope[:, :, None] * slope[:, None])
+        # A torsion that moves nothing (C#C) has no slope; a touch on the diagonal keeps it where it is.
+        matrix += 1e-6 * np.eye(matrix.shape[-1])
+        return cost, np.linalg.solve(matrix, side[..., None])[..., 0]
+
+    def _with_receptor(self, now: Array, slopes: Array) -> tuple[NDArray[np.intp], Array, Array]:
+        """Overlaps with the receptor: pose and depth of each, and how each degree of freedom mends it."""
+        overlap = self._limit - _distances(now, self._atoms)
+        pose, mine, its = np.nonzero(overlap > 0)
+        away = now[pose, mine] - self._atoms[its]
+        away /= np.linalg.norm(away, axis=-1, keepdims=True) + 1e-9
+        return pose, overlap[pose, mine, its], np.einsum("nx,nxi->ni", away, slopes[pose, mine])
+
+    def _with_itself(
+        self, now: Array, slopes: Array, which: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], Array, Array]:
+        """The same of overlaps of each pose with itself."""
+        apart = now[:, self._first] - now[:, self._second]
+        distance = np.linalg.norm(apart, axis=-1)
+        overlap = self._own[which] - distance
+        pose, pair = np.nonzero(overlap > 0)
+        away = apart[pose, pair] / (distance[pose, pair, None] + 1e-9)
+        slope = slopes[pose, self._first[pair]] - slopes[pose, self._second[pair]]
+        return pose, overlap[pose, pair], np.einsum("nx,nxi->ni", away, slope)
+
+    def _moved(self, now: Array, step: Array) -> Array:
+        moved = now.copy()
+        for number, rotor in enumerate(self._query.free_rotors):
+            rotate_about_bond(moved, rotor.b, rotor.c, rotor.moving, step[:, 6 + number])
+        return turn(moved, step[:, 3:6]) + step[:, None, :3]
+
+
+def _slopes(query: PreparedQuery, poses: Array) -> Array:
+    """How each atom moves with shift, turn and each torsion, shape (poses, atoms, 3, 6 + rotors)."""
+    rotors = query.free_rotors
+    slopes = np.zeros((*poses.shape, 6 + len(rotors)))
+    slopes[..., :3] = np.eye(3)
+    arm = poses - poses.mean(axis=1, keepdims=True)
+    slopes[..., 3:6] = -skew(arm)
+    for number, rotor in enumerate(rotors):
+        moving = list(rotor.moving)
+        arm = poses[:, moving] - poses[:, [rotor.c]]
+        axis = bond_axis(poses, rotor.b, rotor.c)
+        slopes[..., 6 + number][:, moving] = arm @ np.swapaxes(skew(axis), 1, 2)
+    return slopes
+
+
+def _distances(poses: Array, atoms: Array) -> Array:
+    """Angstrom between each atom of each pose and each atom of the receptor, shape (poses, atoms, others)."""
+    return np.asarray(np.sqrt(squared_distances(poses, atoms)))

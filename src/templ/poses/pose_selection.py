@@ -1,0 +1,95 @@
+"""The poses handed out: of each cluster of poses the best that is soon clear of the receptor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import itemgetter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from templ.chemistry.conformers import PreparedQuery
+from templ.chemistry.geometry import rmsd
+from templ.chemistry.molecules import with_coordinates
+from templ.chemistry.receptor import Atoms
+from templ.poses.clash_removal import remove_clashes
+from templ.poses.stereo import keeps_stereo
+from templ.scoring.posterior import Cluster, clusters, members
+from templ.scoring.ranking import ScoredPoses
+
+DISTINCT_POSES = 0.5
+"""Angstrom RMSD that selected poses are apart, so that the top five are five."""
+PER_ANGSTROM = 1.0
+"""What an Angstrom that a pose must be moved to be clear of the receptor takes off its score."""
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedPose:
+    """A pose to hand out: the representative of a cluster.
+
+    Attributes
+    ----------
+    cluster : Cluster
+        Whose representative it is.
+    index : int
+        Of the pose among those it was chosen from.
+    xyz : array, shape (atoms, 3)
+        That pose once it is clear of the receptor, Angstrom.
+    """
+
+    cluster: Cluster
+    index: int
+    xyz: NDArray[np.float64]
+
+
+class PoseSelector:
+    """Selects among the scored poses of one query; each is moved once to be clear of the receptor."""
+
+    def __init__(self, query: PreparedQuery, scored: ScoredPoses, receptor: Atoms | None) -> None:
+        self._query, self._scored, self._receptor = query, scored, receptor
+        self._clear: dict[int, NDArray[np.float64] | None] = {}
+
+    @property
+    def without_stereo(self) -> int:
+        """Poses looked at so far that do not have the query's stereochemistry."""
+        return sum(xyz is None for xyz in self._clear.values())
+
+    def best(self, most: int) -> list[SelectedPose]:
+        """At most so many that differ and have the query's stereochemistry, the likeliest cluster first."""
+        kept: list[SelectedPose] = []
+        for cluster in clusters(self._scored.xyz, self._scored.score):
+            selected = self.representative(cluster, kept)
+            if selected is not None:
+                kept.append(selected)
+            if len(kept) == most:
+                break
+        return sorted(kept, key=lambda selected: -selected.cluster.score)
+
+    def representative(self, cluster: Cluster, others: list[SelectedPose]) -> SelectedPose | None:
+        """Of the poses of a cluster the likeliest that need not go far to be clear, unlike the other poses.
+
+        None when none there has the query's stereochemistry and differs from the others.
+        """
+        poses, score = self._scored.xyz, self._scored.score
+        candidates = members(poses, score, cluster.centre).tolist()
+        self._remove_clashes([member for member in candidates if member not in self._clear])
+        able = [
+            (float(score[member]) - PER_ANGSTROM * float(rmsd(xyz, poses[member])), member, xyz)
+            for member in candidates
+            if (xyz := self._clear[member]) is not None
+            and all(rmsd(xyz, other.xyz) >= DISTINCT_POSES for other in others)
+        ]
+        if not able:
+            return None
+        _, index, xyz = max(able, key=itemgetter(0))
+        return SelectedPose(cluster, index, xyz)
+
+    def _remove_clashes(self, indices: list[int]) -> None:
+        """Note where poses are clear of the receptor; None for those without the query's stereochemistry."""
+        mol, poses = self._query.mol, self._scored.xyz
+        self._clear.update(dict.fromkeys(indices))
+        whole = [index for index in indices if keeps_stereo(with_coordinates(mol, poses[index]), mol)]
+        clear = poses[whole]
+        if whole and self._receptor is not None:
+            clear = remove_clashes(self._query, clear, self._receptor)
+        self._clear.update(zip(whole, clear, strict=True))

@@ -1,1 +1,0 @@
-"""Puts the query where templates show it."""

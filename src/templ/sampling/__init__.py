@@ -1,0 +1,1 @@
+"""Makes poses of a query: cores copied from templates, overlays, minimisation, Monte Carlo moves."""

@@ -1,0 +1,78 @@
+"""Minimises poses: position, orientation and torsions of many at once; bond lengths and angles stay."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from templ.chemistry.conformers import PreparedQuery
+from templ.chemistry.geometry import bond_axis, rotate_about_bond, torque, turn
+
+Floats = NDArray[np.float32]
+
+STEPS = 50
+SHIFT, TURN, TWIST = 0.15, 0.08, 0.15
+"""Largest first steps: Angstrom, radians of the whole, radians of a torsion."""
+LAST_STEP = 0.05
+"""The steps shrink to this share of the first, along a cosine."""
+MOMENTUM, SCALE_MEMORY = 0.8, 0.9
+"""Of the gradient, and of its square: D. P. Kingma, J. Ba, "Adam", ICLR 2015."""
+FLAT = 0.1
+"""kcal/mol per unit: a slope below this is not scaled up to a whole step, so that poses come to rest."""
+
+
+def minimise(
+    query: PreparedQuery, poses: NDArray[np.float64], *energies: Callable[[Floats], tuple[Floats, Floats]]
+) -> NDArray[np.float64]:
+    """Minimise poses; the number of steps is fixed, so that the result does not depend on the machine.
+
+    Parameters
+    ----------
+    query : PreparedQuery
+        Whose poses these are.
+    poses : array, shape (poses, atoms, 3)
+        Angstrom; not changed.
+    *energies : callable
+        Of poses of that shape: energy, shape (poses,), kcal/mol, and gradient by coordinates; they are added.
+
+    Returns
+    -------
+    array, shape (poses, atoms, 3)
+        The best that was met on the way.
+    """
+    xyz = poses.astype(np.float32)
+    rotors = query.free_rotors
+    mean = np.zeros((len(xyz), 6 + len(rotors)), np.float32)
+    square = np.zeros_like(mean)
+    best, lowest = xyz.copy(), np.full(len(xyz), np.inf, np.float32)
+    for step in range(STEPS + 1):
+        values, slopes = zip(*(energy(xyz) for energy in energies), strict=True)
+        value, slope = np.sum(values, axis=0), np.sum(slopes, axis=0)
+        better = value < lowest
+        lowest[better], best[better] = value[better], xyz[better]
+        if step == STEPS:
+            break
+        gradient = _internal(query, xyz, slope)
+        mean = MOMENTUM * mean + (1 - MOMENTUM) * gradient
+        square = SCALE_MEMORY * square + (1 - SCALE_MEMORY) * gradient**2
+        size = np.sqrt(square / (1 - SCALE_MEMORY ** (step + 1))) + FLAT
+        move = -mean / (1 - MOMENTUM ** (step + 1)) / size
+        share = LAST_STEP + (1 - LAST_STEP) * (1 + math.cos(math.pi * step / STEPS)) / 2
+        for number, rotor in enumerate(rotors):
+            rotate_about_bond(xyz, rotor.b, rotor.c, rotor.moving, TWIST * share * move[:, 6 + number])
+        xyz = turn(xyz, TURN * share * move[:, 3:6]) + SHIFT * share * move[:, None, :3]
+    return best.astype(np.float64)
+
+
+def _internal(query: PreparedQuery, xyz: Floats, slope: Floats) -> Floats:
+    """Gradient by shift (3), turn about the middle (3) and each torsion, shape (poses, 6 + rotors)."""
+    gradient = [slope.sum(axis=1), torque(xyz - xyz.mean(axis=1, keepdims=True), slope)]
+    for rotor in query.free_rotors:
+        axis = bond_axis(xyz, rotor.b, rotor.c)
+        moving = list(rotor.moving)
+        arm = xyz[:, moving] - xyz[:, [rotor.c]]
+        gradient.append((axis * torque(arm, slope[:, moving])).sum(axis=-1, keepdims=True))
+    return np.concatenate(gradient, axis=1).astype(np.float32)

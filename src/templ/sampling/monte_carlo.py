@@ -1,0 +1,137 @@
+"""Monte Carlo with minimisation: while it is open which pose is right, the best are moved anew.
+
+Basin hopping (D. J. Wales, J. P. K. Doye, J. Phys. Chem. A 101 (1997) 5111-5116) of many poses side by side,
+among templates and receptor. Where templates leave no doubt it ends before it begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from templ.chemistry.conformers import PreparedQuery
+from templ.chemistry.geometry import distinct
+from templ.sampling.minimise import minimise
+from templ.sampling.moves import random_move
+from templ.sampling.placement import Placement
+from templ.scoring.energy_grid import EnergyGrid
+from templ.scoring.pocket import Pocket
+from templ.scoring.posterior import clusters
+from templ.scoring.ranking import ScoredPoses, rank
+from templ.scoring.restraint import Restraint
+from templ.scoring.score_term import PosesToScore
+from templ.scoring.shape import Shape
+from templ.scoring.terms.intramolecular_clash import clash_energy
+from templ.settings import PredictionSettings
+
+DISTINCT_STARTS = 0.5
+"""Angstrom RMSD between poses that are minimised."""
+MOVED = 60
+"""Poses moved in a round."""
+SURE = 0.97
+"""Probability of the first cluster from which on sampling is over."""
+
+
+def rank_placements(query: PreparedQuery, placements: Sequence[Placement], pocket: Pocket) -> ScoredPoses:
+    """Score poses as they were placed; at least one placement, each with at least one pose."""
+    sizes = [len(placement.xyz) for placement in placements]
+    xyz = np.concatenate([placement.xyz for placement in placements])
+    core_rmsd = np.concatenate([placement.core_rmsd for placement in placements])
+    return rank(
+        PosesToScore(query, xyz, core_rmsd, pocket),
+        np.repeat(np.arange(len(placements)), sizes),
+        np.concatenate([np.arange(size) for size in sizes]),
+    )
+
+
+class Sampler:
+    """Minimises poses in the pocket and moves the best of them, all in the pocket's own axes.
+
+    Poses come from placements: the more a template is like the query, the more its core is restrained. How
+    many are minimised, how many rounds there are at most, and the seed of the moves are settings.
+    """
+
+    def __init__(
+        self,
+        query: PreparedQuery,
+        placements: Sequence[Placement],
+        pocket: Pocket,
+        settings: PredictionSettings,
+    ) -> None:
+        self._query, self._placements, self._pocket, self._settings = query, placements, pocket, settings
+        inward = pocket.axes.inward
+        self._copied = [(tuple(placement.pairs), inward(placement.onto)) for placement in placements]
+        self._similarity = np.array([placement.template.tanimoto for placement in placements])
+        self.grid: EnergyGrid | None = None
+
+    def sample(self, placed: ScoredPoses) -> ScoredPoses:
+        """Minimise the best placed poses that differ, then move and minimise while it is open which is right.
+
+        Returns
+        -------
+        ScoredPoses
+            All minimised poses, in the order in which they were found.
+        """
+        chosen = _best(placed, self._settings.minimised)
+        # Overlays copy nothing and so rank low; how good they are shows once they are minimised.
+        whole = np.flatnonzero([not self._placements[index].pairs for index in placed.placement])
+        if len(whole) < len(placed.xyz):
+            chosen = np.concatenate([chosen, np.setdiff1d(whole, chosen)])
+        self.grid = self._grid_around(placed.xyz[chosen])
+        found = self._minimise(placed.xyz[chosen], placed.placement[chosen], placed.member[chosen])
+        for number in range(self._settings.rounds):
+            if next(clusters(found.xyz, found.score)).probability >= SURE:
+                break
+            best = _best(found, MOVED)
+            placement, member = found.placement[best], found.member[best]
+            # Random numbers by what a pose comes from, not by its rank, which a rounding error may change.
+            moved = [
+                random_move(self._query, pose, np.random.default_rng((self._settings.seed, number, *origin)))
+                for pose, *origin in zip(found.xyz[best], placement.tolist(), member.tolist(), strict=True)
+            ]
+            found = found.joined(self._minimise(np.array(moved), placement, member, moved=True))
+        return found
+
+    def core_rmsd(self, xyz: NDArray[np.float64], placement: NDArray[np.intp]) -> NDArray[np.float64]:
+        """RMSD of the copied atoms of poses from where their template has them, Angstrom, shape (poses,)."""
+        own = [self._placements[index] for index in placement]
+        return np.array([copied.rmsd_of(pose) for copied, pose in zip(own, xyz, strict=True)])
+
+    def _grid_around(self, poses: NDArray[np.float64]) -> EnergyGrid:
+        """Energy grid, in the pocket's axes, that spans these poses."""
+        pocket, inward = self._pocket, self._pocket.axes.inward
+        atoms = pocket.atoms
+        return EnergyGrid(
+            self._query,
+            inward(poses),
+            [Shape(inward(shape.xyz).astype(np.float32), shape.features) for shape in pocket.shapes],
+            pocket.template_weights,
+            None if atoms is None else replace(atoms, xyz=inward(atoms.xyz).astype(np.float32)),
+            pocket.atom_weights,
+        )
+
+    def _minimise(
+        self,
+        poses: NDArray[np.float64],
+        placement: NDArray[np.intp],
+        member: NDArray[np.intp],
+        *,
+        moved: bool = False,
+    ) -> ScoredPoses:
+        assert self.grid is not None
+        copied = [self._copied[index] for index in placement]
+        restraint = Restraint(poses.shape[1], copied, self._similarity[placement])
+        energies = (lambda xyz: clash_energy(self._query, xyz), self.grid, restraint)
+        axes = self._pocket.axes
+        xyz = axes.outward(minimise(self._query, axes.inward(poses), *energies))
+        scored = PosesToScore(self._query, xyz, self.core_rmsd(xyz, placement), self._pocket, self.grid)
+        return rank(scored, placement, member, moved=moved)
+
+
+def _best(poses: ScoredPoses, most: int) -> NDArray[np.intp]:
+    """The best poses that differ."""
+    order = np.argsort(-poses.score, kind="stable")
+    return order[distinct(poses.xyz[order], DISTINCT_STARTS, most)]

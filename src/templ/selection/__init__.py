@@ -1,1 +1,0 @@
-"""Chooses which templates to copy, and what of them."""

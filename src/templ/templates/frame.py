@@ -1,0 +1,123 @@
+"""The frame of a query: where its poses will lie, with what receptor, and how templates are brought there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit.Chem import Mol
+
+from templ.chemistry.molecules import positions
+from templ.chemistry.receptor import Receptor, Residues, check_protein
+from templ.errors import InputError
+from templ.library.store import Library
+from templ.settings import PredictionSettings
+from templ.templates.sequence import Aligner, related_rows
+from templ.templates.superposition import Fit, superpose
+
+NEAREST = 100
+"""Receptors looked at when they are found by embedding."""
+SITE_REACH = 10.0
+"""Angstrom from a site that was named to the middle of a ligand which lies in it."""
+
+
+@dataclass(slots=True)
+class Frame:
+    """Where poses will lie, and with what receptor.
+
+    Templates that share one frame are there already: nothing is brought, and their receptor is that of
+    another crystal. Where each template has a receptor and frame of its own, those related to the query's
+    receptor are superposed onto it, all into the same copy of a chain.
+
+    Attributes
+    ----------
+    receptor : Receptor or None
+        What the query binds to.
+    own_receptor : bool
+        Templates must be brought here, into the query's own receptor.
+    site : array, shape (3,), optional
+        Where the pocket is, Angstrom; templates that end elsewhere are not brought.
+    """
+
+    receptor: Receptor | None = None
+    own_receptor: bool = False
+    site: NDArray[np.float64] | None = None
+    _aligner: Aligner = field(default_factory=Aligner)
+    _first: NDArray[np.float64] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        library: Library,
+        receptor: Receptor | None = None,
+        site: NDArray[np.float64] | None = None,
+        what: str = "the query",
+    ) -> Frame:
+        """Choose the frame that the templates of a library ask for.
+
+        Raises
+        ------
+        InputError
+            When each of them has its own receptor and the query has none, or no protein.
+        """
+        if not library.has_receptors:
+            return cls(receptor, False, site)
+        if receptor is None:
+            raise InputError(
+                f"{what}: the templates of {library.path.name} have a frame each; "
+                "give the receptor that the query binds to"
+            )
+        check_protein(receptor, f"the receptor of {what}")
+        return cls(receptor, True, site)
+
+    def related(
+        self, library: Library, allowed: NDArray[np.bool_], settings: PredictionSettings, most: float
+    ) -> NDArray[np.bool_]:
+        """Rows, of those allowed, whose receptor will be superposed; of identity at most `most`.
+
+        Raises
+        ------
+        InputError
+            When they are to be found by embedding and this receptor has none.
+        """
+        if not self.own_receptor:
+            return allowed
+        if settings.by == "sequence":
+            least = settings.min_identity
+            return related_rows(self._residues, library, allowed, least, most, self._aligner)
+        if settings.by == "embedding":
+            embedding = None if self.receptor is None else self.receptor.embedding
+            if embedding is None:
+                raise InputError("the receptor has no embedding to find templates by; use --by sequence")
+            rows, _ = library.embeddings.nearest(embedding, NEAREST, allowed)
+            allowed = np.isin(np.arange(len(library)), rows)
+        if most < 1:
+            return related_rows(self._residues, library, allowed, 0.0, most, self._aligner)
+        return allowed
+
+    def bring(self, library: Library, row: int, mol: Mol) -> Fit | None:
+        """Move a template, in place, from the frame of its receptor into this one; None when it fits nowhere.
+
+        Where several chains would do, the first template decides by the best fit and the others follow it.
+        """
+        own = positions(mol)
+        fits = superpose(self._residues, *library.residues(row), self._aligner)
+        if not fits:
+            return None
+        goal = self.site if self.site is not None else self._first
+        fit = fits[0]
+        if goal is not None:
+            distances = [float(np.linalg.norm(fit.move(own).mean(axis=0) - goal)) for fit in fits]
+            fit = fits[int(np.argmin(distances))]
+            if self.site is not None and min(distances) > SITE_REACH:
+                return None
+        if self._first is None:
+            self._first = fit.move(own).mean(axis=0)
+        mol.GetConformer().SetPositions(fit.move(own))
+        return fit
+
+    @property
+    def _residues(self) -> Residues:
+        assert self.receptor is not None
+        return self.receptor.residues

@@ -1,0 +1,134 @@
+"""The core that a query shares with a template: a maximum common edge subgraph, which may be in pieces.
+
+RASCAL (Raymond, Gardiner, Willett, The Computer Journal 45 (2002) 631) takes about 2 ms a pair where RDKit's
+FindMCS takes 50 to 400 ms, and it finds cores in several pieces: two halves kept while the linker changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+from rdkit.Chem import rdRascalMCES
+
+from templ.chemistry.conformers import PreparedQuery
+from templ.chemistry.molecules import positions, quiet_rdkit
+
+MIN_CORE = 3
+"""Atoms: fewer do not fix a position in space."""
+MIN_PIECE = 3
+"""Atoms: a smaller separate piece is a coincidence more often than a shared position in the pocket."""
+DISTANCE_SLACK = 0.5
+"""Angstrom that a template may stretch or squeeze the query's distances between pieces of the core."""
+MAX_MAPPINGS = 8
+"""Mappings of one core onto one template that are tried: flips of rings, symmetric or repeated groups."""
+MAX_MATCHES = 200
+"""Matches looked at to find those; symmetric cores have thousands that come to the same."""
+MAX_BOND_PAIRS = 5000
+"""Pairs of bonds that could match, above which RASCAL gives up."""
+TIMEOUT_S = 2
+"""Wall seconds, 300 times what a pair takes: a backstop. A pair that reaches it shares nothing, since the
+core found by then would depend on the machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """Which query atom lies on which template atom, and the shared substructure, pieces separated by dots."""
+
+    pairs: dict[int, int]
+    smarts: str
+
+    def __len__(self) -> int:
+        """Atoms shared."""
+        return len(self.pairs)
+
+
+def shared_core(query: PreparedQuery, template: Chem.Mol) -> Core | None:
+    """Find the largest core the two share in chemistry and in space; None when there is none to speak of.
+
+    Rings are matched whole or not at all, aromatic with aromatic: part of a ring says little about where the
+    rest lies, and matching such parts is what makes RASCAL slow (seconds a pair). Pieces whose distance in
+    the template the query could not reach are left out.
+    """
+    options = rdRascalMCES.RascalOptions()
+    options.similarityThreshold = 0.1
+    options.ringMatchesRingOnly = True
+    options.completeAromaticRings = True
+    options.completeSmallestRings = True
+    options.ignoreAtomAromaticity = False
+    options.maxBondMatchPairs = MAX_BOND_PAIRS
+    # By default ten thousand equally good cores are kept: 2.5 GB for one pair with a cage (rdkit#8645).
+    options.maxBestMCESs = 1
+    options.timeout = TIMEOUT_S
+    with quiet_rdkit():
+        found = rdRascalMCES.FindMCES(query.mol, template, options)
+    if not found or not found[0].smartsString or found[0].timedOut:
+        return None
+    core = Core(dict(found[0].atomMatches()), found[0].smartsString)
+    return _reachable(core, query, template)
+
+
+def mappings(core: Core, query: PreparedQuery, template: Chem.Mol) -> Iterator[Core]:
+    """Yield the core, then its other mappings that lay the query differently, at most 8 in all."""
+    yield core
+    pattern = Chem.MolFromSmarts(core.smarts)
+    own = next(iter(query.mol.GetSubstructMatches(pattern, maxMatches=MAX_MATCHES)), None)
+    if own is None:
+        return
+    seen = {_up_to_symmetry(core.pairs, query)}
+    for match in template.GetSubstructMatches(pattern, uniquify=False, maxMatches=MAX_MATCHES):
+        other = _reachable(Core(dict(zip(own, match, strict=True)), core.smarts), query, template)
+        if other is None or _up_to_symmetry(other.pairs, query) in seen:
+            continue
+        seen.add(_up_to_symmetry(other.pairs, query))
+        yield other
+        if len(seen) == MAX_MAPPINGS:
+            return
+
+
+def _up_to_symmetry(pairs: dict[int, int], query: PreparedQuery) -> frozenset[tuple[int, int]]:
+    """What a mapping comes to once atoms that cannot be told apart are exchanged."""
+    return frozenset((query.ranks[atom], onto) for atom, onto in pairs.items())
+
+
+def _reachable(core: Core, query: PreparedQuery, template: Chem.Mol) -> Core | None:
+    """Keep the pieces, largest first, that the query can put where the template has them."""
+    xyz = positions(template)
+    kept: list[int] = []
+    for piece in _pieces(core.pairs, query.mol, template):
+        if len(piece) < MIN_PIECE and kept:
+            continue
+        if all(_fits(a, b, core.pairs, query.bounds, xyz) for a in piece for b in kept):
+            kept += piece
+    if len(kept) < MIN_CORE:
+        return None
+    return Core({atom: core.pairs[atom] for atom in sorted(kept)}, core.smarts)
+
+
+def _fits(
+    a: int, b: int, pairs: dict[int, int], bounds: NDArray[np.float64], xyz: NDArray[np.float64]
+) -> bool:
+    distance = float(((xyz[pairs[a]] - xyz[pairs[b]]) ** 2).sum() ** 0.5)
+    low, high = bounds[max(a, b), min(a, b)], bounds[min(a, b), max(a, b)]
+    return bool(low - DISTANCE_SLACK <= distance <= high + DISTANCE_SLACK)
+
+
+def _pieces(pairs: dict[int, int], query: Chem.Mol, template: Chem.Mol) -> list[list[int]]:
+    """Query atoms of the core, grouped by the bonds that both molecules have; the largest group first."""
+    left, pieces = set(pairs), []
+    for start in sorted(pairs):
+        if start not in left:
+            continue
+        left.discard(start)
+        piece = [start]
+        for atom in piece:
+            for neighbour in query.GetAtomWithIdx(atom).GetNeighbors():
+                other = neighbour.GetIdx()
+                if other in left and template.GetBondBetweenAtoms(pairs[atom], pairs[other]) is not None:
+                    left.discard(other)
+                    piece.append(other)
+        pieces.append(piece)
+    return sorted(pieces, key=len, reverse=True)

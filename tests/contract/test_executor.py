@@ -1,0 +1,226 @@
+"""What every executor promises, by its protocol alone: one result a task, and a task's trouble is its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+from templ.engine.executor import Work
+from templ.engine.local import LocalExecutor, choose_limits
+from templ.errors import LibraryError, StorageError, TemplError
+from templ.settings import RunSettings
+
+EXECUTORS = {"local": lambda settings: LocalExecutor(choose_limits(settings))}
+"""Each makes an executor of settings of the machine; nothing below knows which one it has."""
+ECHOES = [f"echo {number}" for number in range(8)]
+DEADLINE_S = 60.0
+SHORT_DEADLINE_S = 4.0
+"""For what ends by its deadline alone."""
+LARGEST_RESULT = 16 * 2**20
+"""Bytes of a result that is carried; a larger one is an error of its task."""
+PATIENCE_S = 30.0
+"""Only a failing test waits that long."""
+
+
+@pytest.fixture(params=EXECUTORS.values(), ids=EXECUTORS)
+def make(request, calm):
+    """Makes an executor."""
+
+    def make(workers=2, recycle_after=25, deadline_s=DEADLINE_S):
+        settings = RunSettings(
+            workers=workers, memory=8 * 2**30, recycle_after=recycle_after, deadline_s=deadline_s
+        )
+        return request.param(settings)
+
+    return make
+
+
+@pytest.fixture
+def engine(make, engine_work):
+    """Makes an executor and has it do tasks."""
+
+    def run(tasks, *, context=None, **settings):
+        return make(**settings).run(Work(engine_work, context or {}), tasks)
+
+    return run
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_every_task_gives_one_result_with_its_value(engine, workers):
+    tasks = [f"echo {number}" for number in range(40)]
+    results = list(engine(tasks, workers=workers, recycle_after=7))
+    assert sorted(result.task for result in results) == sorted(tasks)
+    assert all(result.kind == "done" and result.task == f"echo {result.value}" for result in results)
+    assert all(result.uss_bytes > 0 and result.wall_s > 0 and not result.detail for result in results)
+
+
+def test_no_tasks_give_no_results(engine):
+    assert list(engine([])) == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "kind", "detail"),
+    [
+        ("fail money", "error", "ValueError: no money at all"),
+        ("unprintable", "error", "engine_work.Unprintable: <exception str() failed>"),
+        ("leave", "error", "SystemExit: 3"),
+        ("panic", "error", "BaseException: as a Rust library's panic"),
+        ("unpicklable", "error", "pickle"),
+        ("unreadable", "error", "ValueError: invalid literal for int()"),
+        ("memory", "out-of-memory", "beyond the worker's share of memory"),
+        ("exit 3", "crash", "the worker died (exit code 3)"),
+        ("exit 0", "crash", "the worker died (exit code 0)"),
+        (
+            f"kill {int(signal.SIGKILL)}",
+            "crash",
+            "the worker died (SIGKILL, often the kernel when memory runs out)",
+        ),
+        ("segfault", "crash", "the worker died (SIGSEGV)"),
+        ("die-sending", "crash", "the worker died (exit code 9)"),
+    ],
+)
+def test_a_bad_task_costs_only_itself(engine, bad, kind, detail):
+    """Three of them, so that each worker meets one, and the first waits for no other."""
+    results = list(engine([bad, *ECHOES[:4], bad, *ECHOES[4:], bad]))
+    failed = [result for result in results if result.kind != "done"]
+    assert [(result.task, result.kind, result.value) for result in failed] == [(bad, kind, None)] * 3
+    assert all(detail in result.detail for result in failed)
+    assert sorted(result.task for result in results if result.kind == "done") == ECHOES
+
+
+def test_a_task_that_is_done_costs_no_other_when_its_worker_dies_of_what_it_left(engine):
+    results = list(engine(["die-after", *ECHOES[:4], "die-after", *ECHOES[4:]]))
+    assert [result for result in results if result.kind != "done"] == []
+    assert sorted(result.task for result in results) == sorted(["die-after", "die-after", *ECHOES])
+
+
+@pytest.mark.parametrize("bad", ["hang", "freeze", "hang-rdkit"])
+def test_a_task_without_end_costs_only_itself_at_its_deadline(engine, bad):
+    """Also one that holds the interpreter's lock, so that no thread of the worker can do anything."""
+    results = list(engine([bad, *ECHOES, bad], deadline_s=SHORT_DEADLINE_S))
+    failed = [result for result in results if result.kind != "done"]
+    assert [(result.task, result.kind, result.detail) for result in failed] == [
+        (bad, "timeout", "stopped after 4 s")
+    ] * 2
+    assert sorted(result.task for result in results if result.kind == "done") == ECHOES
+
+
+def test_large_results_and_much_output_block_nobody(engine):
+    sizes = [LARGEST_RESULT - 1000, 1, LARGEST_RESULT - 1000]
+    tasks = [*(f"huge {size}" for size in sizes), "talk", *ECHOES]
+    results = list(engine(tasks))
+    assert all(result.kind == "done" for result in results)
+    assert sorted(len(result.value) for result in results if result.task.startswith("huge")) == sorted(sizes)
+    assert sorted(result.task for result in results) == sorted(tasks)
+
+
+def test_a_result_too_large_to_send_is_an_error_of_its_task(engine):
+    [result] = engine([f"huge {LARGEST_RESULT}"])
+    assert (result.kind, result.value) == ("error", None)
+    assert f"at most {LARGEST_RESULT} can be sent" in result.detail
+
+
+def test_an_allocation_beyond_the_share_is_out_of_memory(engine):
+    results = list(engine(["allocate 30000000000", *ECHOES]))
+    [failed] = [result for result in results if result.kind != "done"]
+    assert (failed.task, failed.kind) == ("allocate 30000000000", "out-of-memory")
+
+
+@pytest.mark.parametrize(("task", "stage"), [("fail-in-program", "pressure"), ("fail-in-library", "")])
+def test_a_failure_names_the_innermost_function_of_this_program(engine, task, stage):
+    [result] = engine([task])
+    assert (result.kind, result.stage) == ("error", stage)
+
+
+def test_workers_are_replaced_after_their_number_of_tasks(engine):
+    results = list(engine(["pid"] * 12, workers=2, recycle_after=2))
+    tasks_of = [result.value for result in results]
+    assert os.getpid() not in tasks_of
+    # The last tasks may be shared between two workers, so a worker may end before its second task.
+    assert max(tasks_of.count(pid) for pid in tasks_of) == 2
+    assert len(set(tasks_of)) >= 6
+
+
+def test_tasks_are_read_as_they_are_needed(engine):
+    read = 0
+
+    def tasks():
+        nonlocal read
+        for number in range(100):
+            read += 1
+            yield f"echo {number}"
+
+    for count, _ in enumerate(engine(tasks(), workers=2)):
+        assert read <= min(100, count + 1 + 3 * 2)
+
+
+def test_trouble_in_reading_the_tasks_reaches_the_caller(engine):
+    def tasks():
+        yield from ECHOES
+        raise ZeroDivisionError("no more of them")
+
+    with pytest.raises(ZeroDivisionError, match="no more"):
+        list(engine(tasks()))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_disk_that_refuses_a_worker_ends_the_run(engine, workers):
+    """The next task would meet it too, and each would be recorded as failed for good."""
+    with pytest.raises(StorageError, match="/full cannot be written"):
+        list(engine([*ECHOES, "storage", *ECHOES], workers=workers))
+
+
+def test_work_that_cannot_be_opened_ends_the_run_with_its_reason(engine):
+    with pytest.raises(LibraryError, match=r"lib\.templ is absent"):
+        list(engine(ECHOES, context={"missing": "lib.templ is absent"}))
+
+
+def test_workers_that_die_before_their_first_task_end_the_run(engine):
+    """Else it would start new ones for ever."""
+    with pytest.raises(TemplError, match=r"ended before they were ready \(exit code 5\).*templ doctor"):
+        list(engine(ECHOES, context={"exit": 5}))
+
+
+def test_results_come_while_others_are_at_work(engine, tmp_path):
+    """The first is handed over before the last can end: it waits for the caller to have seen it."""
+    seen = tmp_path / "seen"
+    results = engine([f"wait-for {seen}", "echo 1"])
+    assert next(results).value == "1"
+    seen.touch()
+    assert [result.kind for result in results] == ["done"]
+
+
+def test_closing_the_results_stops_the_workers(engine, tmp_path):
+    results = engine([f"stay {tmp_path}", f"wait-for {tmp_path}"])
+    assert next(results).kind == "done"
+    [at_work] = [int(path.name) for path in tmp_path.iterdir()]
+    assert psutil.pid_exists(at_work)
+    end = time.monotonic() + PATIENCE_S
+    results.close()
+    while psutil.pid_exists(at_work):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_an_executor_can_be_used_again(make, engine_work):
+    executor = make()
+    for context in ({}, {"unused": "value"}):
+        values = [result.value for result in executor.run(Work(engine_work, context), ECHOES)]
+        assert sorted(values) == [str(number) for number in range(8)]
+
+
+def test_what_is_seen_of_memory_is_told(make, engine_work):
+    samples = []
+    list(make().run(Work(engine_work, {}), ECHOES, samples.append))
+    assert samples
+    assert all(sample["tree"] > 0 and sample["available"] > 0 for sample in samples)
+    assert all(isinstance(sample["reason"], str) and sample["action"] for sample in samples)
+
+
+def test_an_executor_says_on_one_line_where_it_works(make):
+    assert str(make())
+    assert "\n" not in str(make())

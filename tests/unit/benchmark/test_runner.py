@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from templ.benchmark.definition import Benchmark
+from templ.benchmark.runner import RunOptions, run_benchmark, shard_order
+from templ.cli import app
+from templ.errors import InputError
+from templ.evaluation.run import load_run
+from templ.settings import RunSettings
+from templ.templates.rule import TemplateRule
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Targets in an order of their own, one of which is nowhere."""
+
+    library: Path
+    listed: tuple[str, ...]
+
+    def make(self, inputs: Path) -> Benchmark:
+        rule = TemplateRule(exclude_same_ligand=True)
+        return Benchmark("listed", self.library, self.library, rule, listed=self.listed)
+
+
+def test_what_is_planned_and_told(tmp_path, demo_library):
+    ids = list(demo_library)[:5]
+    source = Listed(demo_library.path, (ids[3], "nobody", ids[1], ids[0]))
+    told: list[str] = []
+    planned = run_benchmark(
+        source,
+        str(tmp_path / "run"),
+        options=RunOptions(prediction={"seed": 7}, dry_run=True),
+        on_start=told.extend,
+    )
+    assert planned is None
+    assert told[0] == "1 of 4 targets listed are not in the library: nobody"
+    assert "memory for all" in told[1]
+    assert told[2] == "3 targets, 0 of them done"
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert (manifest["name"], manifest["targets"], manifest["missing"]) == ("listed", 3, ["nobody"])
+    assert manifest["identity"]["settings"]["seed"] == 7
+
+
+def test_records_are_in_the_order_of_the_benchmark_whatever_their_cost(tmp_path, demo_library):
+    sizes = {demo_library.entry(row).id: demo_library.entry(row).heavy_atoms for row in range(20)}
+    ids = sorted(sizes, key=sizes.__getitem__)
+    chosen = (ids[0], ids[-1], ids[10])
+    seen: list[str] = []
+    summary = run_benchmark(
+        Listed(demo_library.path, chosen),
+        tmp_path / "run",
+        RunSettings(workers=1),
+        RunOptions(prediction={"conformers": 5, "screened": 5, "minimised": 0}),
+        on_progress=lambda state: seen.append(state.latest.id) if state.latest else None,
+    )
+    assert sizes[ids[0]] < sizes[ids[10]] < sizes[ids[-1]]
+    assert seen == [ids[-1], ids[10], ids[0]]  # the largest first
+    assert [record.id for record in load_run(tmp_path / "run")] == list(chosen)
+    assert summary.overall.attempted == 3
+    assert json.loads((tmp_path / "run" / "summary.json").read_text()) == json.loads(
+        json.dumps(summary.to_dict())
+    )
+
+
+def test_shards_share_out_all_targets():
+    shares = [list(shard_order(10, index, 3)) for index in (1, 2, 3)]
+    assert shares == [[0, 3, 6, 9], [1, 4, 7], [2, 5, 8]]
+    with pytest.raises(InputError, match="there is no shard 4/3; expected 1/3 to 3/3"):
+        shard_order(10, 4, 3)
+    with pytest.raises(InputError, match="shard 3/3 is empty: there are only 2 targets"):
+        shard_order(2, 3, 3)
+
+
+def test_the_command_line_passes_on_what_it_was_told(tmp_path, demo_path):
+    out = tmp_path / "run"
+    run = ["benchmark", "run", "loo", "--library", str(demo_path), "-o", str(out), "--dry-run"]
+    done = CliRunner().invoke(
+        app,
+        [*run, "--max-identity", "0.5", "--seed", "3", "--min-confidence", "0.2", "--limit", "6"]
+        + ["--shard", "2/2", "--workers", "1", "--memory", "2GiB", "--recycle-after", "7"],
+    )
+    assert done.exit_code == 0, done.output
+    manifest = json.loads((out / "manifest.json").read_text())
+    rule, settings = manifest["identity"]["rule"], manifest["identity"]["settings"]
+    assert rule["exclude_same_ligand"]
+    assert rule["max_identity"] == 0.5
+    assert (settings["seed"], settings["min_confidence"]) == (3, 0.2)
+    assert (manifest["targets"], manifest["shard"]) == (3, [2, 2])
+    machine = manifest["run_settings"]
+    assert (machine["workers"], machine["memory"], machine["recycle_after"]) == (1, 2 * 2**30, 7)

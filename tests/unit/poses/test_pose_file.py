@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rdkit import Chem
+
+from templ.chemistry.conformers import PreparedQuery
+from templ.chemistry.molecules import parse_smiles, positions
+from templ.poses.hydrogens import add_hydrogens
+from templ.poses.pose_file import PROPERTIES, pose_properties, to_sdf
+from templ.records import Pose
+from templ.scoring.terms import TERMS
+from templ.templates.superposition import SUPERPOSITION
+
+
+@pytest.fixture(scope="module")
+def poses():
+    query = PreparedQuery(parse_smiles("C[C@H](N)C(=O)Nc1ccccc1"), 2, 1)
+    terms = {term.name: 0.25 for term in TERMS}
+    return [
+        Pose(
+            add_hydrogens(query.mol, xyz),
+            rank,
+            1.5 - rank,
+            0.75,
+            terms,
+            "x0072",
+            "core",
+            {k: k + 3 for k in range(6)},
+            "c1ccccc1",
+            0.12345,
+        )
+        for rank, xyz in enumerate(query.conformers, 1)
+    ]
+
+
+def read(text):
+    supplier = Chem.SDMolSupplier()
+    supplier.SetData(text, removeHs=False)
+    return list(supplier)
+
+
+def test_what_is_written_reads_back(poses):
+    found = read(to_sdf("query 7", poses))
+    assert len(found) == 2
+    for mol, pose in zip(found, poses, strict=True):
+        assert mol.GetProp("_Name") == "query 7"
+        assert Chem.MolToSmiles(mol) == Chem.MolToSmiles(pose.mol)
+        assert np.allclose(positions(mol), positions(pose.mol), atol=1e-4)
+        names = [name for name in PROPERTIES if mol.HasProp(name)]
+        assert {name: mol.GetProp(name) for name in names} == pose_properties(pose)
+
+
+def test_properties_come_in_the_order_that_is_promised(poses):
+    superposed = replace(poses[0], superposition=dict.fromkeys(SUPERPOSITION, 0.5))
+    assert tuple(pose_properties(superposed)) == PROPERTIES
+    assert tuple(pose_properties(poses[0])) == PROPERTIES[: -len(SUPERPOSITION)]
+
+
+def test_properties_say_it_plainly(poses):
+    properties = pose_properties(poses[0])
+    assert properties["rank"] == "1"
+    assert properties["score"] == "0.5000"
+    assert properties["template"] == "x0072"
+    assert properties["core_rmsd"] == "0.123"
+    assert properties["core_atoms"] == "6"
+    assert properties["placement_method"] == "core"
+    assert properties["score_consensus"] == "0.2500"
+
+
+def test_writing_leaves_the_pose_as_it_was(poses):
+    to_sdf("other", poses)
+    assert not poses[0].mol.HasProp("rank")
+
+
+def test_no_poses_are_no_records():
+    assert to_sdf("query", []) == ""

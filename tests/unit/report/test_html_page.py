@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+from jinja2 import UndefinedError
+
+from templ.errors import InputError, StorageError
+from templ.report import html_page
+
+
+def test_a_page_is_closed():
+    """The one rule for the browser that keeps it from asking any host."""
+    text = html_page.render("base.html.j2")
+    assert "default-src 'none'" in text
+    assert "http" not in text.replace("http-equiv", "")
+
+
+def test_a_name_that_is_not_given():
+    with pytest.raises(UndefinedError):
+        html_page.render("report.html.j2")
+
+
+def test_without_jinja(monkeypatch):
+    html_page._environment.cache_clear()
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(InputError, match=r"pip install 'templ-pose\[report\]'"):
+        html_page.render("base.html.j2")
+
+
+def test_a_page_that_cannot_be_written(tmp_path):
+    with pytest.raises(StorageError, match="make the folder first"):
+        html_page.write_page(tmp_path / "nowhere" / "page.html", "text")

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import random
+import re
+from dataclasses import replace
+
+import pytest
+from typer.testing import CliRunner
+
+from templ.cli import app
+from templ.errors import InputError, TemplError
+from templ.report import run_report
+from templ.report.collect import read_results
+from templ.report.run_report import keep_structures, table_of, write_report
+from templ.runs.record import Record
+
+HOSTILE = "</script><script>alert(1)</script> \"'& ünï 分子"
+
+
+def unpacked(page, name):
+    (packed,) = re.findall(rf'id="packed-{name}">([^<]*)<', page)
+    return gzip.decompress(base64.b64decode(packed)).decode()
+
+
+def test_the_page_of_a_run(run, tmp_path):
+    out = tmp_path / "page.html"
+    assert write_report(run, out) == []
+    page = out.read_text()
+    table = json.loads(unpacked(page, "table"))
+    names = [column["name"] for column in table["columns"]]
+    records = read_results(run).records
+    assert [row[names.index("target")] for row in table["rows"]] == [record.id for record in records]
+    assert [row[names.index("RMSD")] for row in table["rows"]] == [record.rmsd for record in records]
+    assert "$3Dmol" in unpacked(page, "viewer")
+    assert all(json.loads(unpacked(page, index))["models"] for index in range(5))
+    assert "templ benchmark run demo --limit 5" in page
+    assert out.stat().st_size < 2.5e6
+    assert "Partial" not in page
+
+
+def test_a_partial_run_says_so_on_top(run, alter_manifest, tmp_path):
+    alter_manifest(finished=None)
+    out = tmp_path / "page.html"
+    write_report(run, out)
+    page = out.read_text()
+    assert page.index("Partial: this run is not finished") < page.index("of 5 targets have their first pose")
+
+
+def test_validity_is_told_where_it_was_checked(run, alter, tmp_path):
+    out = tmp_path / "page.html"
+    write_report(run, out)
+    assert "valid, and within" not in out.read_text()
+    for index, record in enumerate(read_results(run).records):
+        near = replace(record.first, rmsd=1.5)
+        alter(index, poses=(near,), failed_checks=("internal_energy",) if index == 0 else ())
+    write_report(run, out)
+    page = out.read_text()
+    (row,) = re.findall(r"valid, and within 2 Å</th><td>(.*?)</td>", page)
+    assert "80.0 %" in row
+    assert "4 of 5" in row
+    assert 'internal energy <span class="quiet">1</span>' in page
+
+
+def test_what_others_wrote_is_text(run, alter, alter_manifest, tmp_path):
+    alter_manifest(name=HOSTILE, command=["templ", HOSTILE], library=HOSTILE)
+    alter(0, status="failed", reason=HOSTILE, detail=HOSTILE, poses=(), group=HOSTILE)
+    hostile = replace(read_results(run).records[1].first, template=HOSTILE)
+    alter(1, id=HOSTILE, poses=(hostile,), notes=(HOSTILE,))
+    out = tmp_path / "page.html"
+    write_report(run, out)
+    page = out.read_text()
+    assert "<script>alert" not in page
+    assert "分子" in page
+    assert json.loads(unpacked(page, "table"))["details"][0]["detail"] == HOSTILE
+
+
+def test_columns_are_those_that_say_something(run, alter):
+    for index in range(5):
+        alter(index, failed_checks=None)
+    alter(2, failed_checks=("internal_energy",))
+    alter(3, failed_checks=())
+    table = table_of(read_results(run))
+    names = [column["name"] for column in table["columns"]]
+    assert [row[names.index("valid")] for row in table["rows"]] == [None, None, "fails 1", "valid", None]
+    assert not {"identity", "group"} & set(names)
+    assert {"confidence", "method", "coverage"} <= set(names)
+    alter(2, identity=0.7)
+    assert "identity" in [column["name"] for column in table_of(read_results(run))["columns"]]
+
+
+def test_columns_say_what_the_record_says(run):
+    results = read_results(run)
+    table = table_of(results)
+    names = [column["name"] for column in table["columns"]]
+    abouts = {column["name"]: column["about"] for column in table["columns"]}
+    assert abouts["method"] == "placement method of the first pose"
+    assert abouts["coverage"].startswith("query coverage")
+    for record, row, details in zip(results.records, table["rows"], table["details"], strict=True):
+        told = dict(zip(names, row, strict=True))
+        assert told["method"] == record.first.placement_method
+        assert told["coverage"] == len(record.first.core) / record.query_atoms
+        assert told["confidence"] == record.first.confidence
+        assert told["template"] == record.first.template
+        assert details["prior_confidence"] == record.prior_confidence
+        assert details["confidence"] == [pose.confidence for pose in record.poses]
+        assert details["rmsd"] == [pose.rmsd for pose in record.poses]
+
+
+def test_of_a_query_that_was_not_read_nothing_is_told(predicted):
+    table = table_of(read_results(predicted))
+    names = [column["name"] for column in table["columns"]]
+    assert not {"RMSD", "best", "valid"} & set(names)
+    unreadable = dict(zip(names, table["rows"][3], strict=True))
+    known = {name for name, value in unreadable.items() if value is not None}
+    assert known == {"target", "outcome", "CPU", "memory"}
+
+
+@pytest.fixture
+def noise():
+    """Text of 800 letters that does not compress."""
+    source = random.Random(5)
+    return lambda: base64.b64encode(source.randbytes(600)).decode()
+
+
+class Heavy:
+    """Takes structures out of the record itself."""
+
+    def of(self, record):
+        return record.detail
+
+
+def test_structures_that_matter_come_first(noise, run):
+    pose = read_results(run).records[0].first
+
+    def record(status, rmsd):
+        poses = () if rmsd is None else (replace(pose, rmsd=rmsd),)
+        return Record(0, "x", status, detail=noise(), poses=poses)
+
+    records = [record("posed", 0.5), record("posed", 3.0), record("refused", None)]
+    records += [record("posed", 7.0), record("failed", None)]
+    kept, which = keep_structures(records, Heavy(), most=2900)
+    assert list(kept) == [4, 3, 1]
+    assert "3 of 5 targets" in which
+    kept, which = keep_structures(records, Heavy(), most=100_000)
+    assert (sorted(kept), which) == ([0, 1, 2, 3, 4], "")
+
+
+def test_without_the_viewer(monkeypatch):
+    monkeypatch.setattr(run_report, "VIEWER_PACKAGE", "no_such_package")
+    with pytest.raises(InputError, match=r"pip install 'templ-pose\[report\]'"):
+        run_report.read_viewer()
+    monkeypatch.setattr(run_report, "VIEWER_PACKAGE", "jinja2")
+    with pytest.raises(InputError, match="force-reinstall"):
+        run_report.read_viewer()
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["nowhere"], "nowhere is not a run"),
+        (["."], "is not a run"),
+        (["nowhere.sdf"], "nowhere.run is missing"),
+        (["RUN", "-o", "page.txt"], r"ends in \.html"),
+        (["RUN", "-o", "no/page.html"], "make the folder first"),
+        (["RUN", "--library", "nowhere"], "nowhere"),
+    ],
+)
+def test_bad_input(demo_run, tmp_path, monkeypatch, words, complaint):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["report", *(str(demo_run) if word == "RUN" else word for word in words)])
+    assert isinstance(done.exception, TemplError)
+    assert done.exception.exit_code == 2
+    assert re.search(complaint, str(done.exception))
+
+
+def test_predicted_poses_and_their_page(predicted):
+    done = CliRunner().invoke(app, ["report", str(predicted)])
+    assert done.exit_code == 0
+    page = predicted.with_suffix(".html").read_text()
+    assert "2</strong> of 4 queries have poses" in page
+    assert "No crystal is known" in page
+    shown = json.loads(unpacked(page, 0))
+    assert [model["name"] for model in shown["models"]] == ["rank 1", "rank 2", "template", "pocket"]
+    assert "templ predict -l" in page
+    assert "q.csv" in page
+
+
+def test_predicted_poses_whose_library_was_moved(predicted, demo_path):
+    manifest = predicted.with_suffix(".run") / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(str(demo_path), "/gone.templ"))
+    done = CliRunner().invoke(app, ["report", str(predicted)])
+    assert "--library" in done.stderr
+    page = predicted.with_suffix(".html").read_text()
+    assert [model["name"] for model in json.loads(unpacked(page, 0))["models"]] == ["rank 1", "rank 2"]
+    CliRunner().invoke(app, ["report", str(predicted), "--library", str(demo_path)])
+    page = predicted.with_suffix(".html").read_text()
+    names = [model["name"] for model in json.loads(unpacked(page, 0))["models"]]
+    assert names[:3] == ["rank 1", "rank 2", "template"]
