@@ -77,9 +77,14 @@ class RunSettings(BaseModel):
     memory : int or None
         Bytes for all processes of the run together; None takes 80 % of what is available.
     deadline_s : float
-        Seconds a target may take before its worker is stopped.
+        CPU seconds a target may take before its worker is stopped.
+    backstop_s : float or None
+        Seconds it may take at all, however little of a core it gets; None: twenty times the deadline. Time in
+        which the run itself was suspended or starved is not counted.
     recycle_after : int
         Targets after which a worker is replaced by a fresh one.
+    retry_failed : bool
+        Try targets again that ended before for want of time or memory, or whose worker died; once a start.
     max_failures : int
         A run with more failed targets than this ends with exit code 1.
     """
@@ -89,5 +94,7 @@ class RunSettings(BaseModel):
     workers: PositiveInt | Literal["auto"] = "auto"
     memory: PositiveInt | None = None
     deadline_s: float = Field(default=180.0, gt=0)
+    backstop_s: float | None = Field(default=None, gt=0)
     recycle_after: int = Field(default=25, ge=1)
+    retry_failed: bool = True
     max_failures: int = Field(default=0, ge=0)

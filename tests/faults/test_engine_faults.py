@@ -149,7 +149,7 @@ def test_closing_the_results_early_leaves_no_worker(work, task):
 
 
 def test_the_end_of_a_run_leaves_no_worker(work):
-    list(run_tasks(work, ["echo 1", "hang"], Limits(2**32, 2, True, 25, 4)))
+    list(run_tasks(work, ["echo 1", "hang"], Limits(2**32, 2, True, 25, backstop_s=4)))
     assert not own_workers()
 
 
@@ -236,3 +236,31 @@ def test_a_worker_that_does_not_end_when_told_to_is_killed(work, pids, monkeypat
     assert next(results).kind == "done"
     wait_for(lambda: not psutil.pid_exists(pid))
     results.close()
+
+
+STOPPED = """
+from templ.engine.executor import Work
+from templ.engine.local import Limits, LocalExecutor
+
+executor = LocalExecutor(Limits(2**32, 1, True, backstop_s=8))
+for result in executor.run(Work("engine_work:open_work", {}), ["echo ready", "nap 3", "echo on"]):
+    print(result.task, result.kind, flush=True)
+"""
+
+
+def test_a_run_that_was_suspended_loses_nothing(tmp_path, helpers, running):
+    """Ctrl-Z, or a scheduler: parent and workers stop for longer than a task may take, and go on."""
+    (tmp_path / "stopped.py").write_text(STOPPED, encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(helpers), *filter(None, sys.path)])}
+    with running(
+        [sys.executable, "stopped.py"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == "echo ready done\n"
+        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+        for member in family:
+            member.suspend()
+        time.sleep(12)
+        for member in family:
+            member.resume()
+        assert process.stdout.read() == "nap 3 done\necho on done\n"
+        assert process.wait(PATIENCE_S) == 0

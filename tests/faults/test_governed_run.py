@@ -124,7 +124,7 @@ def test_no_more_workers_than_the_budget_covers(work, monkeypatch):
 def test_the_deadline_holds_though_the_clock_is_set_back(work, monkeypatch):
     begin = time.time()
     monkeypatch.setattr(time, "time", lambda: begin - 3600)
-    results = list(run_tasks(work, ["hang", "echo 1"], Limits(4096 * MiB, 2, True, deadline_s=4)))
+    results = list(run_tasks(work, ["hang", "echo 1"], Limits(4096 * MiB, 2, True, backstop_s=4)))
     assert {result.task: result.kind for result in results} == {"hang": "timeout", "echo 1": "done"}
 
 
@@ -170,3 +170,29 @@ def test_a_library_that_is_replaced_under_a_run_is_refused(tmp_path, demo_path):
     shutil.copytree(demo_path, library)
     ids = run()
     assert len(ids) == len(set(ids)) == 6
+
+
+def test_memory_that_a_neighbour_takes_and_returns_costs_no_task(work, monkeypatch):
+    """While it has nearly all nothing is begun and nobody killed; then the run goes on."""
+    limit, looks, samples = 1500 * MiB, iter(range(10**9)), []
+    monkeypatch.setattr(probe, "memory_limit", lambda: limit)
+    monkeypatch.setattr(
+        probe, "available_memory", lambda: 5 * MiB if 20 <= next(looks) < 60 else limit - 100 * MiB
+    )
+    tasks = [f"nap 0.0{number}" for number in range(1, 10)] * 20
+    results = list(run_tasks(work, tasks, Limits(2048 * MiB, 2, True), samples.append))
+    assert sorted(result.task for result in results) == sorted(tasks)
+    assert {result.kind for result in results} == {"done"}
+    waited = [sample for sample in samples if "other processes" in sample["reason"]]
+    assert waited
+    assert {sample["action"] for sample in samples} <= {"run", "hold", "barrier", "release", "grow"}
+    ended = [sample["ended"] for sample in samples if sample["available"] == 5 * MiB]
+    assert ended[-1] - ended[0] <= 2  # what was at work when it came
+
+
+def test_many_workers_wanted_at_once_start_as_memory_allows(work):
+    samples = []
+    tasks = ["hold 40 0.3"] * 12
+    results = list(run_tasks(work, tasks, Limits(400 * MiB, 12, True), samples.append))
+    assert {result.kind for result in results} == {"done"}
+    assert max(sample["tree"] for sample in samples) <= 400 * MiB

@@ -113,5 +113,9 @@ def test_a_query_that_hangs_or_brings_its_worker_down_costs_one_record(faulty, d
         assert [(row["id"], row["reason"]) for row in csv.DictReader(file)] == [
             (id, faults[id][1] if id in faults else "") for id in ids
         ]
-    assert faulty([*words, "--memory", "2GiB", "--max-failures", "3"], {}) == 0
+    as_they_are = [*words, "--memory", "2GiB", "--max-failures", "3", "--no-retry-failed"]
+    assert faulty(as_they_are, {}) == 0
     assert [record.ending for record in load_run(tmp_path / "poses.sdf")] == endings, "none is done again"
+    assert faulty([*words, "--memory", "2GiB"], {}) == 0
+    assert {record.ending for record in load_run(tmp_path / "poses.sdf")} == {"posed"}
+    assert (tmp_path / "poses.run" / "attempts.jsonl").read_text().count("\n") == 3

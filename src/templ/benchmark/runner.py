@@ -22,7 +22,7 @@ from templ.jobs.target import FUNCTION, PRELOAD, target_of
 from templ.library.store import open_library
 from templ.records import Outcome
 from templ.runs.identity import Identity, list_digest
-from templ.runs.journal import JOURNAL_NAME, Journal
+from templ.runs.journal import JOURNAL_NAME, Journal, set_aside_failures
 from templ.runs.manifest import RunManifest, start_run
 from templ.runs.record import Record
 from templ.runs.run_folder import INPUTS_FOLDER, hold_run_folder
@@ -112,6 +112,8 @@ def run_benchmark(
             with Journal.open(folder / JOURNAL_NAME) as journal:
                 on_start([f"{manifest.targets} targets, {len(journal.done)} of them done"])
             return None
+        if machine.retry_failed and (again := set_aside_failures(folder)):
+            on_start([f"{again} targets that failed before are tried again"])
         with open_library(benchmark.targets) as targets:
 
             def failure(result: TaskResult) -> Record:

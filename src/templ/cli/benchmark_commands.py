@@ -12,6 +12,7 @@ from templ.cli.options import (
     LARGEST_SEED,
     MEMORY,
     RECYCLE,
+    RETRY,
     WORKERS,
     parse_memory,
     parse_workers,
@@ -65,6 +66,7 @@ def run(
     shard: str | None = typer.Option(
         None, "--shard", help="I/N: do only the I-th of N shares of the targets; `merge` joins them."
     ),
+    retry_failed: bool = RETRY,
     max_failures: int = FAILURES,
 ) -> None:
     """Predict every target of a benchmark; the same command again goes on where a run was stopped."""
@@ -81,6 +83,7 @@ def run(
         workers=parse_workers(workers),
         memory=parse_memory(memory),
         recycle_after=recycle_after,
+        retry_failed=retry_failed,
         max_failures=max_failures,
     )
     chosen = {"seed": seed, "min_confidence": min_confidence}

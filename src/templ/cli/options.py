@@ -30,6 +30,11 @@ WORKERS = typer.Option("auto", "--workers", help="Worker processes: a number, or
 MEMORY = typer.Option(
     None, "--memory", help="For all processes together, such as 8GiB; by default 80 % of what is available."
 )
+RETRY = typer.Option(
+    True,
+    "--retry-failed/--no-retry-failed",
+    help="Try again what failed before for want of time or memory, or by a crash.",
+)
 RECYCLE = typer.Option(25, "--recycle-after", min=1, help="Tasks after which a worker is replaced.")
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING, Literal, cast
 
 import typer
 
-from templ.cli.options import FAILURES, MEMORY, SEED, TOP, WORKERS, parse_memory, parse_workers, progress, say
+from templ.cli.options import (
+    FAILURES,
+    MEMORY,
+    RETRY,
+    SEED,
+    TOP,
+    WORKERS,
+    parse_memory,
+    parse_workers,
+    progress,
+    say,
+)
 from templ.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,6 +72,7 @@ def predict(
     seed: int = SEED,
     workers: str = WORKERS,
     memory: str | None = MEMORY,
+    retry_failed: bool = RETRY,
     max_failures: int = FAILURES,
 ) -> None:
     """Predict how queries bind: poses (SDF), a table (CSV), and the run, which the same command resumes."""
@@ -95,7 +107,9 @@ def predict(
             PredictionSettings(
                 top=top, seed=seed, by=parse_by(by), min_identity=min_identity, min_confidence=min_confidence
             ),
-            RunSettings(workers=parse_workers(workers), memory=parse_memory(memory)),
+            RunSettings(
+                workers=parse_workers(workers), memory=parse_memory(memory), retry_failed=retry_failed
+            ),
             replace_other=smiles is not None,
             on_progress=tell,
         )

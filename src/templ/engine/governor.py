@@ -76,9 +76,19 @@ class Observation:
     waiting: int
 
     @property
+    def own(self) -> float:
+        """Share of the budget that the run holds itself."""
+        return self.tree / self.budget
+
+    @property
     def pressure(self) -> float:
         """Share of the memory that is used: of the budget, or of the container if that is worse."""
-        return max(self.tree / self.budget, 1 - self.available / self.limit)
+        return max(self.own, 1 - self.available / self.limit)
+
+    @property
+    def others(self) -> int:
+        """Bytes of the container or host that other processes hold."""
+        return max(0, self.limit - self.available - self.tree)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +147,10 @@ def decide(seen: Observation, state: State) -> Decision:
     <Action.BARRIER: 'barrier'>
     """
     pressure = seen.pressure
-    reached = next((action for action, share in _ENTERED_AT.items() if pressure >= share), Action.RUN)
+    reached = _reached(pressure)
+    if seen.others > seen.tree and _ENTERED_AT[reached] > BARRIER_AT:
+        # What others hold is no fault of any worker here: the run holds until they give it back.
+        reached = max(_reached(seen.own), Action.BARRIER, key=_ENTERED_AT.__getitem__)
     if reached is not Action.RUN:
         return _step(seen, state, reached)
     if state.step is not Action.RUN and pressure > _ENTERED_AT[state.step] - CALMER:
@@ -163,7 +176,14 @@ def _step(seen: Observation, state: State, reached: Action) -> Decision:
     if reached in (Action.SHRINK, Action.KILL):
         workers = max(1, workers - 1)
     state = State(workers, reached, seen.at, seen.at if workers != state.workers else state.changed_at)
-    return Decision(reached, f"pressure {seen.pressure:.0%} of {seen.budget / 2**20:.0f} MiB", state)
+    whose = f"the run holds {seen.tree / 2**20:.0f} of its {seen.budget / 2**20:.0f} MiB"
+    if seen.own < seen.pressure:
+        whose += f", other processes {seen.others / 2**20:.0f} MiB"
+    return Decision(reached, f"pressure {seen.pressure:.0%}: {whose}", state)
+
+
+def _reached(pressure: float) -> Action:
+    return next((action for action, share in _ENTERED_AT.items() if pressure >= share), Action.RUN)
 
 
 def _room_for_one_more(seen: Observation, state: State) -> bool:

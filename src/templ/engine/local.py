@@ -8,15 +8,25 @@ end the run.
 
 from __future__ import annotations
 
+import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from templ.engine import probe
+from templ.engine.clock import Clock
 from templ.engine.executor import Kind, TaskResult, Work
-from templ.engine.governor import Action, Observation, State, decide
+from templ.engine.governor import (
+    NEED_MARGIN,
+    RELEASE_AT,
+    SHRINK_AT,
+    Action,
+    Observation,
+    State,
+    decide,
+)
 from templ.engine.pool import Pool, Worker, cause_of_death
 from templ.errors import BudgetError
 from templ.settings import RunSettings
@@ -25,6 +35,8 @@ SHARE_OF_AVAILABLE = 0.8
 """Of the memory that is available when the run begins, used unless the user says otherwise."""
 LOOK_EVERY_S = 1.0
 """Seconds between two looks at memory."""
+BACKSTOP = 20.0
+"""Times the deadline that a task may take where it waits for its core, or for nothing."""
 ANSWER_S = 180.0
 """Seconds that a worker may take for anything but a task: to start, to give memory back, to end."""
 SMALLEST_HEADROOM = 2**29
@@ -32,6 +44,10 @@ SMALLEST_HEADROOM = 2**29
 SMALLEST_BUDGET = 384 * 2**20
 """Bytes: parent, forkserver and one worker."""
 OUT_OF_MEMORY: Kind = "out-of-memory"
+SMALLEST_WORKER = 64 * 2**20
+"""Bytes that a worker is expected to take before one was seen at work."""
+MOST_PUT_BACK = 3
+"""Times that a task is done again whose worker the kernel took for the memory of others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +64,9 @@ class Limits:
         Start with `most_workers` and keep to it while memory allows; else start with one and grow.
     recycle_after : int
         Tasks after which a worker is replaced.
-    deadline_s : float
-        Seconds after which a task's worker is killed.
+    deadline_s, backstop_s : float
+        CPU seconds after which a task's worker is killed, and seconds by the clock of the run, however little
+        of a core it got.
     """
 
     memory: int
@@ -57,6 +74,7 @@ class Limits:
     all_at_once: bool = False
     recycle_after: int = 25
     deadline_s: float = 180.0
+    backstop_s: float = 180.0 * BACKSTOP
 
     def __str__(self) -> str:
         how = "" if self.all_at_once or self.most_workers == 1 else ", beginning with one"
@@ -86,7 +104,8 @@ def choose_limits(settings: RunSettings, tasks: int | None = None) -> Limits:
     most = probe.available_cores() if settings.workers == "auto" else settings.workers
     if tasks is not None:
         most = max(1, min(most, tasks))
-    return Limits(memory, most, not auto, settings.recycle_after, settings.deadline_s)
+    backstop = settings.backstop_s or BACKSTOP * settings.deadline_s
+    return Limits(memory, most, not auto, settings.recycle_after, settings.deadline_s, backstop)
 
 
 class LocalExecutor:
@@ -107,7 +126,7 @@ class LocalExecutor:
         """See `templ.engine.executor.Executor`."""
         most = self._limits.most_workers
         headroom = max(SMALLEST_HEADROOM, self._limits.memory // (2 if most > 1 else 1))
-        with Pool(work, headroom) as pool:
+        with Pool(work, headroom, Clock()) as pool:
             yield from _Run(pool, tasks, self._limits, on_memory).results()
 
 
@@ -122,6 +141,8 @@ class _Run:
         self.on_memory = on_memory
         self.state = State(workers=limits.most_workers if limits.all_at_once else 1)
         self.worker_peak = 0
+        self.seen: Observation | None = None
+        self.put_back: Counter[str] = Counter()
         self.ended = 0
         self.action = Action.RUN
         self.looked_at = float("-inf")
@@ -136,7 +157,10 @@ class _Run:
             self._look()
             self._staff()
             self._dispatch()
-            for worker, result in self.pool.wait(self._until_next()):
+            # What has come is read before anybody is judged late: it may have come while the run was stopped.
+            events = self.pool.wait(self._until_next())
+            self._end_overdue()
+            for worker, result in events:
                 ended = self._died(worker) if result is None else result
                 if ended is not None:
                     # What was seen while it worked may be more than what it still held at its end.
@@ -146,22 +170,29 @@ class _Run:
                     yield replace(ended, uss_bytes=peak)
 
     def _until_next(self) -> float:
-        """Seconds until something is due: a look at memory, or a deadline."""
-        due = [self.looked_at + LOOK_EVERY_S, *map(self._deadline, self.pool.workers)]
-        return min(due) - time.monotonic()
+        """Seconds until something is due: a look at memory and CPU time, or a deadline."""
+        deadline = min(map(self._deadline, self.pool.workers), default=float("inf"))
+        return min(self.looked_at + LOOK_EVERY_S - time.monotonic(), deadline - self.pool.clock())
 
     def _deadline(self, worker: Worker) -> float:
-        """When a worker is to be killed unless it has answered; never while nothing is asked of it."""
+        """When a worker is to be killed, by the clock of the run; never while nothing is asked of it."""
         if worker.idle or worker.verdict:
             return float("inf")
-        return worker.since + (ANSWER_S if worker.task is None else self.limits.deadline_s)
+        return worker.since + (ANSWER_S if worker.task is None else self.limits.backstop_s)
+
+    def _end_overdue(self) -> None:
+        """Kill workers that are past their deadline or have used up their CPU time."""
+        for worker in self.pool.workers:
+            worker.cpu_used = worker.cpu_s()
+            at_work = worker.task is not None and not worker.verdict
+            if (at_work and worker.cpu_used > self.limits.deadline_s) or (
+                self.pool.clock() >= self._deadline(worker)
+            ):
+                self.pool.kill(worker, "timeout")
 
     def _look(self) -> None:
-        """Once a second: measure, let the governor decide, act. Always: end what is past its deadline."""
+        """Once a second: measure, let the governor decide, act."""
         now = time.monotonic()
-        for worker in self.pool.workers:
-            if now >= self._deadline(worker):
-                self.pool.kill(worker, "timeout")
         if now - self.looked_at < LOOK_EVERY_S:
             return
         self.looked_at = now
@@ -181,6 +212,7 @@ class _Run:
             most_workers=self.limits.most_workers,
             waiting=len(self.again) + (self._next is not None),
         )
+        self.seen = seen
         decision = decide(seen, self.state)
         self.action, self.state = decision.action, decision.state
         self.on_memory(
@@ -205,7 +237,7 @@ class _Run:
 
     def _staff(self) -> None:
         """Replace workers that have done enough or grown too large, start missing ones, end spare ones."""
-        share = self.limits.memory // self.state.workers
+        share = self.limits.memory // max(1, min(self.state.workers, len(self._staying())))
         for worker in self.pool.workers:
             if worker.idle and (worker.done >= self.limits.recycle_after or worker.uss_bytes > share):
                 self.pool.stop(worker)
@@ -215,7 +247,27 @@ class _Run:
         if self.action in (Action.HOLD, Action.BARRIER, Action.SHRINK, Action.KILL) and self._staying():
             return
         for _ in range(self.state.workers - len(self._staying())):
+            if self._staying() and not self._room():
+                return
+            if not self._staying() and self._others_hold_all():
+                return
             self.pool.start()
+
+    @property
+    def _need(self) -> float:
+        """Bytes that one more worker is expected to take."""
+        return NEED_MARGIN * max(self.worker_peak, SMALLEST_WORKER)
+
+    def _room(self) -> bool:
+        """Whether one more worker stays within the budget, beside those that start and are not measured."""
+        starting = sum(not worker.ready for worker in self.pool.workers)
+        held = 0 if self.seen is None else self.seen.tree
+        return held + (starting + 1) * self._need < RELEASE_AT * self.limits.memory
+
+    def _others_hold_all(self) -> bool:
+        """Whether other processes leave too little for even one worker: the run waits for them."""
+        seen = self.seen
+        return seen is not None and seen.others > seen.tree and seen.available < self._need
 
     def _staying(self) -> list[Worker]:
         return [worker for worker in self.pool.workers if not worker.stopping and not worker.verdict]
@@ -224,8 +276,8 @@ class _Run:
         """Give idle workers their next task; one that once ran out of memory gets the machine to itself."""
         idle = [worker for worker in self.pool.workers if worker.idle]
         if self.action not in (Action.RUN, Action.GROW, Action.RELEASE):
-            # At least one goes on, or the run would wait for ever for memory that others hold.
-            if any(worker.task is not None for worker in self.pool.workers):
+            # At least one goes on where there is room for it, or the run would wait for ever.
+            if any(worker.task is not None for worker in self.pool.workers) or self._others_hold_all():
                 return
             idle = idle[:1]
         for worker in idle:
@@ -238,6 +290,17 @@ class _Run:
             elif self.again and not busy and self.pool.give(worker, self.again[0]):
                 self.again.popleft()
 
+    def _killed_for_others(self, worker: Worker) -> bool:
+        """Whether the kernel took a worker for memory that other processes held."""
+        seen = self.seen
+        return (
+            not worker.verdict
+            and worker.process.exitcode == -signal.SIGKILL
+            and seen is not None
+            and seen.others > seen.tree
+            and seen.pressure >= SHRINK_AT
+        )
+
     def _died(self, worker: Worker) -> TaskResult | None:
         """What the death of a worker means for its task: None when it had none, or when it is tried again."""
         task = worker.task
@@ -247,12 +310,22 @@ class _Run:
             self.tried.add(task)
             self.again.append(task)
             return None
+        if self._killed_for_others(worker) and self.put_back[task] < MOST_PUT_BACK:
+            self.put_back[task] += 1
+            self.again.append(task)
+            return None
         kind: Kind = "crash"
         detail = f"the worker died ({cause_of_death(worker)})"
         if worker.verdict == "timeout":
-            kind, detail = "timeout", f"stopped after {self.limits.deadline_s:g} s"
+            kind = "timeout"
+            detail = f"stopped after {worker.cpu_used:.0f} CPU seconds"
+            if worker.cpu_used <= self.limits.deadline_s:
+                detail = f"stopped after {self.limits.backstop_s:g} s with {worker.cpu_used:.0f} of CPU time"
         elif worker.verdict == OUT_OF_MEMORY:
             kind = OUT_OF_MEMORY
-            detail = f"held {worker.peak_bytes / 2**20:.0f} MiB when memory ran out, also when it was alone"
-        wall = time.monotonic() - worker.since
+            detail = (
+                f"its worker held {worker.peak_bytes / 2**20:.0f} MiB when the run's "
+                f"{self.limits.memory / 2**20:.0f} MiB ran out, also when it was alone"
+            )
+        wall = self.pool.clock() - worker.since
         return TaskResult(task, kind, None, detail, wall_s=wall, uss_bytes=worker.peak_bytes)

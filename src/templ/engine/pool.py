@@ -14,7 +14,7 @@ import signal
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
@@ -26,7 +26,7 @@ from typing import Any
 from templ.disk import Closing
 from templ.engine import worker as child
 from templ.engine.executor import TaskResult, Work
-from templ.engine.probe import uss_bytes
+from templ.engine.probe import cpu_seconds, uss_bytes
 from templ.errors import TemplError
 
 HEADER = struct.Struct("!i")
@@ -53,8 +53,11 @@ class Worker:
         task until then, so that one which dies or hangs in that costs none.
     task : str or None
         What it is at work on.
-    since : float
-        When it began what it does now: to start, a task, to give memory back, to end; monotonic clock.
+    since, cpu_at : float
+        When it began what it does now (to start, a task, to give memory back, to end), by the clock of the
+        run, and the CPU seconds that it had used then.
+    cpu_used : float
+        CPU seconds that its task had used when it was killed.
     done : int
         Tasks it has finished.
     uss_bytes, peak_bytes : int
@@ -67,11 +70,14 @@ class Worker:
 
     process: BaseProcess
     pipe: Connection
+    since: float
     inbox: bytearray = field(default_factory=bytearray)
+    outbox: bytearray = field(default_factory=bytearray)
     ready: bool = False
     releasing: bool = False
     task: str | None = None
-    since: float = field(default_factory=time.monotonic)
+    cpu_at: float = 0.0
+    cpu_used: float = 0.0
     done: int = 0
     uss_bytes: int = 0
     peak_bytes: int = 0
@@ -82,6 +88,10 @@ class Worker:
     def idle(self) -> bool:
         """Whether it can be given a task."""
         return self.ready and not (self.task or self.releasing or self.stopping or self.verdict)
+
+    def cpu_s(self) -> float:
+        """CPU seconds that it has used for what it does now."""
+        return cpu_seconds(self.process.pid or 0) - self.cpu_at
 
     def measure(self) -> int:
         """Look at its private memory, bytes; what was seen last when it is gone."""
@@ -102,9 +112,12 @@ class Pool(Closing):
         What they do.
     headroom : int
         Bytes of data each may take beyond what it starts with; 0 for no limit.
+    clock : callable
+        Of the run, in seconds.
     """
 
-    def __init__(self, work: Work, headroom: int = 0) -> None:
+    def __init__(self, work: Work, headroom: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
         self.workers: list[Worker] = []
         self._work = work
         self._headroom = headroom
@@ -135,7 +148,7 @@ class Pool(Closing):
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         theirs.close()
         os.set_blocking(ours.fileno(), False)
-        worker = Worker(process, ours)
+        worker = Worker(process, ours, self.clock())
         self.workers.append(worker)
         self._selector.register(ours, selectors.EVENT_READ, worker)
         return worker
@@ -144,17 +157,18 @@ class Pool(Closing):
         """Give an idle worker its next task; False when it turns out to be gone, the task still to do."""
         if not self._send(worker, ("task", task)):
             return False
-        worker.task, worker.since, worker.peak_bytes = task, time.monotonic(), 0
+        worker.task, worker.since, worker.peak_bytes = task, self.clock(), 0
+        worker.cpu_at = cpu_seconds(worker.process.pid or 0)
         return True
 
     def release(self, worker: Worker) -> None:
         """Tell an idle worker to empty its caches."""
-        worker.releasing, worker.since = True, time.monotonic()
+        worker.releasing, worker.since = True, self.clock()
         self._send(worker, ("release", ""))
 
     def stop(self, worker: Worker) -> None:
         """Let an idle worker end."""
-        worker.stopping, worker.since = True, time.monotonic()
+        worker.stopping, worker.since = True, self.clock()
         self._send(worker, ("stop", ""))
 
     def kill(self, worker: Worker, verdict: str) -> None:
@@ -176,13 +190,17 @@ class Pool(Closing):
             When workers cannot be started.
         """
         events: list[tuple[Worker, TaskResult | None]] = []
-        for key, _ in self._selector.select(max(0.0, seconds)):
+        for key, ready in self._selector.select(max(0.0, seconds)):
             worker: Worker = key.data
+            if ready & selectors.EVENT_WRITE:
+                self._flush(worker)
+            if not ready & selectors.EVENT_READ:
+                continue
             alive = self._read(worker)
             for reply, content in self._messages(worker):
                 if reply == "result":
                     worker.task, worker.uss_bytes = None, content.uss_bytes
-                    worker.releasing, worker.since = True, time.monotonic()
+                    worker.releasing, worker.since = True, self.clock()
                     worker.done += 1
                     events.append((worker, content))
                 elif reply == "broken":
@@ -205,12 +223,21 @@ class Pool(Closing):
 
     def _send(self, worker: Worker, order: tuple[str, str]) -> bool:
         data = pickle.dumps(order)
+        worker.outbox += HEADER.pack(len(data)) + data
+        return self._flush(worker)
+
+    def _flush(self, worker: Worker) -> bool:
+        """Send what the pipe takes, the rest when it takes more; False when the worker is gone."""
         try:
-            # An order is a few bytes to a worker that waits for it: the pipe takes it at once.
-            os.write(worker.pipe.fileno(), HEADER.pack(len(data)) + data)
+            while worker.outbox:
+                del worker.outbox[: os.write(worker.pipe.fileno(), worker.outbox)]
+        except BlockingIOError:
+            pass
         except OSError:
             self.kill(worker, "gone")  # `wait` will report its end
             return False
+        waiting = selectors.EVENT_WRITE if worker.outbox else 0
+        self._selector.modify(worker.pipe, selectors.EVENT_READ | waiting, worker)
         return True
 
     def _read(self, worker: Worker) -> bool:

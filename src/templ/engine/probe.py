@@ -39,6 +39,16 @@ def anonymous_bytes(pid: int | None = None) -> int:
     return rollup.get("Pss_Anon", rollup.get("Pss", 0)) + rollup.get("Pss_Shmem", 0)
 
 
+def cpu_seconds(pid: int) -> float:
+    """CPU time that a process and its threads have used, seconds; 0 when it is gone."""
+    try:
+        # The name in the second field may hold anything but what ends it.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def tree_bytes() -> int:
     """`anonymous_bytes` of this process and all it has started, directly or not."""
     total = 0

@@ -17,6 +17,8 @@ from templ.scoring.terms import TERMS
 from templ.templates.superposition import SUPERPOSITION
 
 ROWS_AT_ONCE = 1000
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What text begins with that a spreadsheet takes for a formula."""
 
 SCHEMA = pa.schema(
     {
@@ -109,9 +111,17 @@ def table_writer(path: Path, schema: pa.Schema) -> Iterator[Callable[[Iterable[M
             waiting.clear()
 
         def add(rows: Iterable[Mapping[str, Any]]) -> None:
-            waiting.extend(rows)
+            waiting.extend(map(_without_formulas, rows) if path.suffix == ".csv" else rows)
             if len(waiting) >= ROWS_AT_ONCE:
                 flush()
 
         yield add
         flush()
+
+
+def _without_formulas(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Put an apostrophe before text that a spreadsheet would run; numbers stay numbers."""
+    return {
+        name: f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+        for name, value in row.items()
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from templ.runs.record import Record
 from templ.templates.target_receptor import TargetReceptors
 
 POSES, RECEPTORS, TRUTH = "poses", "receptors", "truth"
+LONGEST_NAME = 200
+"""Characters of a file name without its suffix."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +171,10 @@ def _name(id: str) -> str:
     --------
     >>> _name("Mpro-x10178"), _name("../a b"), _name("..")
     ('Mpro-x10178', '%2E.%2Fa%20b', '%2E.')
+    >>> _name("a" * 300)[-16:], len(_name("a" * 300))
+    ('aaa-9835fa6bf4e2', 113)
     """
     name = quote(id, safe="")
+    if len(name) > LONGEST_NAME:  # most file systems take 255 bytes; the table has the whole id
+        name = f"{name[:100]}-{hashlib.sha256(id.encode()).hexdigest()[:12]}"
     return "%2E" + name[1:] if name.startswith(".") else name

@@ -25,6 +25,7 @@ from templ.jobs.recording import Progress, record_all
 from templ.library.store import open_library
 from templ.records import Target
 from templ.runs.identity import Identity
+from templ.runs.journal import set_aside_failures
 from templ.runs.manifest import MANIFEST_NAME, RunManifest, read_manifest, start_run
 from templ.runs.pose_shards import read_poses
 from templ.runs.record import Record
@@ -134,6 +135,8 @@ def predict_queries(
         manifest = start_run(folder, manifest)
         listed.keep()
         on_start(str(executor))
+        if machine.retry_failed and (again := set_aside_failures(folder)):
+            on_start(f"{again} queries that failed before are tried again")
         record_all(
             folder,
             manifest,

@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from templ.disk import Closing, GrowingFile
+from templ.disk import Closing, GrowingFile, replacing
 from templ.errors import RunError
 from templ.runs.record import Record
 
 JOURNAL_NAME = "results.jsonl"
+ATTEMPTS_NAME = "attempts.jsonl"
+TRIED_AGAIN = frozenset({"timeout", "out-of-memory", "crash"})
+"""Reasons of failures that may lie in the machine, not in the molecule."""
 
 
 class Line(NamedTuple):
@@ -105,6 +108,28 @@ class Journal(Closing):
     def close(self) -> None:
         """Close the file; closing twice is harmless."""
         self._file.close()
+
+
+def set_aside_failures(run: Path) -> int:
+    """Take failures that a crowded or broken machine can cause out of the journal, to be tried again.
+
+    They stay in ``attempts.jsonl``, the history of the run; returns how many there were.
+    """
+    journal = run / JOURNAL_NAME
+    if not journal.exists():
+        return 0
+    failed = [line.record for line in read_lines(journal) if line.record.reason in TRIED_AGAIN]
+    if not failed:
+        return 0
+    with GrowingFile(run / ATTEMPTS_NAME) as history:
+        history.append(b"".join(record.to_line() for record in failed))
+    again = {record.index for record in failed}
+    with journal.open("rb") as old, replacing(journal) as new:
+        for line in read_lines(journal):
+            if line.record.index not in again:
+                old.seek(line.start)
+                new.write(old.read(line.end - line.start))
+    return len(failed)
 
 
 def read_records(path: Path) -> Iterator[Record]:

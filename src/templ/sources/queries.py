@@ -22,6 +22,8 @@ from templ.sources.files import DAMAGED, check_input, file_stem, open_input
 from templ.sources.sdf import RECORD_END, parse_record, split_records
 
 NOT_BLANK = re.compile(rb"\S")
+LONGEST_ID, LONGEST_SMILES = 1000, 20_000
+"""Characters: more is no name, or no molecule that could be posed."""
 RECENT = 50_000
 """Ids that are held one by one; older ones take eight bytes each."""
 RELEASE_BYTES = 2**24
@@ -163,10 +165,15 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _reference(path: Path, index: int, line: int, smiles: str, id: str, fault: str = "") -> QueryReference:
+    id = " ".join(id.split())  # one line, in every file that it goes to
     if not fault and "\N{REPLACEMENT CHARACTER}" in id + smiles:
         fault = "not UTF-8: save the file as UTF-8"
     elif not fault and not smiles:
         fault = "no SMILES in this row"
+    elif len(smiles) > LONGEST_SMILES:
+        fault, smiles = f"a SMILES of {len(smiles):,} characters; expected at most {LONGEST_SMILES:,}", ""
+    if len(id) > LONGEST_ID:
+        fault, id = f"an id of {len(id):,} characters; expected at most {LONGEST_ID}: shorten it", ""
     return QueryReference(index, id or f"{file_stem(path)}-{index + 1}", smiles, str(path), line, 0, fault)
 
 
@@ -225,8 +232,7 @@ def _molecule_rows(path: Path) -> Iterator[QueryReference]:
     """Of a plain file where each record begins; of a compressed one, in which nobody can seek, the SMILES."""
     if path.suffix != ".gz":
         for index, (offset, title) in enumerate(_record_offsets(path)):
-            id = title or f"{file_stem(path)}-{index + 1}"
-            yield QueryReference(index, id, "", str(path), 0, offset)
+            yield replace(_reference(path, index, 0, "in the file", title), smiles="", offset=offset)
         return
     with open_input(path) as stream:
         for index, raw in enumerate(split_records(stream)):

@@ -6,6 +6,7 @@ FindMCS takes 50 to 400 ms, and it finds cores in several pieces: two halves kep
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -29,9 +30,12 @@ MAX_MATCHES = 200
 """Matches looked at to find those; symmetric cores have thousands that come to the same."""
 MAX_BOND_PAIRS = 5000
 """Pairs of bonds that could match, above which RASCAL gives up."""
-TIMEOUT_S = 2
-"""Wall seconds, 300 times what a pair takes: a backstop. A pair that reaches it shares nothing, since the
-core found by then would depend on the machine."""
+MOST_CPU_S = 2.0
+"""CPU seconds, a thousand times what a pair takes: a backstop. A pair that takes more shares nothing, since
+the core found by then would depend on the machine."""
+TIMEOUT_S = 3
+"""Wall seconds, which is all that RASCAL can be told, for a first try. On a crowded machine they end before
+the CPU seconds do, and the pair is searched again with twice the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +66,28 @@ def shared_core(query: PreparedQuery, template: Chem.Mol) -> Core | None:
     options.maxBondMatchPairs = MAX_BOND_PAIRS
     # By default ten thousand equally good cores are kept: 2.5 GB for one pair with a cage (rdkit#8645).
     options.maxBestMCESs = 1
-    options.timeout = TIMEOUT_S
     with quiet_rdkit():
-        found = rdRascalMCES.FindMCES(query.mol, template, options)
-    if not found or not found[0].smartsString or found[0].timedOut:
+        found = _within_cpu_time(query.mol, template, options)
+    if found is None or not found.smartsString:
         return None
-    core = Core(dict(found[0].atomMatches()), found[0].smartsString)
+    core = Core(dict(found.atomMatches()), found.smartsString)
     return _reachable(core, query, template)
+
+
+def _within_cpu_time(
+    query: Chem.Mol, template: Chem.Mol, options: rdRascalMCES.RascalOptions
+) -> rdRascalMCES.RascalResult | None:
+    """Largest common subgraph; None where there is none or it takes too much, however busy the machine."""
+    options.timeout = TIMEOUT_S
+    while True:
+        began, used = time.monotonic(), time.thread_time()
+        found = rdRascalMCES.FindMCES(query, template, options)
+        if time.thread_time() - used > MOST_CPU_S:
+            return None
+        timed_out = found[0].timedOut if found else time.monotonic() - began >= options.timeout
+        if not timed_out:
+            return found[0] if found else None
+        options.timeout *= 2
 
 
 def mappings(core: Core, query: PreparedQuery, template: Chem.Mol) -> Iterator[Core]:

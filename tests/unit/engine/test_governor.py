@@ -54,7 +54,7 @@ def at_pressure(share, **changes):
 def test_each_threshold_has_its_step(share, action):
     decision = decide(at_pressure(share), State(workers=3))
     assert decision.action is action
-    assert decision.reason == f"pressure {share:.0%} of 1000 MiB"
+    assert decision.reason == f"pressure {share:.0%}: the run holds {share * 1000:.0f} of its 1000 MiB"
 
 
 def test_calm_adds_one_worker_at_a_time_up_to_the_most():
@@ -121,10 +121,34 @@ def test_without_a_worker_there_is_none_to_kill():
     assert decide(at_pressure(KILL_AT, workers=()), State()).action is Action.HOLD
 
 
-def test_a_neighbour_that_takes_the_machine_counts_like_our_own_memory():
-    seen = replace(CALM, available=round((1 - KILL_AT) * CALM.limit))
-    assert seen.pressure == pytest.approx(KILL_AT)
-    assert decide(seen, State(workers=2)).action is Action.KILL
+@pytest.mark.parametrize(
+    ("available", "action"),
+    [
+        (3700, Action.RUN),
+        (2300, Action.HOLD),
+        (1700, Action.BARRIER),
+        (900, Action.BARRIER),
+        (100, Action.BARRIER),
+    ],
+)
+def test_for_memory_that_others_hold_the_run_waits_but_charges_nobody(available, action):
+    """The run itself is far below its budget: no worker is taken, however little is left."""
+    seen = replace(CALM, available=available * MiB, most_workers=1)
+    decision = decide(seen, State())
+    assert decision.action is action
+    if action is not Action.RUN:
+        others = 12_000 - available - 300
+        assert f"the run holds 300 of its 1000 MiB, other processes {others} MiB" in decision.reason
+
+
+def test_own_memory_is_charged_whatever_others_hold():
+    seen = replace(at_pressure(KILL_AT), available=100 * MiB)
+    assert decide(seen, State()).action is Action.KILL
+
+
+def test_memory_of_the_machine_that_the_run_holds_itself_is_its_own():
+    seen = replace(CALM, budget=12_000 * MiB, tree=11_000 * MiB, available=300 * MiB)
+    assert decide(seen, State()).action is Action.KILL
 
 
 @given(

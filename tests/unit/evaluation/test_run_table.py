@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+
 import pytest
 
 from templ.errors import StorageError
@@ -116,3 +118,15 @@ def test_a_table_is_whole_or_not_there(records, tmp_path):
         table_writer(tmp_path / "no" / "t.csv", SCHEMA),
     ):
         pass
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_cell_is_a_formula_to_a_spreadsheet(record, tmp_path, text):
+    found = record(text, (1.5,), prior_confidence=0.5)
+    for name in ("table.csv", "table.parquet"):
+        with table_writer(tmp_path / name, SCHEMA) as add:
+            add(rows_of(found))
+    with (tmp_path / "table.csv").open(newline="") as file:
+        assert [(row["id"], row["rmsd"]) for row in csv.DictReader(file)] == [(f"'{text}", "1.5")]
+    table = duckdb.sql(f"select id, rmsd from '{tmp_path / 'table.parquet'}'")
+    assert table.fetchall() == [(text, 1.5)]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from templ.errors import RunError, TemplError
-from templ.runs.journal import Indices, Journal, read_lines, read_records
+from templ.runs.journal import Indices, Journal, read_lines, read_records, set_aside_failures
 from templ.runs.record import Record
 
 RECORDS = st.lists(
@@ -188,3 +188,23 @@ def test_indices_take_a_byte_each():
     indices.add(10**6)
     assert len(indices._there) == 10**6 + 1
     assert (10**6 in indices, 10**6 - 1 in indices, 10**7 in indices) == (True, False, False)
+
+
+def test_failures_that_may_lie_in_the_machine_are_set_aside_and_kept_as_history(tmp_path):
+    path = tmp_path / "results.jsonl"
+    failed = [
+        replace(NEXT, index=number, status="failed", reason=reason)
+        for number, reason in enumerate(("timeout", "out-of-memory", "crash", "error", "unreadable"), 10)
+    ]
+    write(path, A, failed[0], B, *failed[1:], C)
+    assert set_aside_failures(tmp_path) == 3
+    assert list(read_records(path)) == [A, B, *failed[3:], C]
+    assert list(read_records(tmp_path / "attempts.jsonl")) == failed[:3]
+    with Journal.open(path) as journal:
+        assert [10 in journal.done, 13 in journal.done] == [False, True]
+        journal.append(failed[0])
+    assert set_aside_failures(tmp_path) == 1
+    assert list(read_records(tmp_path / "attempts.jsonl")) == [*failed[:3], failed[0]]
+    before = path.read_bytes()
+    assert set_aside_failures(tmp_path) == 0
+    assert path.read_bytes() == before

@@ -241,9 +241,27 @@ def test_plain_and_compressed_structures_are_cut_alike(tmp_path_factory, text):
 def test_a_table_of_queries_reads_back(tmp_path):
     queries = [("x, 1", "CCO"), ('a "b"', "CCN"), ("two\nlines", "CCS")]
     (tmp_path / "q.csv").write_bytes(queries_table(queries))
-    assert [(reference.id, reference.smiles) for reference in read_queries(tmp_path / "q.csv")] == queries
+    found = [(reference.id, reference.smiles) for reference in read_queries(tmp_path / "q.csv")]
+    assert found == [*queries[:2], ("two lines", "CCS")]  # a line break would break SDF titles
 
 
 def test_a_path_may_be_text(tmp_path):
     (tmp_path / "q.smi").write_text("CCO\n")
     assert [reference.id for reference in read_queries(str(tmp_path / "q.smi"))] == ["q-1"]
+
+
+@pytest.mark.parametrize(
+    ("smiles", "id", "says"),
+    [
+        ("C" * 20_001, "x", "a SMILES of 20,001 characters; expected at most 20,000"),
+        ("CCO", "y" * 1001, "an id of 1,001 characters; expected at most 1000"),
+    ],
+)
+def test_what_is_absurdly_long_is_refused_where_it_is_read(tmp_path, smiles, id, says):
+    (tmp_path / "q.smi").write_text(f"CCO a\n{smiles} {id}\nCCN b\n")
+    references = list(read_queries(tmp_path / "q.smi"))
+    assert [bool(reference.fault) for reference in references] == [False, True, False]
+    assert says in references[1].fault
+    assert len(references[1].to_json()) < 30_000
+    with pytest.raises(InputError, match=r"q\.smi, line 2: "):
+        references[1].load()
