@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 from rdkit import Chem
 
+from templ.checksums import CHECKSUM
 from templ.evaluation.run import load_run
 from templ.evaluation.run_table import COST, SCHEMA
 from templ.library import format, receptors
@@ -152,12 +153,12 @@ def test_files_of_a_library():
 @pytest.mark.parametrize(
     ("heading", "names"),
     [
-        ("Fields of `manifest.json`:", RunManifest.model_fields.keys()),
+        ("Fields of `manifest.json`:", {*RunManifest.model_fields, CHECKSUM}),
         (
             "A run is resumed, and shards are merged, only when all of them are equal:",
             Identity.model_fields.keys(),
         ),
-        ("Fields of a record in `results.jsonl`:", names_of(Record)),
+        ("Fields of a record in `results.jsonl`:", {*names_of(Record), CHECKSUM}),
         ("Fields of a pose in `poses`:", names_of(PoseRecord)),
         ("Fields of `cost`:", names_of(Cost)),
     ],

@@ -17,9 +17,11 @@ from typing import Any, ClassVar
 
 from templ.benchmark.custom import TomlBenchmark
 from templ.benchmark.definition import Benchmark, BenchmarkSource, label_splits
+from templ.checksums import checksum_agrees, with_checksum
 from templ.disk import make_folder, replacing
-from templ.errors import InputError, RunError
+from templ.errors import InputError, LibraryError, RunError
 from templ.library.build import build_library
+from templ.library.store import open_library
 from templ.records import Entry
 from templ.sources.demo import DEMO_DATE_PROPERTY, DEMO_FIRST_TARGET_DATE, demo_files, verify_demo_data
 from templ.sources.ledger import Ledger
@@ -237,23 +239,42 @@ def _made_once(inputs: Path, files: Sequence[Path], build: Callable[[Ledger], li
     """
     digests = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     recipe = inputs / RECIPE
-    if recipe.exists():
-        stored = json.loads(recipe.read_bytes())
-        changed = [name for name in digests if stored["files"].get(name) != digests[name]]
+    if (made := _read_recipe(recipe)) is not None:
+        changed = [name for name in digests if made["files"].get(name) != digests[name]]
         if changed:
             raise RunError(
                 f"{inputs.parent} was started with another {changed[0]}; choose another folder for a new run"
             )
-        return tuple(stored["notes"])
-    if inputs.exists():  # their making was interrupted
+        if all(map(_is_sound, (inputs / name for name in made["libraries"]))):
+            return tuple(made["notes"])
+    if inputs.exists():  # their making was interrupted, or they are damaged: what is made is the same again
         shutil.rmtree(inputs)
     make_folder(inputs)
     with Ledger(inputs / "ledger.csv") as ledger:
         notes = build(ledger)
     notes += [f"{count} records left out: {reason}" for reason, count in sorted(ledger.counts.items())]
+    libraries = sorted(path.name for path in inputs.glob("*.templ"))
     with replacing(recipe) as file:
-        file.write(json.dumps({"files": digests, "notes": notes}, indent=1).encode())
+        content = with_checksum({"files": digests, "libraries": libraries, "notes": notes})
+        file.write(json.dumps(content, indent=1).encode())
     return tuple(notes)
+
+
+def _read_recipe(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) and checksum_agrees(content) else None
+
+
+def _is_sound(library: Path) -> bool:
+    try:
+        with open_library(library) as opened:
+            opened.verify()
+    except LibraryError:
+        return False
+    return True
 
 
 def _build(

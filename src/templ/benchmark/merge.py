@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -11,10 +12,9 @@ from templ.benchmark.runner import write_summary
 from templ.disk import replacing
 from templ.errors import RunError
 from templ.evaluation.summary import Summary
-from templ.runs.final_form import FINAL_PREFIX, carry_over
 from templ.runs.journal import JOURNAL_NAME, read_records
 from templ.runs.manifest import RunManifest, mark_finished, read_manifest, start_run
-from templ.runs.pose_shards import PoseShards
+from templ.runs.pose_shards import POSES_FOLDER, PoseShards, read_poses
 from templ.runs.record import Cost, Record
 from templ.runs.run_folder import hold_run_folder
 
@@ -43,10 +43,13 @@ def merge_runs(out: str | Path, runs: Sequence[str | Path]) -> Summary:
             update={"shard": None, "targets": sum(manifests[run].targets for run in shards), "finished": None}
         )
         start_run(out, merged)
-        with PoseShards(out, prefix=FINAL_PREFIX) as poses, replacing(out / JOURNAL_NAME) as results:
-            poses.discard_after(())  # of a merge that was killed
+        shutil.rmtree(out / POSES_FOLDER, ignore_errors=True)  # of a merge that was killed
+        with PoseShards(out, in_order=True) as poses, replacing(out / JOURNAL_NAME) as results:
             for run, record in _in_target_order(shards, merged.targets):
-                results.write(carry_over(record, run, poses).to_line())
+                if record.address is not None:
+                    sdf = read_poses(run, record.address)
+                    record = record.at(poses.append(record.index, sdf, durable=False))
+                results.write(record.to_line())
             poses.close()  # on disk before the results that point there
         mark_finished(out)
         return write_summary(out)

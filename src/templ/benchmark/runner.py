@@ -22,7 +22,6 @@ from templ.jobs.target import FUNCTION, PRELOAD, target_of
 from templ.library.store import open_library
 from templ.records import Outcome
 from templ.runs.identity import Identity, list_digest
-from templ.runs.journal import JOURNAL_NAME, Journal, set_aside_failures
 from templ.runs.manifest import RunManifest, start_run
 from templ.runs.record import Record
 from templ.runs.run_folder import INPUTS_FOLDER, hold_run_folder
@@ -109,11 +108,8 @@ def run_benchmark(
         manifest = start_run(folder, manifest)
         on_start([*benchmark.notes, *_missing_note(listed), str(executor)])
         if options.dry_run:
-            with Journal.open(folder / JOURNAL_NAME) as journal:
-                on_start([f"{manifest.targets} targets, {len(journal.done)} of them done"])
+            on_start([f"{manifest.targets} targets, {len(load_run(folder))} of them done"])
             return None
-        if machine.retry_failed and (again := set_aside_failures(folder)):
-            on_start([f"{again} targets that failed before are tried again"])
         with open_library(benchmark.targets) as targets:
 
             def failure(result: TaskResult) -> Record:
@@ -123,7 +119,17 @@ def run_benchmark(
                 return Record.of(outcome, target, index, stage=result.stage)
 
             work, tasks = _work(benchmark, manifest.identity), _tasks(listed, manifest)
-            record_all(folder, manifest, executor, work, tasks, failure, on_progress)
+            record_all(
+                folder,
+                manifest,
+                executor,
+                work,
+                tasks,
+                failure,
+                on_progress,
+                retry_failed=machine.retry_failed,
+                on_start=lambda line: on_start([line]),
+            )
         return write_summary(folder)
 
 

@@ -19,7 +19,7 @@ from templ.cli.options import (
     progress,
     say,
 )
-from templ.errors import InputError
+from templ.errors import InputError, RunError
 
 if TYPE_CHECKING:
     from templ.evaluation.summary import Summary
@@ -123,6 +123,22 @@ def summary(run: Path = typer.Argument(..., help="A run folder.")) -> None:
     manifest = read_manifest(run)
     if manifest.finished is None:
         say(f"{run} is not finished: {written.overall.attempted} of {manifest.targets} targets are done")
+
+
+@app.command()
+def verify(run: Path = typer.Argument(..., help="A run folder.")) -> None:
+    """Compare the records and poses of a run with their checksums."""
+    from templ.evaluation.run import load_run
+
+    loaded, damaged = load_run(run), 0
+    for damaged, sentence in enumerate(loaded.damage(), 1):  # noqa: B007  the last one is how many
+        typer.echo(sentence)
+    if damaged:
+        raise RunError(
+            f"{run}: {damaged} records or poses are damaged or missing; start the command of the run again: "
+            "these are done again, and no others"
+        )
+    typer.echo(f"{run}: {len(loaded)} records, all checksums agree")
 
 
 @app.command()

@@ -183,11 +183,11 @@ class _Run:
     def _end_overdue(self) -> None:
         """Kill workers that are past their deadline or have used up their CPU time."""
         for worker in self.pool.workers:
-            worker.cpu_used = worker.cpu_s()
             at_work = worker.task is not None and not worker.verdict
-            if (at_work and worker.cpu_used > self.limits.deadline_s) or (
-                self.pool.clock() >= self._deadline(worker)
-            ):
+            if at_work:
+                worker.cpu_used = worker.cpu_s()
+            spent = at_work and worker.cpu_used > self.limits.deadline_s
+            if spent or self.pool.clock() >= self._deadline(worker):
                 self.pool.kill(worker, "timeout")
 
     def _look(self) -> None:

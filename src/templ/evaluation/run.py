@@ -14,7 +14,7 @@ from templ.errors import InputError, RunError
 from templ.evaluation.run_table import SCHEMA, rows_of
 from templ.evaluation.summary import Summary, summarise
 from templ.library.ids import id_hash
-from templ.runs.journal import JOURNAL_NAME, read_lines, read_records
+from templ.runs.journal import JOURNAL_NAME, all_lines, read_lines, read_records
 from templ.runs.manifest import RunManifest, read_manifest
 from templ.runs.memory_log import read_samples
 from templ.runs.pose_shards import read_poses
@@ -70,7 +70,31 @@ class Run:
         """Records one at a time, in the order of the journal; of a finished run, that of its list."""
         if not (self.path / JOURNAL_NAME).exists():
             raise RunError(f"{self.path} has no results yet; start the same command again to go on")
-        return read_records(self.path / JOURNAL_NAME)
+        return self._records()
+
+    def _records(self) -> Iterator[Record]:
+        count = 0
+        for count, record in enumerate(read_records(self.path / JOURNAL_NAME), 1):  # noqa: B007
+            yield record
+        if self.manifest.finished and count != self.manifest.targets:
+            raise RunError(
+                f"{self.path / JOURNAL_NAME}: {count} records, but the run was finished with "
+                f"{self.manifest.targets}; start its command again: what is missing is done again"
+            )
+
+    def damage(self) -> Iterator[str]:
+        """Compare records and poses with their checksums; yield a sentence for all that is damaged."""
+        number = 0
+        for number, line in enumerate(all_lines(self.path / JOURNAL_NAME), 1):
+            if line.record is None:
+                yield f"{JOURNAL_NAME}, line {number}: not the record that was written"
+                continue
+            try:
+                self._read_poses(line.record)
+            except RunError as error:
+                yield f"{line.record.id}: {error}"
+        if missing := self.manifest.finished and self.manifest.targets - number:
+            yield f"{JOURNAL_NAME}: {missing} records of a finished run are missing"
 
     def __getitem__(self, id: str) -> Record:
         """Record of a molecule.
@@ -109,20 +133,26 @@ class Run:
         from templ.chemistry.molecules import quiet_rdkit
 
         record = self[molecule] if isinstance(molecule, str) else molecule
-        if record.address is None:
+        if not (sdf := self._read_poses(record)):
             return []
         supplier = Chem.SDMolSupplier()
         with quiet_rdkit():
-            supplier.SetData(read_poses(self.path, record.address), removeHs=False)
+            supplier.SetData(sdf, removeHs=False)
             poses = list(supplier)
         if None in poses or len(poses) != len(record.poses):
-            raise RunError(f"{self.path / record.address.shard}: the poses of {record.id!r} are damaged")
+            raise RunError(f"{self.path}: the poses of {record.id!r} do not read back as molecules")
         return poses
 
     @property
     def summary(self) -> Summary:
-        """What the run has achieved so far, in one pass over its records."""
-        return summarise(self, missing=len(self.manifest.missing))
+        """What the run has achieved so far, in one pass over its records and their poses.
+
+        Raises
+        ------
+        RunError
+            When a record is missing, or a record or its poses are damaged.
+        """
+        return summarise(self._checked(), missing=len(self.manifest.missing))
 
     def samples(self) -> list[dict[str, Any]]:
         """Return the memory log (`templ.runs.memory_log.read_samples`)."""
@@ -178,13 +208,21 @@ class Run:
         cells = [f"{counts.attempted} of {self.manifest.targets} done", f"{counts.posed} posed", *rates]
         return f"<b>{html.escape(self.manifest.name)}</b>: {', '.join(cells)}"
 
+    def _checked(self) -> Iterator[Record]:
+        for record in self:
+            self._read_poses(record)
+            yield record
+
+    def _read_poses(self, record: Record) -> str:
+        return "" if record.address is None else read_poses(self.path, record.address)
+
     @cached_property
     def _index(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         """Hashes of the ids, sorted, and where the line of each begins: 16 bytes a record."""
         hashes, starts = array("Q"), array("q")
-        for line in read_lines(self.path / JOURNAL_NAME):
-            hashes.append(int(id_hash(line.record.id)))
-            starts.append(line.start)
+        for start, record in read_lines(self.path / JOURNAL_NAME):
+            hashes.append(int(id_hash(record.id)))
+            starts.append(start)
         found = np.array(hashes, np.uint64)
         order = np.argsort(found, kind="stable")
         return found[order], np.array(starts, np.int64)[order]

@@ -25,7 +25,6 @@ from templ.jobs.recording import Progress, record_all
 from templ.library.store import open_library
 from templ.records import Target
 from templ.runs.identity import Identity
-from templ.runs.journal import set_aside_failures
 from templ.runs.manifest import MANIFEST_NAME, RunManifest, read_manifest, start_run
 from templ.runs.pose_shards import read_poses
 from templ.runs.record import Record
@@ -135,8 +134,6 @@ def predict_queries(
         manifest = start_run(folder, manifest)
         listed.keep()
         on_start(str(executor))
-        if machine.retry_failed and (again := set_aside_failures(folder)):
-            on_start(f"{again} queries that failed before are tried again")
         record_all(
             folder,
             manifest,
@@ -145,6 +142,8 @@ def predict_queries(
             ((reference.index, reference.to_json()) for reference in read_queries(listed.path)),
             _failure,
             on_progress,
+            retry_failed=machine.retry_failed,
+            on_start=on_start,
         )
         run = load_run(folder)
         _write_results(run, out)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from pathlib import Path
 
 from templ.engine.executor import Executor, TaskResult, Work
@@ -14,7 +13,8 @@ from templ.runs.journal import JOURNAL_NAME, Journal
 from templ.runs.manifest import RunManifest, mark_finished
 from templ.runs.memory_log import MEMORY_NAME, MemoryLog
 from templ.runs.pose_shards import PoseShards
-from templ.runs.record import Cost, PoseAddress, Record
+from templ.runs.record import Cost, Record
+from templ.runs.recovery import Recovery
 
 HEADLINE = 2.0
 """Angstrom: what the field calls a success."""
@@ -78,6 +78,9 @@ def record_all(
     tasks: Iterable[tuple[int, str]],
     failure: Callable[[TaskResult], Record],
     on_progress: Callable[[Progress], None],
+    *,
+    retry_failed: bool = True,
+    on_start: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Do what has no record yet, then put the run into its final form; it is on disk as it comes.
 
@@ -93,6 +96,10 @@ def record_all(
         Makes the record of a molecule whose worker could not.
     on_progress : callable
         Told how far the run is.
+    retry_failed : bool
+        Do again what failed in a way that a crowded or broken machine can cause.
+    on_start : callable
+        Told what is done again.
 
     Raises
     ------
@@ -100,25 +107,31 @@ def record_all(
         When the disk refuses; what was recorded stays.
     """
     progress = Progress(manifest.targets)
-    last: dict[str, PoseAddress] = {}
+    ends: dict[str, int] = {}
+    recovery = Recovery(folder, manifest.order, retry_failed=retry_failed)
 
-    def take_up(record: Record) -> None:
-        progress.add(record)
-        if (address := record.address) is not None:
-            last[address.shard] = max(last.get(address.shard, address), address, key=attrgetter("offset"))
+    def sort_out(record: Record) -> Record | None:
+        kept = recovery(record)
+        if kept is not None:
+            progress.add(kept)
+            if (address := kept.address) is not None:
+                ends[address.shard] = max(ends.get(address.shard, 0), address.offset + address.length)
+        return kept
 
     with (
-        Journal.open(folder / JOURNAL_NAME, take_up) as journal,
+        Journal.open(folder / JOURNAL_NAME, sort_out) as journal,
         PoseShards(folder) as shards,
         MemoryLog(folder / MEMORY_NAME) as memory,
     ):
-        shards.discard_after(last.values())
+        for note in recovery.notes(journal):
+            on_start(note)
+        shards.discard_after(ends)
         progress.latest = None
         on_progress(progress)
         waiting = (task for index, task in tasks if index not in journal.done)
         with contextlib.closing(executor.run(work, waiting, memory.add)) as results:
             for result in results:
-                record = _record(result, failure, shards)
+                record = _record(result, failure, shards, manifest.order)
                 journal.append(record)
                 progress.add(record)
                 on_progress(progress)
@@ -126,11 +139,14 @@ def record_all(
     mark_finished(folder)
 
 
-def _record(result: TaskResult, failure: Callable[[TaskResult], Record], shards: PoseShards) -> Record:
+def _record(
+    result: TaskResult, failure: Callable[[TaskResult], Record], shards: PoseShards, order: range
+) -> Record:
     """Turn what a worker sent into a record; the poses go to disk first."""
     cost = Cost(round(result.cpu_s, 4), round(result.wall_s, 4), result.uss_bytes)
     if not isinstance(result.value, MoleculeResult):
         return replace(failure(result), cost=cost)
     record, sdf = result.value.record, result.value.sdf
     cost = replace(cost, stages=record.cost.stages)
-    return replace(record, cost=cost, address=shards.append(sdf) if sdf else None)
+    address = shards.append(order.index(record.index), sdf) if sdf else None
+    return replace(record, cost=cost, address=address)

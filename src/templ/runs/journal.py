@@ -13,16 +13,17 @@ from templ.runs.record import Record
 
 JOURNAL_NAME = "results.jsonl"
 ATTEMPTS_NAME = "attempts.jsonl"
-TRIED_AGAIN = frozenset({"timeout", "out-of-memory", "crash"})
-"""Reasons of failures that may lie in the machine, not in the molecule."""
+
+
+_PIECE = 1 << 20
 
 
 class Line(NamedTuple):
-    """One whole line of a journal: the bytes from `start` to `end`, and the record they hold."""
+    """One line of a journal: the bytes from `start` to `end`, and the record; None where it is damaged."""
 
     start: int
     end: int
-    record: Record
+    record: Record | None
 
 
 class Indices:
@@ -51,42 +52,67 @@ class Journal(Closing):
 
     Attributes
     ----------
+    path : Path
+        ``results.jsonl``.
     done : Indices
         Positions of the molecules that have a record.
+    damaged : int
+        Lines that were left out when it was opened.
     """
 
-    def __init__(self, file: GrowingFile, done: Indices) -> None:
+    def __init__(self, file: GrowingFile, done: Indices, damaged: int) -> None:
         self._file = file
+        self.path = file.path
         self.done = done
+        self.damaged = damaged
 
     @classmethod
-    def open(cls, path: Path, on_record: Callable[[Record], object] = lambda record: None) -> Journal:
-        """Open or create a journal, and cut off the line that a killed writer left half-written.
+    def open(cls, path: Path, sort_out: Callable[[Record], Record | None] = lambda record: record) -> Journal:
+        """Open or create a journal, and throw out what does not stand: its molecules have no record then.
+
+        The line that a killed writer left half-written goes, and those that are damaged. Records that are
+        sorted out go to ``attempts.jsonl`` beside it, the history of the run.
 
         Parameters
         ----------
         path : Path
             ``results.jsonl``.
-        on_record : callable
-            Told each record that is there: reading a million of them once takes long enough.
+        sort_out : callable
+            Told each record; returns it, or what is to take its place, or None.
 
         Raises
         ------
         RunError
-            When a line before the last is broken, or a molecule has two records.
+            When another version wrote the journal, or a molecule has two records.
         StorageError
             When the file cannot be written.
         """
+        done, damaged, end = Indices(), 0, 0
+        changed: list[tuple[Line, Record | None]] = []
+        for number, line in enumerate(all_lines(path) if path.exists() else (), 1):
+            kept = None if line.record is None else sort_out(line.record)
+            end, damaged = line.end, damaged + (line.record is None)
+            if kept is None or kept is not line.record:
+                changed.append((line, kept))
+            if kept is not None:
+                if kept.index in done:
+                    raise RunError(
+                        f"{path}, line {number}: a second record of {kept.id!r}; remove one of the two"
+                    )
+                done.add(kept.index)
+        if changed:
+            _add_to_history(path, [line.record for line, kept in changed if line.record and kept is None])
+            _rewrite(path, changed, end)
         file = GrowingFile(path)
         try:
-            done, end = _done_so_far(path, on_record)
-            file.cut(end)
-            if end and not _ends_a_line(path):
+            if not changed:
+                file.cut(end)
+            if file.end and not _ends_a_line(path):
                 file.append(b"\n")
         except BaseException:
             file.close()
             raise
-        return cls(file, done)
+        return cls(file, done, damaged)
 
     def append(self, record: Record) -> None:
         """Write one record; when this returns, it is on disk.
@@ -101,7 +127,7 @@ class Journal(Closing):
             When the record holds a number that is not finite.
         """
         if record.index in self.done:
-            raise RunError(f"{self._file.path}: {record.id!r} has a record already; it is recorded once")
+            raise RunError(f"{self.path}: {record.id!r} has a record already; it is recorded once")
         self._file.append(record.to_line())
         self.done.add(record.index)
 
@@ -110,46 +136,41 @@ class Journal(Closing):
         self._file.close()
 
 
-def set_aside_failures(run: Path) -> int:
-    """Take failures that a crowded or broken machine can cause out of the journal, to be tried again.
-
-    They stay in ``attempts.jsonl``, the history of the run; returns how many there were.
-    """
-    journal = run / JOURNAL_NAME
-    if not journal.exists():
-        return 0
-    failed = [line.record for line in read_lines(journal) if line.record.reason in TRIED_AGAIN]
-    if not failed:
-        return 0
-    with GrowingFile(run / ATTEMPTS_NAME) as history:
-        history.append(b"".join(record.to_line() for record in failed))
-    again = {record.index for record in failed}
-    with journal.open("rb") as old, replacing(journal) as new:
-        for line in read_lines(journal):
-            if line.record.index not in again:
-                old.seek(line.start)
-                new.write(old.read(line.end - line.start))
-    return len(failed)
-
-
 def read_records(path: Path) -> Iterator[Record]:
     """Yield the records of a journal one at a time; a torn last line is left out.
 
     Raises
     ------
     RunError
-        When there is no such file, or a line before the last is broken.
+        When there is no such file, or a line is damaged or of another version.
     """
-    return (line.record for line in read_lines(path))
+    return (record for _, record in read_lines(path))
 
 
-def read_lines(path: Path) -> Iterator[Line]:
-    """Yield the whole lines of a journal with their position in the file; a torn last line is left out.
+def read_lines(path: Path) -> Iterator[tuple[int, Record]]:
+    """Yield the records of a journal, and the offset of each; a torn last line is left out.
 
     Raises
     ------
     RunError
-        When there is no such file, or a line before the last is broken.
+        When there is no such file, or a line is damaged or of another version.
+    """
+    for number, line in enumerate(all_lines(path), 1):
+        if line.record is None:
+            raise RunError(
+                f"{path}, line {number}: not the record that was written, its checksum differs; "
+                "start the command of the run again: what is damaged is done again"
+            )
+        yield line.start, line.record
+
+
+def all_lines(path: Path) -> Iterator[Line]:
+    """Yield the lines of a journal, damaged ones too, but not the one that a killed writer left torn.
+
+    Raises
+    ------
+    RunError
+        When there is no such file, or another version wrote a line.
     """
     try:
         file = path.open("rb")
@@ -162,29 +183,32 @@ def read_lines(path: Path) -> Iterator[Line]:
                 record = Record.from_line(text)
             except RunError as error:
                 raise RunError(f"{path}, line {number}: {error}") from None
-            if record is None:
-                if file.read(1):
-                    raise RunError(
-                        f"{path}, line {number}: expected a record in JSON; "
-                        "remove the line and start the run again to redo its molecule"
-                    )
-                return  # the writer was killed here, before this molecule counted as done
-            yield Line(start, start + len(text), record)
+            if record is not None or text.endswith(b"\n"):
+                yield Line(start, start + len(text), record)
             start += len(text)
 
 
-def _done_so_far(path: Path, on_record: Callable[[Record], object]) -> tuple[Indices, int]:
-    """Return the positions that have a record, and the offset where the last whole line ends."""
-    done, end = Indices(), 0
-    for number, line in enumerate(read_lines(path), 1):
-        if line.record.index in done:
-            raise RunError(
-                f"{path}, line {number}: a second record of {line.record.id!r}; remove one of the two"
-            )
-        done.add(line.record.index)
-        on_record(line.record)
-        end = line.end
-    return done, end
+def _add_to_history(journal: Path, records: list[Record]) -> None:
+    """Keep records in ``attempts.jsonl``, once: a start that was killed does the same again."""
+    lines = b"".join(record.to_line() for record in records)
+    if not lines:
+        return
+    with GrowingFile(journal.with_name(ATTEMPTS_NAME)) as history:
+        start = max(history.end - len(lines), 0)
+        with history.path.open("rb") as old:
+            old.seek(start)
+            if old.read() != lines:
+                history.append(lines)
+
+
+def _rewrite(path: Path, changed: list[tuple[Line, Record | None]], end: int) -> None:
+    """Replace lines of a journal, or leave them out, up to the offset where its last whole line ends."""
+    with path.open("rb") as old, replacing(path) as new:
+        for line, record in [*changed, (Line(end, end, None), None)]:
+            while piece := old.read(min(_PIECE, line.start - old.tell())):
+                new.write(piece)
+            new.write(b"" if record is None else record.to_line())
+            old.seek(line.end)
 
 
 def _ends_a_line(path: Path) -> bool:

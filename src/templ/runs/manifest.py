@@ -10,13 +10,14 @@ from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from templ.checksums import CHECKSUM, checksum_agrees, with_checksum
 from templ.disk import replacing
 from templ.engine import probe
 from templ.errors import RunError
 from templ.runs.identity import Identity
 
 MANIFEST_NAME = "manifest.json"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
 class Host(BaseModel):
@@ -83,7 +84,7 @@ def start_run(folder: Path, manifest: RunManifest) -> RunManifest:
     Raises
     ------
     RunError
-        When the folder holds a run of another identity, or of an identity that was edited since.
+        When the folder holds a run of another identity, or one whose manifest was edited since.
     StorageError
         When the disk refuses.
     """
@@ -105,7 +106,7 @@ def read_manifest(folder: Path) -> RunManifest:
     Raises
     ------
     RunError
-        When the folder is not a run, was written by another version of TEMPL, or its identity was edited.
+        When the folder is not a run, was written by another version of TEMPL, or its manifest was edited.
     """
     path = folder / MANIFEST_NAME
     try:
@@ -123,18 +124,18 @@ def read_manifest(folder: Path) -> RunManifest:
         raise RunError(
             f"{path} was written by {writer} TEMPL (format {found}; this one reads {FORMAT_VERSION}): {mend}"
         )
+    if not isinstance(content, dict) or not checksum_agrees(content):
+        raise RunError(
+            f"{path} was edited or is damaged, it is not what the run was started with: undo the change, "
+            "bring the file back, or start a new run in another folder"
+        )
+    del content[CHECKSUM]
     try:
-        manifest = RunManifest.model_validate(content)
+        return RunManifest.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise RunError(f"{path} is not the manifest of a run ({reason}); choose another folder") from error
-    if manifest.identity.digest != manifest.digest:
-        raise RunError(
-            f"{path} was edited: its identity is no longer what the run was started with; "
-            "undo the change, or start a new run in another folder"
-        )
-    return manifest
 
 
 def write_manifest(folder: Path, manifest: RunManifest) -> None:
@@ -146,7 +147,8 @@ def write_manifest(folder: Path, manifest: RunManifest) -> None:
         When the disk refuses.
     """
     with replacing(folder / MANIFEST_NAME) as file:
-        file.write(manifest.model_dump_json(indent=2).encode() + b"\n")
+        content = with_checksum(manifest.model_dump(mode="json"))
+        file.write(json.dumps(content, indent=2, allow_nan=False).encode() + b"\n")
 
 
 def mark_finished(folder: Path) -> RunManifest:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from templ.checksums import checksum_agrees, with_checksum
 from templ.disk import Closing, GrowingFile, replacing
 from templ.errors import RunError
 
@@ -42,7 +43,8 @@ class MemoryLog(Closing):
         if self._skipped < self._every and not sample["reason"]:
             return
         self._skipped = 0
-        self._file.append(json.dumps(sample, separators=(",", ":")).encode() + b"\n", durable=False)
+        line = json.dumps(with_checksum(sample), separators=(",", ":")).encode() + b"\n"
+        self._file.append(line, durable=False)
         self._lines += 1
         if self._lines >= MOST_LINES:
             self._thin()
@@ -63,24 +65,30 @@ class MemoryLog(Closing):
 
 
 def read_samples(run: Path) -> list[dict[str, Any]]:
-    """Read the memory log of a run; a torn last line is left out.
+    """Read the memory log of a run; lines that are torn or damaged are left out, for it is no result.
 
     Raises
     ------
     RunError
-        When the run has no memory log, or it is damaged or empty.
+        When the run has no memory log, or there is no sample in it.
     """
     path = run / MEMORY_NAME
     try:
-        lines = path.read_text().splitlines()
-        samples = [json.loads(line) for line in lines if line.endswith("}")]
+        lines = path.read_bytes().splitlines()
     except OSError as error:
         raise RunError(f"{run} has no memory log ({path.name}: {error.strerror})") from None
-    except ValueError:
-        raise RunError(f"{path} is damaged: a line is no JSON; delete it to go on without") from None
+    samples = [sample for line in lines if (sample := _sample(line)) is not None]
     if not samples:
-        raise RunError(f"{path} is empty: the run ended before its memory was looked at")
+        raise RunError(f"{path} has no sample: the run ended before its memory was looked at")
     return samples
+
+
+def _sample(line: bytes) -> dict[str, Any] | None:
+    try:
+        sample = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return sample if isinstance(sample, dict) and checksum_agrees(sample) else None
 
 
 def stretches(samples: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -103,5 +111,5 @@ def minutes_of_running(samples: Sequence[dict[str, Any]]) -> list[float]:
 
 
 def clock(sample: Mapping[str, Any]) -> float:
-    """Seconds by a clock that nobody sets back; logs of earlier versions have the time of day alone."""
-    return float(sample.get("monotonic", sample["time"]))
+    """Seconds by a clock that nobody sets back."""
+    return float(sample["monotonic"])

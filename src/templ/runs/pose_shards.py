@@ -1,52 +1,70 @@
-"""The poses of a run: SDF text in a few large files (shards), found again by offset.
+"""The poses of a run: SDF text in files of many molecules each (shards), found again by offset.
 
-A million small files would overwhelm most file systems, one file could not be moved about; so shards.
+A million small files would overwhelm most file systems. A shard has the poses of neighbours in the run's
+list, so that a run is finished shard by shard, with room on the disk for one more.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
+from templ.checksums import checksum
 from templ.disk import Closing, GrowingFile, make_folder, storage_errors
 from templ.errors import RunError
 from templ.runs.record import PoseAddress
 
 POSES_FOLDER = "poses"
 RUNNING_PREFIX = "part-"
-"""Shards of a run that has not finished; a finished run has shards without prefix, in target order."""
-SHARD_BYTES = 64 * 2**20
+"""Of shards whose poses are in the order in which they came; those of a finished run have no prefix."""
+MOLECULES_A_SHARD = 256
+"""Some MB of poses."""
+_RUNNING = re.compile(rf"{RUNNING_PREFIX}\d{{4,}}\.sdf")
+
+
+def shard_of(position: int) -> str:
+    """Name, in a finished run, of the shard for a position in the run's list.
+
+    Examples
+    --------
+    >>> shard_of(300), running_shard(shard_of(300))
+    ('poses/0001.sdf', 'poses/part-0001.sdf')
+    """
+    return f"{POSES_FOLDER}/{position // MOLECULES_A_SHARD:04d}.sdf"
+
+
+def running_shard(final: str) -> str:
+    """Name of a shard as long as its run is not finished."""
+    return final.replace("/", f"/{RUNNING_PREFIX}")
 
 
 class PoseShards(Closing):
-    """Writer of the pose shards of a run; goes on at the end of the last shard that is there.
+    """Writer of the pose shards of a run; goes on at the end of those that are there.
 
     Parameters
     ----------
     run : pathlib.Path
         The run folder.
-    prefix : str
-        Start of the shards' names.
-    per_shard_bytes : int
-        A shard at least this long is followed by a new one.
+    in_order : bool
+        Poses come in the order of the list: they go to shards of the final form at once.
     """
 
-    def __init__(
-        self, run: Path, *, prefix: str = RUNNING_PREFIX, per_shard_bytes: int = SHARD_BYTES
-    ) -> None:
+    def __init__(self, run: Path, *, in_order: bool = False) -> None:
         self._run = run
-        self._prefix = prefix
-        self._per_shard_bytes = per_shard_bytes
+        self._in_order = in_order
         self._shard: GrowingFile | None = None
+        self._on_disk = True
         make_folder(run / POSES_FOLDER)
 
-    def append(self, sdf_text: str, *, durable: bool = True) -> PoseAddress:
-        """Write the poses of one target, as a whole or not at all.
+    def append(self, position: int, sdf_text: str, *, durable: bool = True) -> PoseAddress:
+        """Write the poses of one molecule, as a whole or not at all.
 
         Parameters
         ----------
+        position : int
+            Of the molecule in the run's list.
         sdf_text : str
             One or more SDF records.
         durable : bool
@@ -57,86 +75,59 @@ class PoseShards(Closing):
         StorageError
             When the disk refuses.
         """
-        data = sdf_text.encode()
-        shard = self._shard_with_room()
-        offset = shard.append(data, durable=durable)
-        return PoseAddress(f"{POSES_FOLDER}/{shard.path.name}", offset, len(data))
+        data, name = sdf_text.encode(), shard_of(position)
+        if not self._in_order:
+            name = running_shard(name)
+        if self._shard is None or self._shard.path != self._run / name:
+            self.close()
+            self._shard = GrowingFile(self._run / name)
+        self._on_disk = durable
+        return PoseAddress(name, self._shard.append(data, durable=durable), len(data), checksum(data))
 
-    def discard_after(self, addresses: Iterable[PoseAddress]) -> None:
-        """Cut away what follows the last address in each shard: poses whose record was never written.
-
-        Shards without any address are deleted.
-
-        Raises
-        ------
-        RunError
-            When a shard is absent or ends before an address does.
-        """
+    def discard_after(self, ends: Mapping[str, int]) -> None:
+        """Cut shards to these lengths, for what follows has no record; delete other running ones."""
         self.close()
-        ends: dict[str, int] = {}
-        for address in addresses:
-            ends[address.shard] = max(ends.get(address.shard, 0), address.offset + address.length)
-        for shard, end in ends.items():
-            path = self._run / shard
-            if not path.is_file() or path.stat().st_size < end:
-                raise RunError(
-                    f"{path} is absent or shorter than the {end} bytes that the results refer to; "
-                    "bring the file back, or choose another folder for a new run"
-                )
-        for number in self._numbers():
-            path = self._path(number)
+        for path in (self._run / POSES_FOLDER).iterdir():
+            end = ends.get(f"{POSES_FOLDER}/{path.name}")
             with storage_errors(path):
-                if end := ends.get(f"{POSES_FOLDER}/{path.name}", 0):
-                    os.truncate(path, end)
-                else:
+                if end is None and _RUNNING.fullmatch(path.name):
                     path.unlink()
+                elif end is not None and path.stat().st_size > end:
+                    os.truncate(path, end)
 
     def close(self) -> None:
         """Wait until the disk has everything; closing twice is harmless."""
         if self._shard is not None:
             shard, self._shard = self._shard, None
             with shard:
-                shard.sync()
-
-    def _shard_with_room(self) -> GrowingFile:
-        if self._shard is None:
-            self._shard = GrowingFile(self._path(max(self._numbers(), default=0)))
-        if self._shard.end >= self._per_shard_bytes:
-            self.close()
-            self._shard = GrowingFile(self._path(max(self._numbers()) + 1))
-        return self._shard
-
-    def _path(self, number: int) -> Path:
-        return self._run / POSES_FOLDER / f"{self._prefix}{number:04d}.sdf"
-
-    def _numbers(self) -> list[int]:
-        pattern = re.compile(rf"{re.escape(self._prefix)}(\d{{4,}})\.sdf")
-        names = (pattern.fullmatch(path.name) for path in (self._run / POSES_FOLDER).iterdir())
-        return [int(name[1]) for name in names if name]
+                if not self._on_disk:
+                    shard.sync()
 
 
 def read_poses(run: Path, address: PoseAddress) -> str:
-    """Read the SDF text of one target.
+    """Read the SDF text of one molecule.
 
     Raises
     ------
     RunError
-        When the shard is absent, ends too early or is no text.
+        When the shard is absent or too short, or the text is not what was written.
     """
     path = run / address.shard
+    mend = "start the command of the run again: poses that are missing or damaged are made again"
     try:
         with path.open("rb") as file:
-            file.seek(address.offset)
-            data = file.read(address.length)
+            size = os.fstat(file.fileno()).st_size
+            file.seek(min(address.offset, size))
+            data = file.read(min(address.length, size))
     except OSError as error:
-        raise RunError(
-            f"{path} cannot be read ({error.strerror}): the poses of this run are incomplete"
-        ) from error
+        raise RunError(f"{path} cannot be read ({error.strerror}); {mend}") from error
     if len(data) < address.length:
         raise RunError(
-            f"{path} ends before byte {address.offset + address.length}: the poses of this run are incomplete"
+            f"{path} ends before byte {address.offset + address.length}, poses are missing; {mend}"
         )
+    if checksum(data) != address.checksum:
+        raise RunError(f"{path} was altered after byte {address.offset}; {mend}")
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise RunError(f"{path} is damaged at byte {address.offset}: expected poses as SDF text") from None
+        raise RunError(f"{path}: no text at byte {address.offset}, expected SDF; {mend}") from None

@@ -12,25 +12,30 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from templ.checksums import CHECKSUM, checksum
 from templ.errors import RunError, TemplError
 from templ.records import Outcome, Pose, Status, Target
 
-RECORD_VERSION = 2
-"""Of the fields below. Version 1 had no field ``version``."""
+RECORD_VERSION = 3
+"""Of the fields below. Version 1 had no field ``version``, version 2 no checksums."""
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 MOST = 10**9
 """Molecules of a run; a byte of memory is taken for each."""
 
 
+_Bytes = Annotated[int, Field(ge=0, lt=2**62)]
+
+
 @dataclass(frozen=True, slots=True)
 class PoseAddress:
-    """Where the poses of one molecule are: file, relative to the run folder, and bytes in it."""
+    """Where the poses of one molecule are: file in the run folder, bytes in it, and their checksum."""
 
     __pydantic_config__ = STRICT
 
-    shard: str
-    offset: int
-    length: int
+    shard: Annotated[str, Field(pattern=r"^poses/(part-)?\d{4,9}\.sdf$")]
+    offset: _Bytes
+    length: _Bytes
+    checksum: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +225,7 @@ class Record:
         return "posed" if self.status == "posed" else f"{self.status}: {self.reason}"
 
     def to_line(self) -> bytes:
-        """Write one line of compact JSON, the same bytes for equal records.
+        """Write one line of compact JSON, the same bytes for equal records, with a checksum at its end.
 
         Raises
         ------
@@ -232,34 +237,38 @@ class Record:
             text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
         except ValueError as error:
             raise TemplError(f"the record of {self.id!r} cannot be written as JSON ({error})") from error
-        return text.encode("ascii") + b"\n"
+        body = text.encode("ascii")
+        return body[:-1] + _seal(body) + b"\n"
 
     @classmethod
     def from_line(cls, line: bytes) -> Record | None:
-        """Read a record; None when `line` is not a whole JSON object.
+        """Read a record; None when `line` is not what `to_line` wrote.
 
         Raises
         ------
         RunError
-            When it is one, but no record of this version; the message says what is wrong.
+            When another version wrote it; the message says which.
         """
+        text = line.rstrip(b"\n")
+        body = text[:-_SEAL] + b"}"
+        sound = text[-_SEAL:] == _seal(body)
         try:
-            plain: Any = json.loads(line)
+            plain: Any = json.loads(body if sound else text)
         except (ValueError, RecursionError):  # bad JSON and bad UTF-8 alike
             return None
         if not isinstance(plain, dict):
             return None
-        if (found := plain.get("version", 1)) != RECORD_VERSION:
+        found = plain.get("version", 1)
+        # Nobody writes records without a checksum but an older version.
+        if found != RECORD_VERSION and (sound or CHECKSUM not in plain):
             raise RunError(
                 f"a record of format {found!r}, but this TEMPL reads format {RECORD_VERSION}: "
                 "use the version that wrote it, or run again in another folder"
             )
         try:
-            return _ADAPTER.validate_python(plain)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise RunError(f"a record that is damaged ({where}: {first['msg']})") from None
+            return _ADAPTER.validate_python(plain) if sound else None
+        except ValidationError:
+            return None
 
     def at(self, address: PoseAddress | None) -> Record:
         """Return the same record with its poses elsewhere."""
@@ -267,3 +276,11 @@ class Record:
 
 
 _ADAPTER = TypeAdapter(Record)
+
+
+def _seal(body: bytes) -> bytes:
+    """End of a line: the checksum of the record without it."""
+    return f',"{CHECKSUM}":"{checksum(body)}"}}'.encode()
+
+
+_SEAL = len(_seal(b""))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from templ.benchmark.builtin import (
     find_benchmark,
 )
 from templ.benchmark.definition import list_targets
+from templ.checksums import with_checksum
 from templ.cli import app
 from templ.errors import InputError, RunError
 from templ.library.store import open_library
@@ -56,13 +58,32 @@ def test_what_an_interruption_left_is_made_anew(tmp_path):
     assert (inputs / RECIPE).exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("library.templ/fingerprints.npy", lambda data: data[:5000] + bytes([data[5000] ^ 4]) + data[5001:]),
+        ("library.templ/ligands.arrow", lambda data: data[:-1]),
+        ("library.templ/manifest.json", lambda data: data[:40]),
+        (RECIPE, lambda data: data.replace(b'"notes"', b'"motes"')),
+        (RECIPE, lambda data: b"[" * 10**5),
+    ],
+)
+def test_inputs_that_are_damaged_are_made_again_and_are_the_same(inputs, tmp_path, name, damage):
+    copy = shutil.copytree(inputs, tmp_path / "inputs")
+    (copy / name).write_bytes(damage((copy / name).read_bytes()))
+    made = DemoBenchmark().make(copy)
+    with open_library(made.library) as library, open_library(inputs / "library.templ") as sound:
+        library.verify()
+        assert library.digest == sound.digest
+
+
 def test_inputs_of_other_files_are_refused(tmp_path):
     inputs = tmp_path / "inputs"
     DemoBenchmark().make(inputs)
     recipe = json.loads((inputs / RECIPE).read_text())
     name = next(iter(recipe["files"]))
     recipe["files"][name] = "0" * 64
-    (inputs / RECIPE).write_text(json.dumps(recipe))
+    (inputs / RECIPE).write_text(json.dumps(with_checksum(recipe)))
     with pytest.raises(RunError, match=f"{tmp_path} was started with another {name}; choose another folder"):
         DemoBenchmark().make(inputs)
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from templ.benchmark.builtin import find_benchmark
 from templ.benchmark.compare_runs import compare_runs, to_markdown
 from templ.benchmark.runner import RunOptions, run_benchmark
+from templ.checksums import checksum, with_checksum
 from templ.cli import app
 from templ.errors import RunError
 from templ.runs.journal import read_records
@@ -45,9 +46,21 @@ def write_records(run, records):
     (run / "results.jsonl").write_bytes(b"".join(record.to_line() for record in records))
 
 
+def change_poses(run, change):
+    shard = run / "poses" / "0000.sdf"
+    text = shard.read_text()
+    shard.write_text(change(text))
+    assert shard.read_text() != text
+    changed = []
+    for record in records_of(run):
+        data = shard.read_bytes()[record.address.offset :][: record.address.length]
+        changed.append(record.at(replace(record.address, checksum=checksum(data))))
+    write_records(run, changed)
+
+
 def change_manifest(run, **changes):
     path = run / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    path.write_text(json.dumps(with_checksum(json.loads(path.read_text()) | changes)))
 
 
 def test_a_run_and_itself_are_identical(runs, copy):
@@ -58,13 +71,14 @@ def test_a_run_and_itself_are_identical(runs, copy):
 
 
 def test_one_moved_atom_is_seen_and_another_score_is_not(runs, copy):
-    shard = copy / "poses" / "0000.sdf"
-    text = shard.read_text()
-    shard.write_text(re.sub(r"(>  <score>  \(1\) \n)\d", r"\g<1>9", text))
-    assert shard.read_text() != text
+    change_poses(copy, lambda text: re.sub(r"(>  <score>  \(1\) \n)\d", r"\g<1>9", text))
     assert compare_runs(runs / "s1", copy).identical == 4
-    place = text.rindex("V2000") + len("V2000\n") + 9  # the last digit of the last pose's first coordinate
-    shard.write_text(text[:place] + str((int(text[place]) + 1) % 10) + text[place + 1 :])
+
+    def move(text):
+        place = text.rindex("V2000") + len("V2000\n") + 9  # the last digit of the last first coordinate
+        return text[:place] + str((int(text[place]) + 1) % 10) + text[place + 1 :]
+
+    change_poses(copy, move)
     assert compare_runs(runs / "s1", copy).identical == 3
 
 

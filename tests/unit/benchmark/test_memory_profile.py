@@ -5,12 +5,14 @@ import json
 import pytest
 
 from templ.benchmark.memory_profile import draw_profile, profile_run
+from templ.checksums import with_checksum
 from templ.errors import RunError
 
 
 def sample(time, ended, tree=200e6, workers=(90e6, 80e6), action="run", reason=""):
     return {
         "time": time,
+        "monotonic": time,
         "tree": tree,
         "available": 5e9,
         "workers": list(workers),
@@ -25,7 +27,7 @@ def run(tmp_path):
     """Ten seconds, a stop, and five seconds more."""
     samples = [sample(100.0 + s, 2 * s) for s in range(11)]
     samples += [sample(500.0 + s, s, tree=300e6, action="hold", reason="pressure") for s in range(6)]
-    (tmp_path / "memory.jsonl").write_text("".join(json.dumps(s) + "\n" for s in samples))
+    (tmp_path / "memory.jsonl").write_text("".join(json.dumps(with_checksum(s)) + "\n" for s in samples))
     return tmp_path
 
 
@@ -55,5 +57,5 @@ def test_runs_without_a_log(tmp_path):
     with pytest.raises(RunError, match="no memory log"):
         profile_run(tmp_path)
     (tmp_path / "memory.jsonl").touch()
-    with pytest.raises(RunError, match="is empty"):
+    with pytest.raises(RunError, match="has no sample"):
         profile_run(tmp_path)

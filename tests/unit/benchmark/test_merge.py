@@ -9,6 +9,7 @@ import pytest
 from templ.benchmark.builtin import find_benchmark
 from templ.benchmark.merge import merge_runs
 from templ.benchmark.runner import RunOptions, run_benchmark, shard_order
+from templ.checksums import with_checksum
 from templ.errors import InputError, RunError
 from templ.runs.journal import read_records
 from templ.runs.manifest import read_manifest
@@ -57,7 +58,9 @@ def test_a_shard_given_twice_must_say_the_same(runs, tmp_path):
     shutil.copytree(runs / "s1", tmp_path / "again")
     merge_runs(tmp_path / "merged", [runs / "s1", tmp_path / "again", runs / "s2"])
     results = tmp_path / "again" / "results.jsonl"
-    results.write_text(results.read_text().replace('"status":"posed"', '"status":"refused"', 1))
+    first, *others = read_records(results)
+    altered = [replace(first, status="refused"), *others]
+    results.write_bytes(b"".join(record.to_line() for record in altered))
     with pytest.raises(RunError, match="disagree about"):
         merge_runs(tmp_path / "other", [runs / "s1", tmp_path / "again", runs / "s2"])
 
@@ -72,7 +75,7 @@ def test_what_cannot_be_merged(runs, tmp_path):
         merge_runs(tmp_path / "m", [runs / "s1", tmp_path / "seed2"])
     shutil.copytree(runs / "s2", tmp_path / "unfinished")
     manifest = tmp_path / "unfinished" / "manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"finished": None}))
+    manifest.write_text(json.dumps(with_checksum(json.loads(manifest.read_text()) | {"finished": None})))
     with pytest.raises(RunError, match="is not finished"):
         merge_runs(tmp_path / "m", [runs / "s1", tmp_path / "unfinished"])
     with pytest.raises(RunError, match="holds a run already"):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from templ.checksums import with_checksum
 from templ.cli import app
 from templ.runs.journal import read_records
 
@@ -99,7 +100,7 @@ def test_the_summary_of_a_finished_run_is_the_one_it_ended_with(finished, tmp_pa
 def test_the_summary_of_an_unfinished_run_says_how_far_it_is(finished, tmp_path):
     run = shutil.copytree(finished, tmp_path / "run")
     manifest = json.loads((run / "manifest.json").read_text())
-    (run / "manifest.json").write_text(json.dumps(manifest | {"finished": None}))
+    (run / "manifest.json").write_text(json.dumps(with_checksum(manifest | {"finished": None})))
     first, _ = (run / "results.jsonl").read_bytes().splitlines(keepends=True)
     (run / "results.jsonl").write_bytes(first)
     done = templ("benchmark", "summary", "run", cwd=tmp_path)

@@ -15,6 +15,7 @@ from templ.evaluation.run_table import SCHEMA
 from templ.runs.identity import Identity
 from templ.runs.journal import Journal
 from templ.runs.manifest import RunManifest, mark_finished, write_manifest
+from templ.runs.memory_log import MemoryLog
 from templ.runs.pose_shards import PoseShards
 from templ.runs.record import Cost, PoseRecord, Record
 
@@ -52,7 +53,7 @@ def path(tmp_path, demo_path, demo_library):
     with PoseShards(folder) as shards, Journal.open(folder / "results.jsonl") as journal:
         for record in RECORDS:
             if record.poses:
-                record = record.at(shards.append(block("CCO") * len(record.poses)))
+                record = record.at(shards.append(record.index, block("CCO") * len(record.poses)))
             journal.append(record)
     mark_finished(folder)
     return folder
@@ -117,7 +118,7 @@ def test_poses_by_id_and_by_record(path):
 def test_damaged_poses_are_named(path, damage):
     shard = path / "poses" / "part-0000.sdf"
     shard.write_bytes(damage(shard.read_bytes()))
-    with pytest.raises(RunError, match=r"part-0000\.sdf.* damaged"):
+    with pytest.raises(RunError, match=r"part-0000\.sdf was altered"):
         load_run(path).poses("a")
     shard.unlink()
     with pytest.raises(RunError, match=r"part-0000\.sdf cannot be read"):
@@ -129,6 +130,28 @@ def test_the_summary(path):
     assert (summary.overall.attempted, summary.overall.posed) == (4, 2)
     assert (dict(summary.refused), dict(summary.failed)) == ({"peptide": 1}, {"unreadable": 1})
     assert summary.denominators["listed"].n == 5, "the one without data counts"
+
+
+def test_damage_is_found_and_named(path):
+    assert list(load_run(path).damage()) == []
+    sound = (path / "results.jsonl").read_bytes()
+    (path / "results.jsonl").write_bytes(sound.replace(b'"rmsd":1.5', b'"rmsd":0.5', 1))
+    (damaged,) = load_run(path).damage()
+    assert damaged == "results.jsonl, line 1: not the record that was written"
+    for use in (lambda run: run.summary, lambda run: run.to_arrow(), lambda run: run["b"]):
+        with pytest.raises(RunError, match="line 1: not the record that was written"):
+            use(load_run(path))
+    (path / "results.jsonl").write_bytes(sound[: sound.index(b"\n") + 1])
+    assert list(load_run(path).damage()) == ["results.jsonl: 3 records of a finished run are missing"]
+    (path / "results.jsonl").write_bytes(sound)
+    shard = path / "poses" / "part-0000.sdf"
+    shard.write_bytes(shard.read_bytes().replace(b"V2000", b"V2001", 1))
+    (damaged,) = load_run(path).damage()
+    assert damaged.startswith(f"a: {shard} was altered after byte 0")
+    with pytest.raises(RunError, match="was altered"):
+        load_run(path).summary  # noqa: B018
+    shard.unlink()
+    assert [text.partition(":")[0] for text in load_run(path).damage()] == ["a", "c & d"]
 
 
 def test_the_table(path, monkeypatch):
@@ -191,8 +214,14 @@ def test_a_run_without_results_yet(path):
 def test_a_torn_last_line_does_not_count_and_a_whole_one_does(path, lost, left):
     journal = path / "results.jsonl"
     journal.write_bytes(journal.read_bytes()[:-lost])
-    run = load_run(path)
-    assert len(run) == len(list(run)) == left
+    assert len(load_run(path)) == left
+    if left == len(RECORDS):
+        assert list(map(plain, load_run(path))) == RECORDS
+    else:
+        with pytest.raises(RunError, match=f"{journal}: {left} records, but the run was finished with 4; s"):
+            list(load_run(path))
+    write_manifest(path, load_run(path).manifest.model_copy(update={"finished": None}))
+    assert list(map(plain, load_run(path))) == RECORDS[:left]
 
 
 def test_its_libraries(path, demo_library):
@@ -206,5 +235,7 @@ def test_its_libraries(path, demo_library):
 
 
 def test_the_memory_log(path):
-    (path / "memory.jsonl").write_text('{"time":1}\n{"time":2}\n{"ti')
+    with MemoryLog(path / "memory.jsonl") as log:
+        for time in (1, 2):
+            log.add({"time": time, "reason": ""})
     assert [sample["time"] for sample in load_run(path).samples()] == [1, 2]

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from templ.benchmark.builtin import find_benchmark
 from templ.benchmark.runner import RunOptions, run_benchmark
+from templ.checksums import with_checksum
 from templ.cli import app
 from templ.errors import InputError, RunError, StorageError
 from templ.evaluation.rmsd import symmetric_rmsd
@@ -65,7 +66,7 @@ def unfinished(run, tmp_path):
 
 def change_manifest(run, **changes):
     path = run / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    path.write_text(json.dumps(with_checksum(json.loads(path.read_text()) | changes)))
 
 
 def records_of(run):
@@ -253,7 +254,7 @@ def test_damaged_poses_are_named(run, tmp_path):
     copy = shutil.copytree(run, tmp_path / "run")
     shard = copy / "poses" / "0000.sdf"
     shard.write_bytes(shard.read_bytes().replace(b"V2000", b"V2x00", 1))
-    with pytest.raises(RunError, match=r"0000.sdf: the poses of 'Mpro-.*' are damaged"):
+    with pytest.raises(RunError, match=r"0000\.sdf was altered after byte 0; start the command"):
         export_run(copy, tmp_path / "out", "csv")
     shard.unlink()
     with pytest.raises(RunError, match=r"0000.sdf cannot be read"):

@@ -54,10 +54,10 @@ def failure(result):
 def record(tmp_path, manifest):
     """Records eight molecules."""
 
-    def run(executor, on_progress=lambda progress: None):
+    def run(executor, on_progress=lambda progress: None, **options):
         held = start_run(tmp_path, manifest)
         tasks = ((index, str(index)) for index in range(8))
-        record_all(tmp_path, held, executor, Work("none", {}), tasks, failure, on_progress)
+        record_all(tmp_path, held, executor, Work("none", {}), tasks, failure, on_progress, **options)
         return list(read_records(tmp_path / "results.jsonl"))
 
     return run
@@ -115,7 +115,11 @@ def test_only_what_has_no_record_is_done(record, tmp_path):
         record(Scripted(stop_after=3))
     assert len(list(read_records(tmp_path / "results.jsonl"))) == 3
     told, executor = [], Scripted()
-    again = record(executor, lambda progress: told.append((progress.done, progress.latest is None)))
+    again = record(
+        executor,
+        lambda progress: told.append((progress.done, progress.latest is None)),
+        retry_failed=False,
+    )
     assert executor.done == ["4", "3", "2", "1", "0"]
     assert told[0] == (3, True)
     assert [r.index for r in again] == list(range(8))
@@ -135,9 +139,9 @@ def test_the_executor_is_closed_when_the_caller_stops(record):
 
 def test_poses_without_a_record_are_thrown_away(record, tmp_path, manifest):
     with PoseShards(tmp_path) as shards, Journal.open(tmp_path / "results.jsonl") as journal:
-        address = shards.append("m5\n$$$$\n")
+        address = shards.append(5, "m5\n$$$$\n")
         journal.append(Record(5, "m5", "posed", poses=(POSE,), address=address))
-        shards.append("poses whose record was never written")
+        shards.append(5, "poses whose record was never written")
     found = []
     shard = tmp_path / address.shard
     record(Scripted(), lambda progress: found.append(shard.read_text()) if progress.done == 1 else None)
@@ -150,9 +154,24 @@ def test_a_finished_run_is_done_again_without_work(record, tmp_path):
     record(Scripted())
     before = (tmp_path / "results.jsonl").read_bytes(), read_manifest(tmp_path)
     executor = Scripted()
-    record(executor)
+    record(executor, retry_failed=False)
     assert executor.done == []
     assert ((tmp_path / "results.jsonl").read_bytes(), read_manifest(tmp_path)) == before
+
+
+def test_what_failed_in_the_machine_or_was_damaged_since_is_done_again_and_said(record, tmp_path):
+    record(Scripted())
+    before = (tmp_path / "results.jsonl").read_bytes()
+    (tmp_path / "results.jsonl").write_bytes(before.replace(b'"m4"', b'"m9"'))
+    shard = tmp_path / "poses" / "0000.sdf"
+    poses = shard.read_bytes()
+    shard.write_bytes(poses.replace(b"m5", b"m6"))
+    said, executor = [], Scripted()
+    record(executor, on_start=said.append)
+    assert executor.done == ["7", "5", "4", "3"]
+    assert [line.split()[0] for line in said] == ["2", "1", "1"]
+    assert (tmp_path / "results.jsonl").read_bytes() == before
+    assert shard.read_bytes() == poses
 
 
 def test_progress_counts():

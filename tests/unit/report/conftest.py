@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from templ.checksums import with_checksum
 from templ.runs.journal import read_records
 
 
@@ -49,7 +50,18 @@ def alter_manifest(run):
 
     def change(**changes):
         path = run / "manifest.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+        path.write_text(json.dumps(with_checksum(json.loads(path.read_text()) | changes)))
+
+    return change
+
+
+@pytest.fixture
+def replace_in_manifest():
+    """``replace_in_manifest(run, old, new)``: as if the run had been made with another path."""
+
+    def change(run, old, new):
+        path = run / "manifest.json"
+        path.write_text(json.dumps(with_checksum(json.loads(path.read_text().replace(old, new)))))
 
     return change
 

@@ -42,7 +42,8 @@ def test_a_line_in_the_middle_that_is_torn(run):
 
 
 @pytest.mark.parametrize("gone", [False, True])
-def test_a_run_without_any_result(run, gone):
+def test_a_run_without_any_result(run, gone, alter_manifest):
+    alter_manifest(finished=None)
     (run / "results.jsonl").write_text("")
     if gone:
         (run / "results.jsonl").unlink()

@@ -188,9 +188,8 @@ def test_predicted_poses_and_their_page(predicted):
     assert "q.csv" in page
 
 
-def test_predicted_poses_whose_library_was_moved(predicted, demo_path):
-    manifest = predicted.with_suffix(".run") / "manifest.json"
-    manifest.write_text(manifest.read_text().replace(str(demo_path), "/gone.templ"))
+def test_predicted_poses_whose_library_was_moved(predicted, demo_path, replace_in_manifest):
+    replace_in_manifest(predicted.with_suffix(".run"), str(demo_path), "/gone.templ")
     done = CliRunner().invoke(app, ["report", str(predicted)])
     assert "--library" in done.stderr
     page = predicted.with_suffix(".html").read_text()

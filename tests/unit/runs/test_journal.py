@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from templ.errors import RunError, TemplError
-from templ.runs.journal import Indices, Journal, read_lines, read_records, set_aside_failures
+from templ.runs.journal import Indices, Journal, all_lines, read_lines, read_records
 from templ.runs.record import Record
 
 RECORDS = st.lists(
@@ -96,34 +96,49 @@ def test_a_record_that_is_no_json_leaves_the_journal_as_it_was(tmp_path):
     assert list(read_records(path)) == [replace(A, tanimoto=1.0)]
 
 
-@pytest.mark.parametrize(
-    ("broken", "says"),
-    [
-        (b'{"id":"b"', "expected a record in JSON"),
-        (b"", "expected a record in JSON"),
-        (b"[1]", "expected a record in JSON"),
-        (b"\xff\x00", "expected a record in JSON"),
-        (b'{"name":"b"}', "a record of format 1, but this TEMPL reads format 2"),
-        (B.to_line().strip().replace(b'"b"', b"7"), r"a record that is damaged .id: "),
-    ],
-)
-def test_a_broken_line_in_the_middle_is_named(tmp_path, broken, says):
+DAMAGED = [
+    b'{"id":"b"',
+    b"",
+    b"[1]",
+    b"\xff\x00",
+    b"[" * 10**5,
+    B.to_line().strip().replace(b'"b"', b"7"),
+    B.to_line().strip().replace(b'"index":1', b'"index":2'),
+    B.to_line().strip().replace(b'"version":3', b'"version":2'),
+]
+
+
+@pytest.mark.parametrize("damaged", DAMAGED)
+def test_a_damaged_line_in_the_middle_is_named_and_left_out_when_the_run_goes_on(tmp_path, damaged):
     path = tmp_path / "results.jsonl"
-    path.write_bytes(A.to_line() + broken + b"\n" + C.to_line())
-    with pytest.raises(RunError, match=f"{path}, line 2: {says}"):
+    path.write_bytes(A.to_line() + damaged + b"\n" + C.to_line())
+    with pytest.raises(
+        RunError, match=rf"{path}, line 2: not the record that was written.*start the command"
+    ):
         list(read_records(path))
-    with pytest.raises(RunError, match="line 2"):
-        Journal.open(path)
-    assert path.read_bytes().endswith(b"\n" + C.to_line()), "a file that is not understood is left alone"
+    assert [line.record for line in all_lines(path)] == [A, None, C]
+    with Journal.open(path) as journal:
+        assert journal.damaged == 1
+        assert indices(journal) == [0, 2]
+        journal.append(B)
+    assert list(read_records(path)) == [A, C, B]
+    with Journal.open(path) as journal:
+        assert journal.damaged == 0
 
 
-def test_a_last_line_of_another_version_is_not_cut_off(tmp_path):
-    """Whole, so no torn end: a newer TEMPL wrote it."""
+OTHER_VERSION = [b'{"name":"b"}', b'{"version":2,"id":"b"}', b'{"version":4,"id":"b"}']
+
+
+@pytest.mark.parametrize("other", OTHER_VERSION)
+@pytest.mark.parametrize("after", [b"", C.to_line()])
+def test_a_journal_of_another_version_is_left_alone(tmp_path, other, after):
     path = tmp_path / "results.jsonl"
-    path.write_bytes(A.to_line() + b'{"version":3}\n')
-    with pytest.raises(RunError, match="line 2: a record of format 3"):
-        Journal.open(path)
-    assert path.read_bytes().endswith(b'{"version":3}\n')
+    content = A.to_line() + other + b"\n" + after
+    path.write_bytes(content)
+    for use in (lambda: list(read_records(path)), lambda: Journal.open(path)):
+        with pytest.raises(RunError, match=r"line 2: a record of format \d, but this TEMPL reads format 3"):
+            use()
+    assert path.read_bytes() == content
 
 
 def test_a_whole_last_line_without_newline_is_kept(tmp_path):
@@ -133,9 +148,10 @@ def test_a_whole_last_line_without_newline_is_kept(tmp_path):
     assert path.read_bytes() == A.to_line() + B.to_line()
 
 
-def test_a_last_line_of_zeros_from_a_power_cut_is_torn(tmp_path):
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_a_last_line_of_zeros_from_a_power_cut_goes(tmp_path, end):
     path = tmp_path / "results.jsonl"
-    path.write_bytes(A.to_line() + b"\0" * 40 + b'"x"}\n')
+    path.write_bytes(A.to_line() + b"\0" * 40 + b'"x"}' + end)
     write(path, B)
     assert path.read_bytes() == A.to_line() + B.to_line()
 
@@ -158,8 +174,8 @@ def test_lines_tell_where_they_are(tmp_path):
     path = tmp_path / "results.jsonl"
     write(path, A, B)
     data = path.read_bytes()
-    assert [Record.from_line(data[line.start : line.end]) for line in read_lines(path)] == [A, B]
-    assert [line.record for line in read_lines(path)] == [A, B]
+    assert [Record.from_line(data[line.start : line.end]) for line in all_lines(path)] == [A, B]
+    assert list(read_lines(path)) == [(0, A), (len(A.to_line()), B)]
 
 
 @pytest.mark.parametrize("name", ["absent.jsonl", "."])
@@ -190,21 +206,26 @@ def test_indices_take_a_byte_each():
     assert (10**6 in indices, 10**6 - 1 in indices, 10**7 in indices) == (True, False, False)
 
 
-def test_failures_that_may_lie_in_the_machine_are_set_aside_and_kept_as_history(tmp_path):
-    path = tmp_path / "results.jsonl"
-    failed = [
-        replace(NEXT, index=number, status="failed", reason=reason)
-        for number, reason in enumerate(("timeout", "out-of-memory", "crash", "error", "unreadable"), 10)
-    ]
-    write(path, A, failed[0], B, *failed[1:], C)
-    assert set_aside_failures(tmp_path) == 3
-    assert list(read_records(path)) == [A, B, *failed[3:], C]
-    assert list(read_records(tmp_path / "attempts.jsonl")) == failed[:3]
-    with Journal.open(path) as journal:
-        assert [10 in journal.done, 13 in journal.done] == [False, True]
-        journal.append(failed[0])
-    assert set_aside_failures(tmp_path) == 1
-    assert list(read_records(tmp_path / "attempts.jsonl")) == [*failed[:3], failed[0]]
-    before = path.read_bytes()
-    assert set_aside_failures(tmp_path) == 0
-    assert path.read_bytes() == before
+def test_what_is_sorted_out_is_history_and_what_is_changed_keeps_its_place(tmp_path):
+    path, changed = tmp_path / "results.jsonl", replace(B, detail="b" * 3_000_000)
+
+    def sort_out(record):
+        return {A.index: None, B.index: changed}.get(record.index, record)
+
+    write(path, A, B, C)
+    path.write_bytes(path.read_bytes()[:-1])  # as a kill may leave it
+    with Journal.open(path, sort_out) as journal:
+        assert (indices(journal), journal.damaged) == ([1, 2], 0)
+        journal.append(NEXT)
+    assert list(read_records(path)) == [changed, C, NEXT]
+    assert list(read_records(tmp_path / "attempts.jsonl")) == [A]
+    write(path, A)
+    write(path)  # nothing to sort out
+    assert list(read_records(tmp_path / "attempts.jsonl")) == [A]
+    with Journal.open(path, sort_out):
+        pass
+    assert list(read_records(tmp_path / "attempts.jsonl")) == [A], "the very same, of a start that was killed"
+    write(path, replace(A, detail="another"))
+    with Journal.open(path, sort_out):
+        pass
+    assert list(read_records(tmp_path / "attempts.jsonl")) == [A, replace(A, detail="another")]

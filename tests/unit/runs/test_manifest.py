@@ -9,6 +9,7 @@ import pytest
 
 from templ.benchmark.merge import merge_runs
 from templ.benchmark.runner import write_summary
+from templ.checksums import with_checksum
 from templ.errors import RunError
 from templ.evaluation.run import load_run
 from templ.runs.identity import Identity
@@ -109,6 +110,7 @@ EDITS = {
     "the weights": lambda content: content["identity"].update(weights="x"),
     "the method": lambda content: content["identity"].update(method_version=7),
     "the library": lambda content: content["identity"].update(library="bb"),
+    "the number of targets": lambda content: content.update(targets=content["targets"] + 1),
     "a version": lambda content: content["identity"]["versions"].update(templ="9"),
     "the digest": lambda content: content.update(digest="0" * 64),
 }
@@ -131,7 +133,7 @@ def test_an_edited_identity_is_found_by_whoever_reads_it(tmp_path, change):
         lambda: merge_runs(tmp_path / "merged", [run, run]),
         lambda: mark_finished(run),
     ):
-        with pytest.raises(RunError, match=r"manifest\.json was edited: .* undo the change"):
+        with pytest.raises(RunError, match=r"manifest\.json was edited or .* undo the change"):
             use()
     assert not (tmp_path / "merged").exists()
 
@@ -144,8 +146,8 @@ def test_a_folder_without_manifest_is_no_run(tmp_path):
 @pytest.mark.parametrize(
     ("version", "says"),
     [
-        (FORMAT_VERSION + 1, rf"a newer TEMPL .format 3; this one reads {FORMAT_VERSION}.: upgrade with pip"),
-        (1, r"an older TEMPL .format 1; this one reads 2.: read it with that version, or run again"),
+        (FORMAT_VERSION + 1, rf"a newer TEMPL .format 4; this one reads {FORMAT_VERSION}.: upgrade with pip"),
+        (1, r"an older TEMPL .format 1; this one reads 3.: read it with that version, or run again"),
     ],
 )
 def test_another_format_is_refused_before_its_fields_are_looked_at(tmp_path, version, says):
@@ -161,14 +163,27 @@ def test_another_format_is_refused_before_its_fields_are_looked_at(tmp_path, ver
         ("{", "no JSON"),
         ("[" * 10**5, "no JSON"),
         ("\xff", "no JSON"),
-        ("[]", "valid dictionary"),
-        ('{"x": 1}', "name: Field required"),
+        (json.dumps(with_checksum({"x": 1})), "name: Field required"),
     ],
 )
 def test_another_manifest_is_refused(tmp_path, text, reason):
     (tmp_path / "manifest.json").write_text(text, encoding="latin-1")
     with pytest.raises(RunError, match=f"is not the manifest of a run .*{reason}"):
         read_manifest(tmp_path)
+
+
+def test_every_flipped_bit_is_found(tmp_path):
+    write_manifest(tmp_path, manifest())
+    path = tmp_path / "manifest.json"
+    sound = path.read_bytes()
+    for bit in range(0, 8 * len(sound), 13):
+        data = bytearray(sound)
+        data[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(data)
+        try:
+            assert read_manifest(tmp_path) == manifest(), "white space"
+        except RunError as error:
+            assert str(tmp_path) in str(error)
 
 
 def test_the_finished_mark_is_set_once(tmp_path):
