@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, BinaryIO, Self
+from typing import IO, BinaryIO, Self, TextIO
 
-from templ.errors import StorageError
+from templ.errors import StorageError, TemplError
 
 MENDS = {
     errno.ENOENT: "make the folder first",
@@ -17,6 +19,9 @@ MENDS = {
     errno.EEXIST: "move the file that is in the way of the folder",
     errno.EISDIR: "move the folder that has this name",
 }
+NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}
+LOCK_TRIES = 100
+"""More in a row than any number of processes would delete a lock file in that moment."""
 
 
 @contextmanager
@@ -57,6 +62,56 @@ def make_folder(folder: Path) -> None:
     """
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def locked(path: Path, refusal: Callable[[str], TemplError]) -> Iterator[None]:
+    """Hold the lock of a file while the block runs, as one process at a time can; a killed one loses it.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file, made with its folder where it is not there yet. It stays, unless the block deletes it.
+    refusal : callable
+        Makes the error to raise when another process has the lock, of that one's number and host.
+
+    Raises
+    ------
+    StorageError
+        When the file cannot be written, or its file system has no locks.
+    """
+    with ExitStack() as opened:
+        with storage_errors(path):
+            for _ in range(LOCK_TRIES):
+                with suppress(FileExistsError):  # with `exist_ok` it would be looked at, and may be gone
+                    path.parent.mkdir()
+                with suppress(FileNotFoundError):  # deleted, in this moment, by who had the lock
+                    file = opened.enter_context(path.open("a+", encoding="utf-8"))
+                    _lock(file, path, refusal)
+                    # Of a deleted file any number of processes could have a lock, each of its own.
+                    if os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                        break
+            else:
+                raise refusal("unknown")
+            file.truncate(0)
+            file.write(f"{os.getpid()} on {socket.gethostname()}\n")
+            file.flush()
+        yield
+
+
+def _lock(file: TextIO, path: Path, refusal: Callable[[str], TemplError]) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        raise refusal(file.read().strip() or "unknown") from None
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        raise StorageError(
+            f"{path.parent} cannot be locked against other processes ({error.strerror}): "
+            "its file system has no locks; put it on a local disk"
+        ) from error
 
 
 @contextmanager

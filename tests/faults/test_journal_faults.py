@@ -18,7 +18,7 @@ from templ.runs.final_form import finish_run
 from templ.runs.journal import Journal, read_records
 from templ.runs.pose_shards import PoseShards, read_poses
 from templ.runs.record import Record
-from templ.runs.run_folder import RunLock
+from templ.runs.run_folder import lock_run
 
 WRITER = """
 import sys
@@ -200,9 +200,9 @@ def test_the_second_process_on_a_run_folder_is_refused_until_the_first_is_gone(t
     script = """
 import sys, time
 from pathlib import Path
-from templ.runs.run_folder import RunLock
+from templ.runs.run_folder import lock_run
 
-with RunLock(Path(sys.argv[1])):
+with lock_run(Path(sys.argv[1])):
     print("locked", flush=True)
     time.sleep(600)
 """
@@ -210,12 +210,12 @@ with RunLock(Path(sys.argv[1])):
         assert holder.stdout.readline() == "locked\n"
         with (
             pytest.raises(RunError, match=f"is being written by process {holder.pid} on "),
-            RunLock(tmp_path),
+            lock_run(tmp_path),
         ):
             pass
         holder.kill()
         holder.wait()
-    with RunLock(tmp_path):
+    with lock_run(tmp_path):
         pass
 
 

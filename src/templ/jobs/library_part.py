@@ -21,11 +21,10 @@ import rdkit
 from templ import __version__
 from templ.disk import make_folder, replacing
 from templ.engine.executor import Executor, Work
-from templ.errors import EmptyLibraryError, InputError, LibraryError
-from templ.library.build import Row, build_library
+from templ.errors import EmptyLibraryError, InputError
+from templ.library.build import Row, build_library, building_folder
 from templ.library.format import Manifest
 from templ.library.store import open_library
-from templ.runs.run_folder import RunLock
 from templ.sources.annotations import read_annotations
 from templ.sources.complexes import complex_in, find_complexes, read_or_note
 from templ.sources.ledger import Ledger
@@ -68,26 +67,24 @@ def build_complexes(
     Raises
     ------
     LibraryError
-        When `out` exists, or no complex could be kept.
+        When `out` exists or is being built by another process, or no complex could be kept.
     InputError
         When a folder or file as a whole cannot be read.
-    RunError
-        When another process builds the same library.
     StorageError
         When the disk refuses; parts that were built stay.
     """
     out, folder = Path(out), Path(folder)
     index = None if index is None else Path(index)
-    if out.exists():
-        raise LibraryError(f"{out} exists already; delete it or choose another name")
-    if index is not None:
-        read_annotations(index)  # refused once, here, and not by every worker
-    plan = list(_plan(folder))
-    if not plan:
-        raise InputError(f"{folder} holds no complex; expected folders <id> with <id>_protein.pdb and so on")
-    parts = out.with_name(f".{out.name}.parts")
-    make_folder(parts)
-    with RunLock(parts):
+    with building_folder(out) as held:
+        if index is not None:
+            read_annotations(index)  # refused once, here, and not by every worker
+        plan = list(_plan(folder))
+        if not plan:
+            raise InputError(
+                f"{folder} holds no complex; expected folders <id> with <id>_protein.pdb and so on"
+            )
+        parts = out.with_name(f".{out.name}.parts")
+        make_folder(parts)
         build = _Build(parts, index, executor, on_progress)
         failed = build.make(plan)
         # Once more, one complex at a time: the one that brought the worker down is then known by name.
@@ -105,8 +102,9 @@ def build_complexes(
             sources=[path.name for path in (folder, index) if path is not None],
             complexes=True,
             embeddings=embeddings,
+            held=held,
         )
-    shutil.rmtree(parts, ignore_errors=True)
+        shutil.rmtree(parts, ignore_errors=True)
     return manifest
 
 

@@ -7,14 +7,12 @@ import gzip
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from glob import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import rdkit
 from numpy.typing import NDArray
 from rdkit import Chem
@@ -22,7 +20,7 @@ from rdkit import Chem
 from templ import __version__
 from templ.chemistry.molecules import has_3d, heavy, inchikey, largest_fragment
 from templ.chemistry.receptor import Receptor
-from templ.disk import storage_errors, sync_file, sync_folder
+from templ.disk import locked, storage_errors, sync_file, sync_folder
 from templ.errors import EmptyLibraryError, InputError, LibraryError
 from templ.library.codec import encode
 from templ.library.embeddings import write_embeddings
@@ -47,6 +45,7 @@ from templ.sources.files import DAMAGED, open_input
 from templ.sources.ledger import Ledger
 from templ.sources.sdf import MoleculeReference
 
+LOCK_NAME = "build.lock"
 _MOST_ATOMS = 65_535  # what the column of heavy atoms can count
 
 
@@ -70,6 +69,7 @@ def build_library(
     complexes: bool = False,
     embeddings: str | Path | None = None,
     on_progress: Callable[[int], None] | None = None,
+    held: Path | None = None,
 ) -> Manifest:
     """Build a library.
 
@@ -94,6 +94,8 @@ def build_library(
         Embeddings of the receptors by id: an ``.npz`` (`templ.library.embeddings.write_embeddings`).
     on_progress : callable, optional
         Called after each entry with the number of entries read so far.
+    held : Path, optional
+        What `building_folder` gave for `out`, if the caller has it already.
 
     Returns
     -------
@@ -103,16 +105,14 @@ def build_library(
     Raises
     ------
     LibraryError
-        When `out` exists, or (EmptyLibraryError) no entry could be kept.
+        When `out` exists or is being built, or (EmptyLibraryError) no entry could be kept.
     InputError
         When a receptor, or the file of embeddings, cannot be read.
     StorageError
         When the disk refuses a write.
     """
     out, ledger = Path(out), Ledger() if ledger is None else ledger
-    if os.path.lexists(out):
-        raise LibraryError(f"{out} exists already; delete it or choose another name")
-    with _building_folder(out) as folder:
+    with nullcontext(held) if held else building_folder(out) as folder:
         files = [*DATA_FILES, *_write_receptors(folder, receptors or {})]
         files += RECEPTOR_FILES if complexes else ()
         embedded = read = 0
@@ -244,18 +244,43 @@ def _write_receptors(folder: Path, receptors: Mapping[str, str | Path]) -> list[
 
 
 @contextmanager
-def _building_folder(out: Path) -> Iterator[Path]:
-    """Make a folder beside `out` that is gone afterwards unless it was published; clear those of the dead."""
-    prefix = f".{out.name}.building-"
-    for leftover in out.parent.glob(escape(prefix) + "*"):
-        pid = leftover.name.removeprefix(prefix)
-        # This process is in no other build of the same name: its number was a dead one's before.
-        if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):
-            shutil.rmtree(leftover, ignore_errors=True)
-    folder = out.with_name(f"{prefix}{os.getpid()}")
+def building_folder(out: Path) -> Iterator[Path]:
+    """Make a folder beside `out`, to be renamed to it once whole; one process at a time has it.
+
+    It is gone afterwards unless it was renamed; one that a killed process left is emptied first.
+
+    Raises
+    ------
+    LibraryError
+        When `out` exists, or another process builds it.
+    StorageError
+        When the disk refuses.
+    """
+    _refuse_existing(out)
+    outer = out.with_name(f".{out.name}.building")
+    lock, folder = outer / LOCK_NAME, outer / out.name
+
+    def refusal(holder: str) -> LibraryError:
+        return LibraryError(f"{out} is being built by process {holder}; wait for it, or choose another name")
+
     try:  # around the making too: a signal may come right after it
-        with storage_errors(out):
-            folder.mkdir()
-        yield folder
+        with storage_errors(out), suppress(FileExistsError):
+            outer.mkdir()
+        with locked(lock, refusal):
+            try:
+                _refuse_existing(out)  # another process may have built it just now
+                shutil.rmtree(folder, ignore_errors=True)
+                with storage_errors(out):
+                    folder.mkdir()
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+                lock.unlink(missing_ok=True)  # while it is held: `locked` knows that of deleted files
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # refused where another process has its lock in it
+            outer.rmdir()
+
+
+def _refuse_existing(out: Path) -> None:
+    if os.path.lexists(out):
+        raise LibraryError(f"{out} exists already; delete it or choose another name")

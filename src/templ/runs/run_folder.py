@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Self
 
-from templ.disk import make_folder, storage_errors
+from templ.disk import locked, make_folder
 from templ.errors import RunError
 from templ.runs.manifest import MANIFEST_NAME
 
@@ -31,42 +27,23 @@ def run_of(poses: Path) -> Path:
     return poses.with_suffix(".run")
 
 
-class RunLock:
-    """The right to write in a folder that exists, for one process at a time; a killed process loses it."""
+def lock_run(folder: Path) -> AbstractContextManager[None]:
+    """Take the right to write in a folder, which one process at a time has; a killed process loses it.
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / LOCK_NAME
+    Raises
+    ------
+    RunError
+        When another process has it; the message names that process.
+    StorageError
+        When the lock file cannot be written.
+    """
 
-    def __enter__(self) -> Self:
-        """Take the lock.
+    def refusal(holder: str) -> RunError:
+        return RunError(
+            f"{folder} is being written by process {holder}; wait for it, stop it, or choose another folder"
+        )
 
-        Raises
-        ------
-        RunError
-            When another process has it; the message names that process.
-        StorageError
-            When the lock file cannot be written.
-        """
-        with storage_errors(self._path):
-            self._file = self._path.open("a+", encoding="utf-8")
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self._file.seek(0)
-                holder = self._file.read().strip() or "unknown"
-                self._file.close()
-                raise RunError(
-                    f"{self._path.parent} is being written by process {holder}; "
-                    "wait for it, stop it, or choose another folder"
-                ) from None
-            self._file.truncate(0)
-            self._file.write(f"{os.getpid()} on {socket.gethostname()}\n")
-            self._file.flush()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # The file stays: deleting it would let two processes lock two files of the same name.
-        self._file.close()
+    return locked(folder / LOCK_NAME, refusal)
 
 
 @contextmanager
@@ -82,7 +59,7 @@ def hold_run_folder(folder: Path) -> Iterator[None]:
     """
     _refuse_what_is_no_run(folder)
     make_folder(folder)
-    with RunLock(folder):
+    with lock_run(folder):
         yield
 
 

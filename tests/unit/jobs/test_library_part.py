@@ -9,12 +9,11 @@ import pytest
 from rdkit import Chem
 
 from templ.engine.executor import choose_executor
-from templ.errors import EmptyLibraryError, InputError, LibraryError, RunError
+from templ.errors import EmptyLibraryError, InputError, LibraryError
 from templ.jobs import library_part
 from templ.jobs.library_part import build_complexes
-from templ.library.build import build_library
+from templ.library.build import build_library, building_folder
 from templ.library.store import open_library
-from templ.runs.run_folder import RunLock
 from templ.settings import RunSettings
 from templ.sources.complexes import read_complexes
 from templ.sources.demo import demo_files
@@ -147,7 +146,9 @@ def test_nothing_to_build_is_said(tmp_path):
 
 
 def test_two_builds_of_one_library_do_not_meet(tmp_path, folder):
-    parts = tmp_path / ".out.templ.parts"
-    parts.mkdir()
-    with RunLock(parts), pytest.raises(RunError, match="is being written by process"):
+    with (
+        building_folder(tmp_path / "out.templ"),
+        pytest.raises(LibraryError, match=r"out\.templ is being built by process"),
+    ):
         build(tmp_path, folder)
+    assert not (tmp_path / ".out.templ.parts").exists()

@@ -10,7 +10,7 @@ import pytest
 from rdkit import Chem
 
 from templ.errors import InputError, LibraryError, StorageError
-from templ.library.build import build_library
+from templ.library.build import LOCK_NAME, build_library
 from templ.library.format import MANIFEST, Manifest
 from templ.library.store import open_library
 from templ.sources.ledger import Ledger
@@ -180,21 +180,25 @@ def test_a_stop_right_after_the_folder_was_made_leaves_none(entries, tmp_path, m
     assert list(tmp_path.iterdir()) == []
 
 
-def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(entries, tmp_path):
-    dead, own, parent, other = (
-        tmp_path / f".{name}.building-{pid}"
-        for name, pid in [
-            ("a.templ", 2**22 + 1),
-            ("a.templ", os.getpid()),
-            ("a.templ", os.getppid()),
-            ("b.templ", 2**22 + 1),
-        ]
-    )
-    for folder in (dead, own, parent, other):
-        folder.mkdir()
+def test_a_killed_build_is_cleared_up_and_those_of_other_libraries_stay(entries, tmp_path):
+    for name in ("a.templ", "b.templ"):
+        folder = tmp_path / f".{name}.building" / name
+        folder.mkdir(parents=True)
         (folder / "ligands.arrow").touch()
+        (folder.parent / LOCK_NAME).write_text("1 on nowhere\n")
     build(tmp_path / "a.templ", entries)
-    assert {path.name for path in tmp_path.iterdir()} == {"a.templ", parent.name, other.name}
+    assert {path.name for path in tmp_path.iterdir()} == {"a.templ", ".b.templ.building"}
+    assert not (tmp_path / "a.templ" / LOCK_NAME).exists()
+
+
+def test_a_library_built_while_the_lock_was_taken_is_not_replaced(entries, tmp_path, monkeypatch):
+    real = os.path.lexists
+    looks = iter([False])
+    (tmp_path / "a.templ").mkdir()
+    monkeypatch.setattr(os.path, "lexists", lambda path: next(looks, None) is not False and real(path))
+    with pytest.raises(LibraryError, match="exists already"):
+        build(tmp_path / "a.templ", entries)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.templ"]
 
 
 def test_missing_parent_is_named(entries, tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from templ.errors import RunError, StorageError
-from templ.runs.run_folder import INPUTS_FOLDER, RunLock, hold_run_folder, run_of
+from templ.runs.run_folder import INPUTS_FOLDER, hold_run_folder, lock_run, run_of
 
 
 def test_a_new_folder_is_made(tmp_path):
@@ -54,12 +54,12 @@ def test_a_file_is_no_folder(tmp_path):
 
 
 def test_the_second_holder_is_told_who_the_first_is(tmp_path):
-    with RunLock(tmp_path):
+    with lock_run(tmp_path):
         with pytest.raises(RunError, match=f"{tmp_path} is being written by process {os.getpid()} on "):
-            RunLock(tmp_path).__enter__()
+            lock_run(tmp_path).__enter__()
         with pytest.raises(RunError, match="is being written"), hold_run_folder(tmp_path):
             pass
-    with RunLock(tmp_path):
+    with lock_run(tmp_path):
         pass
 
 
@@ -70,9 +70,9 @@ def test_a_folder_is_let_go_when_the_block_fails(tmp_path):
         pass
 
 
-def test_a_lock_needs_its_folder(tmp_path):
+def test_a_lock_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(StorageError, match=r"run\.lock cannot be written"):
-        RunLock(tmp_path / "absent").__enter__()
+        lock_run(tmp_path / "absent" / "too").__enter__()
 
 
 def test_the_run_of_poses_is_beside_them():
