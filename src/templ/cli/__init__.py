@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import signal
 import sys
 import traceback
@@ -21,6 +20,7 @@ from templ.cli import (
     report_command,
     tools,
 )
+from templ.cli.streams import discard_output, output_is_closed, prepare_streams
 from templ.errors import StorageError, TemplError
 
 INTERNAL_FAULT = 3
@@ -71,23 +71,21 @@ class _ExitCodes:
     ) -> None:
         if isinstance(error, SystemExit) and isinstance(error.__context__, BrokenPipeError):
             # Typer calls it a failure when the reader (`| head`) has had enough.
-            _discard_output()
+            discard_output()
             raise SystemExit(0)
         if error is None or isinstance(error, SystemExit):
             return
         if isinstance(error, OSError) and error.errno in REFUSED_BY_SYSTEM:
-            _discard_output()
+            discard_output()
             what = error.filename or "the output"
             error = StorageError(f"{what}: {error.strerror}; free space or correct the permissions")
+        if isinstance(error, OSError) and error.errno == errno.EBADF and output_is_closed():
+            discard_output()
+            error = StorageError("there is something to print, and standard output is closed; leave out >&-")
         if isinstance(error, TemplError):
             _end(f"error: {error}", error.exit_code)
         traceback.print_exception(error)
         _end(f"internal fault, please report it: {type(error).__name__}: {error}", INTERNAL_FAULT)
-
-
-def _discard_output() -> None:
-    """Throw away what is left in the buffer of stdout, which would raise again at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end(message: str, code: int) -> NoReturn:
@@ -103,6 +101,7 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:
 
 def main() -> None:
     """Run the command line."""
+    prepare_streams()
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
     with _ExitCodes():

@@ -143,11 +143,12 @@ def export(library: Path = LIBRARY) -> None:
 def _write_sdf(library: Library, rows: Iterable[int]) -> None:
     from rdkit import Chem
 
-    with Chem.SDWriter(sys.stdout) as writer:
-        for row in rows:
-            mol, entry = library.ligand(row), library.entry(row)
-            for name in ("date", "group", "source", "inchikey"):
-                value = getattr(entry, name)
-                if value:
-                    mol.SetProp(name, str(value))
-            writer.write(mol)
+    for number, row in enumerate(rows):
+        mol, entry = library.ligand(row), library.entry(row)
+        for name in ("date", "group", "source", "inchikey"):
+            value = getattr(entry, name)
+            if value:
+                mol.SetProp(name, str(value))
+        # UTF-8, as every file of TEMPL, whatever the terminal has.
+        sys.stdout.buffer.write(Chem.SDWriter.GetText(mol, molid=number).encode())
+    sys.stdout.flush()
