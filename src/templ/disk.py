@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO, Self, TextIO
 
-from templ.errors import StorageError, TemplError
+from templ.errors import InputError, StorageError, TemplError
 
 MENDS = {
     errno.ENOENT: "make the folder first",
@@ -35,6 +35,25 @@ def storage_errors(path: Path) -> Iterator[None]:
             f"{path} cannot be written ({error.strerror}): {mend}, "
             "then start the same command again; what was finished before is kept"
         ) from error
+
+
+def printable(text: str) -> str:
+    r"""Write bytes that are not UTF-8, as names of files can have, as ``\udcff`` and so on."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def path_text(path: str | Path) -> str:
+    """Write a path as text that any file can hold and any library takes.
+
+    Raises
+    ------
+    InputError
+        When it has bytes that are not UTF-8.
+    """
+    text = str(path)
+    if text != printable(text):
+        raise InputError(f"not UTF-8: '{printable(text)}'; rename it")
+    return text
 
 
 def sync_file(file: IO[bytes]) -> None:

@@ -15,6 +15,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from templ.disk import path_text
 from templ.errors import InputError
 
 STRUCTURE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif")
@@ -155,7 +156,7 @@ def read_receptor(path: str | Path) -> Receptor:
     try:
         if path.suffix == ".gz":
             _check_gzip(path)
-        structure = gemmi.read_structure(str(path))
+        structure = gemmi.read_structure(path_text(path))
         structure.remove_alternative_conformations()
         structure.remove_hydrogens()
         structure.remove_waters()

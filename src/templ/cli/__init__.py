@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 import traceback
@@ -21,7 +22,8 @@ from templ.cli import (
     tools,
 )
 from templ.cli.streams import discard_output, output_is_closed, prepare_streams
-from templ.errors import StorageError, TemplError
+from templ.disk import path_text
+from templ.errors import InputError, StorageError, TemplError
 
 INTERNAL_FAULT = 3
 REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
@@ -105,4 +107,15 @@ def main() -> None:
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
     with _ExitCodes():
+        _check_words()
         app()
+
+
+def _check_words() -> None:
+    """Refuse what no file could tell: words, or a current folder, that are not UTF-8."""
+    try:
+        folder = os.getcwd()  # noqa: PTH109  `Path.cwd` is the same
+    except OSError as error:
+        raise InputError(f"the current folder is gone ({error.strerror}); change to another") from None
+    for word in (*sys.argv[1:], folder):
+        path_text(word)

@@ -19,7 +19,7 @@ from typing import Any
 import rdkit
 
 from templ import __version__
-from templ.disk import make_folder, replacing
+from templ.disk import make_folder, path_text, replacing
 from templ.engine.executor import Executor, Work
 from templ.errors import EmptyLibraryError, InputError
 from templ.library.build import Row, build_library, building_folder
@@ -99,7 +99,7 @@ def build_complexes(
             out,
             _join(parts, plan, lost, ledger),
             ledger=ledger,
-            sources=[path.name for path in (folder, index) if path is not None],
+            sources=[path_text(path.name) for path in (folder, index) if path is not None],
             complexes=True,
             embeddings=embeddings,
             held=held,

@@ -7,17 +7,19 @@ import platform
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from templ.checksums import CHECKSUM, checksum_agrees, with_checksum
-from templ.disk import replacing
+from templ.disk import path_text, printable, replacing
 from templ.engine import probe
 from templ.errors import RunError
 from templ.runs.identity import Identity
 
 MANIFEST_NAME = "manifest.json"
 FORMAT_VERSION = 3
+PathText = Annotated[str, BeforeValidator(path_text)]
 
 
 class Host(BaseModel):
@@ -46,10 +48,10 @@ class RunManifest(BaseModel):
     identity: Identity
     digest: str
     run_settings: dict[str, JsonValue]
-    library: str
-    truth: str = ""
-    receptor: str = ""
-    queries: str = ""
+    library: PathText
+    truth: PathText = ""
+    receptor: PathText = ""
+    queries: PathText = ""
     host: Host = Field(default_factory=Host)
     targets: int
     missing: list[str] = Field(default_factory=list)
@@ -57,7 +59,7 @@ class RunManifest(BaseModel):
     shard: tuple[int, int] | None = None
     created: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
     finished: AwareDatetime | None = None
-    command: list[str] = Field(default_factory=lambda: list(sys.argv))
+    command: list[str] = Field(default_factory=lambda: [printable(word) for word in sys.argv])
 
     @property
     def order(self) -> range:

@@ -99,7 +99,7 @@ class Ledger(Closing):
                 self._file = io.FileIO(path, "w")
                 writer.writerow(LedgerRow._fields)
             writer.writerow(row)
-            data = text.getvalue().encode()
+            data = text.getvalue().encode(errors="backslashreplace")  # names of files can be any bytes
             while data:
                 data = data[self._file.write(data) :]
 

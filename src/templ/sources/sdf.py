@@ -13,6 +13,7 @@ from pathlib import Path
 from rdkit.Chem import Mol
 
 from templ.chemistry.molecules import parse_mol_block
+from templ.disk import path_text
 from templ.errors import InputError
 from templ.records import Entry
 from templ.sources.files import DAMAGED, check_input, file_stem, open_input
@@ -286,7 +287,7 @@ def read_sdf(
         At once, when the file as a whole cannot be read.
     """
     path, noted = Path(path), Ledger() if ledger is None else ledger
-    file, records = path.absolute(), read_records(path, noted)
+    file, records = Path(path_text(path.absolute())), read_records(path, noted)
 
     def entries() -> Iterator[Entry]:
         for record in records:
