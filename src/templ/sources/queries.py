@@ -24,6 +24,7 @@ from templ.sources.sdf import RECORD_END, parse_record, split_records
 NOT_BLANK = re.compile(rb"\S")
 LONGEST_ID, LONGEST_SMILES = 1000, 20_000
 """Characters: more is no name, or no molecule that could be posed."""
+NOT_UTF8 = "not UTF-8: save the file as UTF-8"
 RECENT = 50_000
 """Ids that are held one by one; older ones take eight bytes each."""
 RELEASE_BYTES = 2**24
@@ -165,16 +166,24 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _reference(path: Path, index: int, line: int, smiles: str, id: str, fault: str = "") -> QueryReference:
-    id = " ".join(id.split())  # one line, in every file that it goes to
-    if not fault and "\N{REPLACEMENT CHARACTER}" in id + smiles:
-        fault = "not UTF-8: save the file as UTF-8"
-    elif not fault and not smiles:
-        fault = "no SMILES in this row"
-    elif len(smiles) > LONGEST_SMILES:
+    if len(smiles) > LONGEST_SMILES:
         fault, smiles = f"a SMILES of {len(smiles):,} characters; expected at most {LONGEST_SMILES:,}", ""
+    elif "\N{REPLACEMENT CHARACTER}" in smiles:
+        fault = fault or NOT_UTF8
+    elif not smiles:
+        fault = fault or "no SMILES in this row"
+    id, wrong = _checked_id(path, index, id)
+    return QueryReference(index, id, smiles, str(path), line, 0, wrong or fault)
+
+
+def _checked_id(path: Path, index: int, id: str) -> tuple[str, str]:
+    """Id as it is used, a made one where there is none; and what is wrong with it, or nothing."""
+    id, fault = " ".join(id.split()), ""  # one line, in every file that it goes to
     if len(id) > LONGEST_ID:
         fault, id = f"an id of {len(id):,} characters; expected at most {LONGEST_ID}: shorten it", ""
-    return QueryReference(index, id or f"{file_stem(path)}-{index + 1}", smiles, str(path), line, 0, fault)
+    elif "\N{REPLACEMENT CHARACTER}" in id:
+        fault = NOT_UTF8
+    return id or f"{file_stem(path)}-{index + 1}", fault
 
 
 def _smiles_rows(path: Path) -> Iterator[QueryReference]:
@@ -232,7 +241,8 @@ def _molecule_rows(path: Path) -> Iterator[QueryReference]:
     """Of a plain file where each record begins; of a compressed one, in which nobody can seek, the SMILES."""
     if path.suffix != ".gz":
         for index, (offset, title) in enumerate(_record_offsets(path)):
-            yield replace(_reference(path, index, 0, "in the file", title), smiles="", offset=offset)
+            id, fault = _checked_id(path, index, title)
+            yield QueryReference(index, id, "", str(path), offset=offset, fault=fault)
         return
     with open_input(path) as stream:
         for index, raw in enumerate(split_records(stream)):
