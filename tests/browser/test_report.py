@@ -55,18 +55,18 @@ def test_sorting(page):
 
 
 def test_filter_and_search(page):
-    before = column(page, "target")
+    before = column(page, "id")
     within = column(page, "outcome").count("within 2 Å")
     page.locator("#outcome").select_option(value="within 2 A")
     assert set(column(page, "outcome")) == {"within 2 Å"}
     assert page.locator("#count").inner_text() == f"{within} of 8 targets"
     page.locator("#clear").click()
     page.locator("#search").fill(before[3].upper())
-    assert column(page, "target") == [before[3]]
+    assert column(page, "id") == [before[3]]
     page.locator("#search").fill("no such target")
-    assert column(page, "target") == []
+    assert column(page, "id") == []
     page.locator("#clear").click()
-    assert column(page, "target") == before
+    assert column(page, "id") == before
 
 
 def test_failures_are_one_click_away(page):

@@ -42,8 +42,9 @@ def read_results(path: str | Path) -> Results:
     notes = []
     if manifest.finished is None:
         notes.append(
-            f"Partial: this run is not finished. {len(records):,} of {manifest.targets:,} targets have ended "
-            "(of a benchmark the larger ones first); every figure is of those alone."
+            "Partial: this run is not finished. "
+            f"{len(records):,} of {manifest.targets:,} {manifest.molecules} "
+            "have ended (of a benchmark the larger ones first); every figure is of those alone."
         )
     try:
         samples = run.samples()

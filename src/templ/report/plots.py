@@ -202,13 +202,13 @@ def _calibration(results: Results) -> Iterator[Plot]:
 
 
 def _cost(results: Results) -> Iterator[Plot]:
-    costs = [record.cost for record in results.records]
+    costs, molecules = [record.cost for record in results.records], results.run.manifest.molecules
     for name, scale, title, label, caption in (
-        ("cpu_s", 1.0, "Seconds a target", "CPU seconds", ""),
+        ("cpu_s", 1.0, "CPU time of each", "CPU seconds", ""),
         (
             "uss_bytes",
             1e6,
-            "Memory a target",
+            "Memory of each",
             "peak private memory of its worker (MB)",
             " Private memory (USS) is what the worker had to itself: the mapped library belongs to nobody.",
         ),
@@ -217,11 +217,11 @@ def _cost(results: Results) -> Iterator[Plot]:
         figure, axes = make_figure(*SMALL)
         axes.hist(values, bins=min(40, max(8, len(values) // 6)), color=GOOD, alpha=0.8)
         axes.axvline(float(np.median(values)), color=INK, linewidth=1)
-        axes.set(xlabel=label, ylabel="targets")
+        axes.set(xlabel=label, ylabel=molecules)
         axes.yaxis.get_major_locator().set_params(integer=True)
         yield Plot(
             title,
-            f"Of {len(costs):,} targets; the line is the median, {np.median(values):.3g}.{caption}",
+            f"Of {len(costs):,} {molecules}; the line is the median, {np.median(values):.3g}.{caption}",
             to_svg(figure, name),
         )
 

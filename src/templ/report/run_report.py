@@ -24,7 +24,7 @@ STRUCTURE_BYTES = 6_500_000
 """Of structures in a page: some 400 targets. With the viewer (1.3 MB) and the table it stays under 10 MB."""
 
 COLUMNS: tuple[tuple[str, str, int | None, Callable[[Record], Any]], ...] = (
-    ("target", "", None, lambda record: record.id),
+    ("id", "", None, lambda record: record.id),
     ("group", "", None, lambda record: record.group),
     ("outcome", "", None, outcome_of),
     ("RMSD", "of the first pose, Å", 2, lambda record: record.rmsd),
@@ -73,7 +73,7 @@ def write_report(source: str | Path, out: str | Path, *, libraries: Sequence[str
     structures = Structures(results.run, [Path(library) for library in libraries])
     manifest = results.run.manifest
     plots = draw_plots(results)
-    kept, which = keep_structures(results.records, structures)
+    kept, which = keep_structures(results.records, structures, manifest.molecules)
     notes = [*results.notes, *structures.notes]
     outcomes = Counter(map(outcome_of, results.records))
     text = render(
@@ -129,7 +129,7 @@ def table_of(results: Results) -> dict[str, Any]:
 
 
 def keep_structures(
-    records: Sequence[Record], structures: Structures, most: int = STRUCTURE_BYTES
+    records: Sequence[Record], structures: Structures, molecules: str, most: int = STRUCTURE_BYTES
 ) -> tuple[dict[int, str], str]:
     """Pack what there is to look at, of the targets that matter most, until `most` bytes are full.
 
@@ -151,9 +151,9 @@ def keep_structures(
     else:
         return kept, ""
     return kept, (
-        f"Structures are kept for {len(kept):,} of {len(records):,} targets: first those that failed, then "
-        f"those whose first pose is farther than {HEADLINE:g} A from the crystal, the farthest first, then "
-        "the refused, then the others."
+        f"Structures are kept for {len(kept):,} of {len(records):,} {molecules}: first those that failed, "
+        f"then those whose first pose is farther than {HEADLINE:g} A from the crystal, the farthest first, "
+        "then the refused, then the others."
     )
 
 

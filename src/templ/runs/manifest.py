@@ -62,6 +62,11 @@ class RunManifest(BaseModel):
     command: list[str] = Field(default_factory=lambda: [printable(word) for word in sys.argv])
 
     @property
+    def molecules(self) -> str:
+        """What the molecules of the run are: targets, whose crystal is known, or queries."""
+        return "targets" if self.identity.truth else "queries"
+
+    @property
     def order(self) -> range:
         """Positions, in the whole list, of the molecules of this run."""
         first, step = self.shard or (1, 1)

@@ -15,8 +15,8 @@ def test_what_a_run_has(run):
         "Is the confidence right",
         "Similar templates",
         "Query coverage",
-        "Seconds a target",
-        "Memory a target",
+        "CPU time of each",
+        "Memory of each",
         "Where it works",
         "Memory and workers over time",
     ]
@@ -24,7 +24,7 @@ def test_what_a_run_has(run):
 
 def test_queries_without_crystals_have_plots_of_cost_alone(predicted):
     titles = [plot.title for plot in draw_plots(read_results(predicted))]
-    assert titles[:2] == ["Seconds a target", "Memory a target"]
+    assert titles[:2] == ["CPU time of each", "Memory of each"]
     assert {*titles[2:]} <= {"Memory and workers over time"}
 
 
@@ -38,7 +38,7 @@ def test_crystals_that_are_not_known_leave_nothing_to_judge_by(run, alter):
         "Similar templates",
         "Where it works",
     } & {*titles}
-    assert "Seconds a target" in titles
+    assert "CPU time of each" in titles
 
 
 def test_plots_of_a_run_without_poses(run, alter):
@@ -46,7 +46,7 @@ def test_plots_of_a_run_without_poses(run, alter):
         alter(index, status="refused", reason="peptide", poses=())
     titles = [plot.title for plot in draw_plots(read_results(run))]
     assert "How far from the crystal" not in titles
-    assert "Seconds a target" in titles
+    assert "CPU time of each" in titles
 
 
 def test_a_plot_is_of_the_page(run, alter):

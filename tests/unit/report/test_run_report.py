@@ -32,7 +32,7 @@ def test_the_page_of_a_run(run, tmp_path):
     table = json.loads(unpacked(page, "table"))
     names = [column["name"] for column in table["columns"]]
     records = read_results(run).records
-    assert [row[names.index("target")] for row in table["rows"]] == [record.id for record in records]
+    assert [row[names.index("id")] for row in table["rows"]] == [record.id for record in records]
     assert [row[names.index("RMSD")] for row in table["rows"]] == [record.rmsd for record in records]
     assert "$3Dmol" in unpacked(page, "viewer")
     assert all(json.loads(unpacked(page, index))["models"] for index in range(5))
@@ -115,7 +115,7 @@ def test_of_a_query_that_was_not_read_nothing_is_told(predicted):
     assert not {"RMSD", "best", "valid"} & set(names)
     unreadable = dict(zip(names, table["rows"][3], strict=True))
     known = {name for name, value in unreadable.items() if value is not None}
-    assert known == {"target", "outcome", "CPU", "memory"}
+    assert known == {"id", "outcome", "CPU", "memory"}
 
 
 @pytest.fixture
@@ -141,10 +141,10 @@ def test_structures_that_matter_come_first(noise, run):
 
     records = [record("posed", 0.5), record("posed", 3.0), record("refused", None)]
     records += [record("posed", 7.0), record("failed", None)]
-    kept, which = keep_structures(records, Heavy(), most=2900)
+    kept, which = keep_structures(records, Heavy(), "targets", most=2900)
     assert list(kept) == [4, 3, 1]
     assert "3 of 5 targets" in which
-    kept, which = keep_structures(records, Heavy(), most=100_000)
+    kept, which = keep_structures(records, Heavy(), "targets", most=100_000)
     assert (sorted(kept), which) == ([0, 1, 2, 3, 4], "")
 
 

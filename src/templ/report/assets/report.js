@@ -67,7 +67,7 @@ const table = {
       if (index === this.sort) cell.setAttribute("aria-sort", this.descending ? "descending" : "ascending");
       else cell.removeAttribute("aria-sort");
     });
-    byId("count").textContent = `${indices.length.toLocaleString("en")} of ${this.rows.length.toLocaleString("en")} targets`;
+    byId("count").textContent = `${indices.length.toLocaleString("en")} of ${this.rows.length.toLocaleString("en")} ${byId("targets").textContent.toLowerCase()}`;
     byId("page").textContent = indices.length ? `${from + 1} to ${from + shown.length}` : "";
     byId("before").disabled = this.page === 0;
     byId("after").disabled = this.page === pages - 1;
@@ -150,7 +150,7 @@ async function fillSheet(sheet, index) {
   const numbers = element("div", {}, ...numbersOf(details));
   const columns = element("div", { className: "columns" });
   if (structures.models.length) columns.append(viewerOf(structures.models));
-  else numbers.prepend(element("p", { className: "quiet", textContent: packed ? "There is nothing to show in 3D." : "Structures of this target are not kept in this page." }));
+  else numbers.prepend(element("p", { className: "quiet", textContent: packed ? "There is nothing to show in 3D." : "Its structures are not kept in this page." }));
   columns.append(numbers);
   if (structures.smiles) numbers.append(element("h3", { textContent: "SMILES" }), element("p", { className: "mono long", textContent: structures.smiles }));
   sheet.append(...told, columns);
