@@ -27,9 +27,9 @@ import numpy as np
 
 from templ.engine.probe import uss_bytes
 from templ.library.build import build_library
-from templ.library.format import DATA_FILES, MANIFEST, Counts, describe_file
+from templ.library.format import DATA_FILES, RECEPTOR_FILES, Counts, describe_file, write_manifest
 from templ.library.ligands import LigandWriter
-from templ.library.receptors import LETTERS, RECEPTOR_FILES, ReceptorWriter
+from templ.library.receptors import LETTERS, ReceptorWriter
 from templ.library.store import open_library
 from templ.runs.record import Record
 from templ.settings import PredictionSettings
@@ -73,8 +73,8 @@ def repeat_complexes(source: Path, out: Path, ids: Iterable[str]) -> None:
                 receptors.add(perturb(receptor, generator))
         files = {name: describe_file(out / name) for name in (*DATA_FILES, *RECEPTOR_FILES)}
         counts = Counts(ligands=len(ligands), left_out=0)
-        manifest = library.manifest.model_copy(update={"counts": counts, "files": files})
-    (out / MANIFEST).write_text(manifest.model_dump_json(indent=1))
+        update = {"counts": counts, "files": files, "source_paths": ()}
+        write_manifest(out, library.manifest.model_copy(update=update))
 
 
 def search(library: Path) -> dict[str, Any]:

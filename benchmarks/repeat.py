@@ -9,7 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from templ.library.format import DATA_FILES, MANIFEST, Counts, describe_file
+from templ.library.format import DATA_FILES, Counts, describe_file, write_manifest
 from templ.library.ligands import LigandWriter
 from templ.library.store import open_library
 
@@ -29,8 +29,8 @@ def repeat_library(source: Path, out: Path, count: int) -> None:
         manifest = library.manifest
     files = {name: describe_file(out / name) for name in DATA_FILES}
     counts = Counts(ligands=count, left_out=0)
-    manifest = manifest.model_copy(update={"counts": counts, "files": files})
-    (out / MANIFEST).write_text(manifest.model_dump_json(indent=1))
+    update = {"counts": counts, "files": files, "source_paths": ()}
+    write_manifest(out, manifest.model_copy(update=update))
 
 
 if __name__ == "__main__":

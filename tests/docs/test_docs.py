@@ -153,6 +153,7 @@ def test_files_of_a_library():
 @pytest.mark.parametrize(
     ("heading", "names"),
     [
+        ("Fields of the `manifest.json` of a library:", {*format.Manifest.model_fields, CHECKSUM}),
         ("Fields of `manifest.json`:", {*RunManifest.model_fields, CHECKSUM}),
         (
             "A run is resumed, and shards are merged, only when all of them are equal:",
@@ -162,9 +163,9 @@ def test_files_of_a_library():
         ("Fields of a pose in `poses`:", names_of(PoseRecord)),
         ("Fields of `cost`:", names_of(Cost)),
     ],
-    ids=["manifest", "identity", "record", "pose", "cost"],
+    ids=["library", "manifest", "identity", "record", "pose", "cost"],
 )
-def test_fields_of_a_run(heading, names):
+def test_fields_of_a_run_and_a_library(heading, names):
     assert columns("formats.md", heading).keys() == set(names)
 
 

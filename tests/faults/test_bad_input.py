@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from templ.checksums import with_checksum
 from templ.evaluation.run import load_run
 from templ.sources.demo import demo_files
 
@@ -333,7 +334,8 @@ def test_libraries_that_are_none(tmp_path, demo_path):
         refused("library", "info", name, cwd=tmp_path, saying=name)
     shutil.copytree(demo_path, tmp_path / "newer.templ")
     manifest = tmp_path / "newer.templ" / "manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"version": 99}))
+    newer = with_checksum(json.loads(manifest.read_text()) | {"version": 99})
+    manifest.write_text(json.dumps(newer))
     refused("library", "info", "newer.templ", cwd=tmp_path, saying=("newer", "upgrade"))
     shutil.copytree(demo_path, tmp_path / "torn.templ")
     with (tmp_path / "torn.templ" / "ligands.arrow").open("r+b") as file:

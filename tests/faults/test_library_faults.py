@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
+from templ.checksums import with_checksum
 from templ.errors import LibraryError, StorageError
 from templ.library.build import build_library
 from templ.library.format import DATA_FILES, LIGANDS, MANIFEST
@@ -74,11 +75,13 @@ def test_byte_altered_at_an_end_is_found_at_open(library, name, offset):
         open_library(library)
 
 
-def test_byte_altered_between_the_samples_is_found_by_verify(library):
+def test_byte_altered_between_the_ends_is_found_by_verify_and_before_it_is_used(library):
     open_library(library).verify()
-    flip(library / LIGANDS, 6000)
-    with open_library(library) as opened, pytest.raises(LibraryError, match=r"ligands.arrow was altered"):
-        opened.verify()
+    flip(library / LIGANDS, 100_000)
+    with open_library(library) as opened:
+        for use in (opened.verify, lambda: opened.ligand(0), lambda: list(opened), lambda: opened["m00000"]):
+            with pytest.raises(LibraryError, match=r"ligands.arrow was altered: .*; copy or build the libr"):
+                use()
 
 
 @pytest.mark.parametrize("damage", ["altered", "torn", "missing"])
@@ -96,6 +99,7 @@ def test_damaged_receptor_is_found_when_it_is_asked_for(library, damage):
 def test_smiles_altered_under_an_open_library_is_named(library):
     data = (library / LIGANDS).read_bytes()
     with open_library(library) as opened:
+        opened.ligand(0)  # from here on its block is known to be sound
         offset = data.index(b"Oc1ccccc1")
         with (library / LIGANDS).open("r+b") as file:
             file.seek(offset)
@@ -106,7 +110,8 @@ def test_smiles_altered_under_an_open_library_is_named(library):
 
 def test_newer_library_asks_for_an_upgrade(library):
     manifest = json.loads((library / MANIFEST).read_text("utf-8"))
-    (library / MANIFEST).write_text(json.dumps(manifest | {"version": 2, "new": True}), encoding="utf-8")
+    newer = with_checksum(manifest | {"version": 3, "new": True})
+    (library / MANIFEST).write_text(json.dumps(newer), encoding="utf-8")
     with pytest.raises(LibraryError, match="upgrade with pip install -U templ-pose"):
         open_library(library)
 

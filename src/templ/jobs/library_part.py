@@ -23,7 +23,7 @@ from templ.disk import make_folder, path_text, replacing
 from templ.engine.executor import Executor, Work
 from templ.errors import EmptyLibraryError, InputError
 from templ.library.build import Row, build_library, building_folder
-from templ.library.format import Manifest
+from templ.library.format import FORMAT_VERSION, Manifest
 from templ.library.store import open_library
 from templ.sources.annotations import read_annotations
 from templ.sources.complexes import complex_in, find_complexes, read_or_note
@@ -123,7 +123,7 @@ class _Build:
     ) -> None:
         self._parts, self._executor, self._on_progress = parts, executor, on_progress
         digest = "" if index is None else hashlib.sha256(index.read_bytes()).hexdigest()
-        self._versions = [__version__, rdkit.__version__, digest]
+        self._versions = [__version__, str(FORMAT_VERSION), rdkit.__version__, digest]
         self._work = Work(
             FUNCTION, {"parts": str(parts), "index": None if index is None else str(index)}, PRELOAD
         )

@@ -30,16 +30,21 @@ from templ.library.format import (
     EMBEDDINGS,
     FORMAT_NAME,
     FORMAT_VERSION,
-    MANIFEST,
+    LIGANDS,
+    RECEPTOR_FILES,
     RECEPTORS,
     REFERENCES,
+    ROWS_PER_BATCH,
+    SCHEMA,
     Counts,
     Manifest,
     describe_file,
     receptor_file,
+    write_manifest,
 )
-from templ.library.ligands import LigandWriter, MappedLigands
-from templ.library.receptors import RECEPTOR_FILES, ReceptorWriter
+from templ.library.ligands import LigandWriter
+from templ.library.mapped import MappedTable
+from templ.library.receptors import ReceptorWriter
 from templ.records import Entry
 from templ.sources.files import DAMAGED, open_input
 from templ.sources.ledger import Ledger
@@ -138,7 +143,8 @@ def build_library(
         if writer.source_paths:
             files.append(REFERENCES)
         if embeddings is not None:
-            ids = (id.as_py() for chunk in MappedLigands(folder).chunks("id") for id in chunk)
+            table = MappedTable(folder, LIGANDS, None, SCHEMA, ROWS_PER_BATCH)
+            ids = (id.as_py() for chunk in table.chunks("id") for id in chunk)
             embedded = write_embeddings(embeddings, folder, ids).found
             files.append(EMBEDDINGS)
         with storage_errors(out):
@@ -155,9 +161,7 @@ def build_library(
                 source_paths=tuple(writer.source_paths),
                 files={name: describe_file(folder / name) for name in files},
             )
-            with (folder / MANIFEST).open("wb") as stream:
-                stream.write(manifest.model_dump_json(indent=1).encode())
-                sync_file(stream)
+            write_manifest(folder, manifest)
             # In a way that a power cut cannot undo halfway.
             sync_folder(folder)
             folder.rename(out)

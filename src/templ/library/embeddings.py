@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from templ.disk import storage_errors
-from templ.errors import InputError, LibraryError
+from templ.errors import InputError
 from templ.library.fingerprints import Best
-from templ.library.format import EMBEDDINGS
+from templ.library.format import EMBEDDINGS, Manifest, damaged
 from templ.library.mapped import MappedArray
 from templ.library.writing import FilesWriter
 
@@ -112,26 +112,40 @@ def write_embeddings(npz: str | Path, folder: Path, ids: Iterable[str]) -> Embed
 
 
 class Embeddings:
-    """A matrix that `write_embeddings` wrote, mapped; see `open_embeddings`.
+    """The matrix that `write_embeddings` wrote, mapped.
+
+    Parameters
+    ----------
+    folder : Path
+        The library.
+    manifest : Manifest, optional
+        What it has to hold.
 
     Attributes
     ----------
     dimensions : int
         Length of a vector.
+
+    Raises
+    ------
+    LibraryError
+        When the file is absent, damaged or not such a matrix.
     """
 
-    def __init__(self, path: Path, matrix: MappedArray) -> None:
-        self._path = path
-        self._matrix = matrix
-        self.dimensions = int(matrix.array.shape[1])
+    def __init__(self, folder: Path, manifest: Manifest | None = None) -> None:
+        count = None if manifest is None else manifest.counts.ligands
+        self._matrix = MappedArray(folder, EMBEDDINGS, manifest, _MATRIX_TYPE.str, (count, None))
+        self.dimensions = self._matrix.shape[1]
+        if not self.dimensions:
+            raise damaged(self._matrix.path, "holds vectors of no dimension")
         self._rows_at_once = max(1, BLOCK_BYTES // (self.dimensions * _MATRIX_TYPE.itemsize))
 
     def __len__(self) -> int:
-        return len(self._matrix.array)
+        return len(self._matrix)
 
     def vector(self, row: int) -> NDArray[np.float32] | None:
         """Return the unit vector of a row, shape (dimensions,), or None where the row has no embedding."""
-        vector: NDArray[np.float32] = self._matrix.array[row].astype(np.float32)
+        vector: NDArray[np.float32] = self._matrix.rows(row, row + 1)[0].astype(np.float32)
         return vector if vector.any() else None
 
     def nearest(
@@ -163,7 +177,7 @@ class Embeddings:
         """
         if query.shape != (self.dimensions,):
             raise InputError(
-                f"the embedding of the query has shape {query.shape} but those in {self._path} have "
+                f"the embedding of the query has shape {query.shape} but those in {self._matrix.path} have "
                 f"{self.dimensions} dimensions: make both with the same model"
             )
         units, usable = _unit(query[np.newaxis])
@@ -174,7 +188,7 @@ class Embeddings:
             stop = start + self._rows_at_once
             if allowed is not None and not allowed[start:stop].any():
                 continue
-            block = self._matrix.array[start:stop]
+            block = self._matrix.rows(start, stop)
             # Not `@`: in BLAS equal rows can differ in the last bit by their position, and ties go by row.
             cosines = np.einsum("ij,j->i", block.astype(np.float32), unit)
             present = cosines != 0
@@ -186,25 +200,11 @@ class Embeddings:
             self._matrix.release_pages()
         return best.rows, best.values
 
-
-def open_embeddings(path: Path) -> Embeddings:
-    """Map a matrix that `write_embeddings` wrote; nothing but its header is read.
-
-    Raises
-    ------
-    LibraryError
-        When the file is absent, torn or not such a matrix.
-    """
-    try:
-        matrix = MappedArray(path)
-    except (OSError, ValueError) as error:
-        raise LibraryError(f"the embeddings {path} cannot be read ({error}): write them again") from error
-    if matrix.array.ndim != 2 or matrix.array.dtype != _MATRIX_TYPE or not matrix.array.shape[1]:
-        raise LibraryError(
-            f"{path} holds {matrix.array.dtype} of shape {matrix.array.shape}, but embeddings are float16 of "
-            "shape (rows, dimensions): write them again"
-        )
-    return Embeddings(path, matrix)
+    def verify(self, found: int) -> None:
+        """Count the rows that have an embedding: they have to be `found`."""
+        count = sum(int(block.any(axis=1).sum()) for _, block in self._matrix.blocks())
+        if count != found:
+            raise damaged(self._matrix.path, f"has {count} embeddings, not {found} as the manifest says")
 
 
 def _read(npz: Path) -> tuple[list[str], NDArray[np.float16], NDArray[np.bool_]]:

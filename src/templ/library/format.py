@@ -3,7 +3,7 @@
 A library is a folder ``NAME.templ`` that any Arrow and NumPy reader can open without TEMPL:
 
 ``manifest.json``
-    What the library holds, what built it, and a checksum of every other file.
+    What the library holds, what built it, the checksums of every other file, and one of its own content.
 ``ligands.arrow``
     Arrow IPC file, uncompressed, one row a ligand, `ROWS_PER_BATCH` rows a record batch.
 ``fingerprints.npy``
@@ -27,17 +27,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal
-from urllib.parse import quote
+from typing import Final, Literal, Self
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError, model_validator
 
+from templ.checksums import CHECKSUM, checksum, checksum_agrees, with_checksum
+from templ.disk import sync_file
 from templ.errors import LibraryError
 
 FORMAT_NAME: Final = "templ-library"
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 
 MANIFEST = "manifest.json"
 LIGANDS = "ligands.arrow"
@@ -45,8 +50,12 @@ FINGERPRINTS = "fingerprints.npy"
 IDS = "ids.npy"
 REFERENCES = "references.npy"
 RECEPTORS = "receptors"
+RECEPTORS_TABLE = "receptors.arrow"
+KMERS = "kmers.npy"
+KMER_ENDS = "kmer_ends.npy"
 EMBEDDINGS = "embeddings.npy"
 DATA_FILES = (LIGANDS, FINGERPRINTS, IDS)
+RECEPTOR_FILES = (RECEPTORS_TABLE, KMERS, KMER_ENDS)
 
 ROWS_PER_BATCH = 1024
 """Rows of every record batch but the last, so that the batch of a row is a division."""
@@ -66,8 +75,8 @@ SCHEMA = pa.schema(
     ]
 )
 
-BLOCK = 4096
-BLOCKS_BETWEEN = 16
+CHECKSUM_BLOCK = 1 << 16
+"""Bytes of a file that share a checksum: what is read at least before a byte of it is used."""
 
 
 class _Frozen(BaseModel):
@@ -83,13 +92,20 @@ class FileRecord(_Frozen):
         Size.
     sha256 : str
         Of the whole file; `verify_file` compares it.
-    sample : str
-        SHA-256 of a few blocks spread over the file; `check_file` compares it.
+    blocks : str
+        CRC-32 of each `CHECKSUM_BLOCK` bytes, eight hexadecimal digits each, one after the other; each is
+        compared when its block is read for the first time.
     """
 
     bytes: NonNegativeInt
     sha256: str
-    sample: str
+    blocks: str
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.blocks) != 8 * -(-self.bytes // CHECKSUM_BLOCK):
+            raise ValueError("another number of checksums than of blocks")
+        return self
 
 
 class FingerprintParameters(_Frozen):
@@ -115,7 +131,7 @@ class Manifest(_Frozen):
     """
 
     format: Literal["templ-library"]
-    version: Literal[1]
+    version: Literal[2]
     created: str
     built_by: str
     rdkit: str
@@ -125,6 +141,17 @@ class Manifest(_Frozen):
     sources: tuple[str, ...]
     source_paths: tuple[str, ...] = ()
     files: dict[str, FileRecord]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        wanted = {*DATA_FILES, *((REFERENCES,) if self.source_paths else ())}
+        wanted |= set(RECEPTOR_FILES if RECEPTORS_TABLE in self.files else ())
+        others = self.files.keys() - wanted - {EMBEDDINGS}
+        if not wanted <= self.files.keys() or any(name != _receptor_name(name) for name in others):
+            raise ValueError("its files are not those of a library")
+        if self.counts.embeddings > (self.counts.ligands if EMBEDDINGS in self.files else 0):
+            raise ValueError("it counts more embeddings than there are")
+        return self
 
     @property
     def digest(self) -> str:
@@ -150,11 +177,27 @@ def receptor_file(group: str) -> str:
     return str(PurePosixPath(RECEPTORS, quote(group or "receptor", safe=" ") + ".pdb.gz"))
 
 
+def _receptor_name(name: str) -> str:
+    """Name of the receptor that a file has to be of, if it is one of a receptor."""
+    return receptor_file(unquote(name.removeprefix(f"{RECEPTORS}/").removesuffix(".pdb.gz")))
+
+
 def describe_file(path: Path) -> FileRecord:
     """Read a whole file once and record its size and checksums."""
+    size, digest, blocks = 0, hashlib.sha256(), []
     with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileRecord(bytes=path.stat().st_size, sha256=sha256, sample=_sample(path))
+        while block := file.read(CHECKSUM_BLOCK):
+            size += len(block)
+            digest.update(block)
+            blocks.append(checksum(block))
+    return FileRecord(bytes=size, sha256=digest.hexdigest(), blocks="".join(blocks))
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a library, on the disk when this returns."""
+    with (folder / MANIFEST).open("wb") as file:
+        file.write(json.dumps(with_checksum(manifest.model_dump(mode="json")), indent=1).encode())
+        sync_file(file)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -163,21 +206,23 @@ def read_manifest(folder: Path) -> Manifest:
     Raises
     ------
     LibraryError
-        When `folder` is no library, its manifest is damaged, or a newer TEMPL wrote it.
+        When `folder` is no library, its manifest is damaged or altered, or another version of TEMPL wrote it.
     """
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "does not exist"
         raise LibraryError(f"{folder} {what}: a TEMPL library is a folder made by `templ library build`")
+    path = path_inside(folder, MANIFEST)
     try:
-        data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"))
+        sound = isinstance(data, dict) and checksum_agrees(data)
     except FileNotFoundError:
         raise LibraryError(
             f"{folder} is not a TEMPL library: it has no {MANIFEST}; make one with `templ library build`"
         ) from None
     except OSError as error:
-        raise LibraryError(f"{folder / MANIFEST} cannot be read: {error.strerror}") from error
+        raise damaged(path, f"cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError):
-        raise LibraryError(f"{folder / MANIFEST} is damaged (no JSON): build the library again") from None
+        raise damaged(path, "is damaged (no JSON)") from None
 
     if not isinstance(data, dict) or data.get("format") != FORMAT_NAME:
         raise LibraryError(
@@ -185,79 +230,75 @@ def read_manifest(folder: Path) -> Manifest:
         )
     # Before the strict schema, which would call the unknown keys of a newer manifest damage.
     version = data.get("version")
-    if isinstance(version, int) and version > FORMAT_VERSION:
+    if isinstance(version, int) and version != FORMAT_VERSION and (sound or CHECKSUM not in data):
+        writer, mend = "an older", "build it again with `templ library build`"
+        if version > FORMAT_VERSION:
+            writer, mend = "a newer", "upgrade with pip install -U templ-pose"
         raise LibraryError(
-            f"{folder} was written by a newer TEMPL (format {version}; "
-            f"this one reads up to {FORMAT_VERSION}): upgrade with pip install -U templ-pose"
+            f"{folder} was written by {writer} TEMPL (format {version}; "
+            f"this one reads {FORMAT_VERSION}): {mend}"
         )
+    if not sound:
+        raise damaged(path, "was altered: its checksum is not that of its content")
+    del data[CHECKSUM]
     try:
         return Manifest.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise LibraryError(
-            f"{folder / MANIFEST} is damaged ({where}: {first['msg']}): build the library again"
-        ) from None
+        reason = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+        raise damaged(path, f"is damaged ({reason})") from None
 
 
-def check_file(folder: Path, name: str, manifest: Manifest) -> None:
-    """Compare a file's size and a sample of its blocks with the manifest: milliseconds, whatever its size.
+def damaged(path: Path, what: str) -> LibraryError:
+    """Say what is wrong with a file of a library, and how to mend it."""
+    return LibraryError(f"{path} {what}; copy or build the library again")
+
+
+def altered(path: Path) -> LibraryError:
+    """Say that a file is not what it was when the library was built."""
+    return damaged(path, "was altered: its checksum is not the manifest's")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what the system says against reading a file, or mapping an empty one, into a LibraryError."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise damaged(path, f"cannot be read ({getattr(error, 'strerror', error)})") from error
+
+
+def path_inside(folder: Path, name: str, record: FileRecord | None = None) -> Path:
+    """Path of a file of a library, once it is known to lie there and, with a record, to have its size.
 
     Raises
     ------
     LibraryError
-        When the file is missing, torn, or altered in a sampled block.
+        When the file is missing or torn, or a symbolic link leads out of the folder.
     """
     path = folder / name
-    expected = manifest.files.get(name)
-    if expected is None:
-        raise LibraryError(f"{folder / MANIFEST} is damaged (no entry for {name}): build the library again")
-    try:
-        size = path.stat().st_size
-        if size != expected.bytes:
-            raise LibraryError(
-                f"{path} is torn: it has {size} bytes instead of {expected.bytes}; "
-                "copy or build the library again"
-            )
-        sample = _sample(path)
-    except OSError as error:
-        raise LibraryError(
-            f"{path} cannot be read ({error.strerror}): copy or build the library again"
-        ) from error
-    if sample != expected.sample:
-        raise _altered(path)
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise damaged(path, "leads out of the library")
+    if record is not None:
+        with reading(path):
+            size = path.stat().st_size
+        if size != record.bytes:
+            raise damaged(path, f"is torn: it has {size} bytes instead of {record.bytes}")
+    return path
 
 
-def verify_file(folder: Path, name: str, manifest: Manifest) -> None:
-    """Compare a whole file with the manifest.
+def verify_file(folder: Path, name: str, manifest: Manifest) -> Path:
+    """Compare a whole file with the manifest, and return its path.
 
     Raises
     ------
     LibraryError
-        When the file is missing, torn, or altered anywhere.
+        When the file is missing, torn, altered anywhere, or not in the folder.
     """
-    check_file(folder, name, manifest)
-    path = folder / name
-    try:
-        record = describe_file(path)
-    except OSError as error:
-        raise LibraryError(f"{path} cannot be read ({error.strerror})") from error
-    if record != manifest.files[name]:
-        raise _altered(path)
-
-
-def _altered(path: Path) -> LibraryError:
-    return LibraryError(
-        f"{path} was altered: its checksum is not the manifest's; copy or build the library again"
-    )
-
-
-def _sample(path: Path) -> str:
-    """SHA-256 of the first and the last block and of those spread evenly between them."""
-    digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        last, parts = max(0, path.stat().st_size - BLOCK), BLOCKS_BETWEEN + 1
-        for part in range(parts + 1):
-            file.seek(last * part // parts)
-            digest.update(file.read(BLOCK))
-    return digest.hexdigest()
+    record = manifest.files[name]
+    path = path_inside(folder, name, record)
+    with reading(path):
+        found = describe_file(path)
+    if found != record:
+        raise altered(path)
+    return path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,18 @@ from templ.disk import storage_errors
 from templ.errors import LibraryError
 from templ.library.codec import decode
 from templ.library.fingerprints import WORDS
-from templ.library.format import FINGERPRINTS, IDS, LIGANDS, REFERENCES, ROWS_PER_BATCH, SCHEMA
-from templ.library.ids import candidate_rows, merge_ids
+from templ.library.format import (
+    FINGERPRINTS,
+    IDS,
+    LIGANDS,
+    MANIFEST,
+    REFERENCES,
+    ROWS_PER_BATCH,
+    SCHEMA,
+    Manifest,
+    damaged,
+)
+from templ.library.ids import candidate_rows, id_hash, merge_ids
 from templ.library.mapped import BLOCK, MappedArray, MappedTable
 from templ.library.writing import FilesWriter
 from templ.sources.sdf import MoleculeReference
@@ -76,20 +86,20 @@ class MappedLigands:
     ----------
     folder : Path
         The library.
-    source_paths : sequence of str, optional
-        Files that the references lie in; without them there are no references.
+    manifest : Manifest
+        What it has to hold; without source paths there are no references.
     """
 
-    def __init__(self, folder: Path, source_paths: Sequence[str] = ()) -> None:
-        self._folder = folder
-        self._source_paths = source_paths
-        self._table = MappedTable(folder / LIGANDS, ROWS_PER_BATCH)
-        self.fingerprints = MappedArray(folder / FINGERPRINTS)
-        self._ids = MappedArray(folder / IDS)
-        self._references = MappedArray(folder / REFERENCES) if source_paths else None
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        count, paths = manifest.counts.ligands, manifest.source_paths
+        self._folder, self._manifest = folder, manifest
+        self._table = MappedTable(folder, LIGANDS, manifest, SCHEMA, ROWS_PER_BATCH)
+        self.fingerprints = MappedArray(folder, FINGERPRINTS, manifest, "<u8", (count, WORDS))
+        self._ids = MappedArray(folder, IDS, manifest, "<u8", (2, count))
+        self._references = MappedArray(folder, REFERENCES, manifest, "<u8", (count, 3)) if paths else None
 
     def __len__(self) -> int:
-        return len(self.fingerprints.array)
+        return len(self.fingerprints)
 
     def chunks(self, name: str) -> Iterator[pa.Array]:
         """Yield a column, batch by batch."""
@@ -135,18 +145,39 @@ class MappedLigands:
         id = self.id(row)
         if self._references is None:
             return None
-        file, offset, checksum = self._references.array[row].tolist()
-        return MoleculeReference(Path(self._source_paths[file - 1]), offset, id, checksum) if file else None
+        file, offset, checksum = self._references.rows(row, row + 1)[0].tolist()
+        path = self._source_path(file)
+        return None if path is None else MoleculeReference(path, offset, id, checksum)
+
+    def _source_path(self, file: int) -> Path | None:
+        paths = self._manifest.source_paths
+        if file > len(paths):
+            raise damaged(self._folder / REFERENCES, f"names file {file}, but there are {len(paths)}")
+        return Path(paths[file - 1]) if file else None
 
     def mask(self, name: str, test: Callable[[pa.Array], pa.BooleanArray]) -> NDArray[np.bool_]:
         """Tell which rows pass a test of a column's batches, shape (ligands,)."""
-        mask = np.empty(len(self), dtype=np.bool_)
+        mask = np.zeros(len(self), dtype=np.bool_)
         for number, chunk in enumerate(self.chunks(name)):
             start = number * ROWS_PER_BATCH
             mask[start : start + len(chunk)] = test(chunk).to_numpy(zero_copy_only=False)
             if start % BLOCK == 0:
                 self._table.release_pages()
         return mask
+
+    def verify(self) -> None:
+        """Read every batch, and compare the index of the ids, the groups and the references with them."""
+        ids = (id for chunk in self.chunks("id") for id in chunk.to_pylist())
+        hashes = np.fromiter(map(id_hash, ids), np.uint64, len(self))
+        rows = np.argsort(hashes, kind="stable")
+        if not np.array_equal(self._ids.array, np.stack([hashes[rows], rows.astype(np.uint64)])):
+            raise damaged(self._ids.path, "is not the index of the ids")
+        groups = {group for chunk in self.chunks("group") for group in chunk.unique().to_pylist()}
+        if groups != set(self._manifest.groups):
+            raise damaged(self._folder / MANIFEST, f"names other groups than {self._table.path.name} has")
+        if self._references is not None:
+            for file in np.unique(self._references.array[:, 0]).tolist():
+                self._source_path(file)
 
     def release_pages(self) -> None:
         """Give the pages back to the page cache."""

@@ -16,13 +16,9 @@ from numpy.typing import NDArray
 from templ.chemistry.receptor import Atoms, Receptor, Residues
 from templ.disk import storage_errors
 from templ.library.fingerprints import Best
+from templ.library.format import KMER_ENDS, KMERS, RECEPTORS_TABLE, Manifest, damaged
 from templ.library.mapped import MappedArray, MappedTable
 from templ.library.writing import FilesWriter
-
-RECEPTORS_TABLE = "receptors.arrow"
-KMERS = "kmers.npy"
-KMER_ENDS = "kmer_ends.npy"
-RECEPTOR_FILES = (RECEPTORS_TABLE, KMERS, KMER_ENDS)
 
 RECEPTORS_PER_BATCH = 64
 """Rows of every record batch but the last; about 1 MB."""
@@ -99,9 +95,13 @@ def encode(receptor: Receptor) -> dict[str, Any]:
 class MappedReceptors:
     """The receptors of an open library, by row."""
 
-    def __init__(self, folder: Path) -> None:
-        self._table = MappedTable(folder / RECEPTORS_TABLE, RECEPTORS_PER_BATCH)
-        self._kmers, self._ends = MappedArray(folder / KMERS), MappedArray(folder / KMER_ENDS)
+    def __init__(self, folder: Path, manifest: Manifest) -> None:
+        count = manifest.counts.ligands
+        self._table = MappedTable(folder, RECEPTORS_TABLE, manifest, SCHEMA, RECEPTORS_PER_BATCH)
+        self._kmers = MappedArray(folder, KMERS, manifest, "<u2", (None,))
+        self._ends = MappedArray(folder, KMER_ENDS, manifest, "<u8", (count,))
+        if self._ends.rows(max(0, count - 1), count).tolist() not in ([], [len(self._kmers)]):
+            raise damaged(self._ends.path, f"does not end where {KMERS} does")
 
     def residues(self, row: int) -> tuple[Residues, NDArray[np.int32]]:
         """Chains and pocket of a row; the arrays lie over the mapped file."""
@@ -140,15 +140,25 @@ class MappedReceptors:
         wanted[kmers(sequence)] = True
         most = np.uint32(wanted.sum())
         for start, ends in self._ends.blocks():
-            first = int(self._ends.array[start - 1]) if start else 0
+            first = int(self._ends.rows(start - 1, start)[0]) if start else 0
             bounds = np.concatenate([[0], ends - np.uint64(first)]).astype(np.int64)
             hits = np.zeros(bounds[-1] + 1, np.int32)
-            np.cumsum(wanted[self._kmers.array[first : first + bounds[-1]]], out=hits[1:])
+            np.cumsum(wanted[self._kmers.rows(first, first + int(bounds[-1]))], out=hits[1:])
             fewer = np.maximum(np.minimum(np.diff(bounds), most), 1)
             share = (np.diff(hits[bounds]) / fewer).astype(np.float32)
             best.add(start, share, None if mask is None else mask[start : start + len(ends)])
             self._kmers.release_pages()
         return best.rows, best.values
+
+    def verify(self) -> None:
+        """Read every batch, and compare 3-mers and their ends with the sequences."""
+        sequences = (sequence for chunk in self._table.chunks("sequence") for sequence in chunk.to_pylist())
+        first = 0
+        for row, sequence in enumerate(sequences):
+            end = int(self._ends.rows(row, row + 1)[0])
+            if not np.array_equal(self._kmers.rows(first, max(first, end)), kmers(sequence)):
+                raise damaged(self._kmers.path, f"holds other 3-mers for row {row}, by {KMER_ENDS}")
+            first = end
 
     def release_pages(self) -> None:
         """Give the pages back to the page cache."""
@@ -157,7 +167,7 @@ class MappedReceptors:
 
 
 class ReceptorWriter(FilesWriter):
-    """Writes the files of `RECEPTOR_FILES`."""
+    """Writes the files of `templ.library.format.RECEPTOR_FILES`."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

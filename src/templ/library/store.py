@@ -19,21 +19,19 @@ from templ.chemistry.molecules import parse_smiles
 from templ.chemistry.receptor import Receptor, Residues
 from templ.disk import Closing
 from templ.errors import LibraryError
-from templ.library.embeddings import Embeddings, open_embeddings
+from templ.library.embeddings import Embeddings
 from templ.library.fingerprints import Best, fingerprint, tanimoto
 from templ.library.format import (
-    DATA_FILES,
     EMBEDDINGS,
     RECEPTORS,
-    REFERENCES,
+    RECEPTORS_TABLE,
     Manifest,
-    check_file,
     read_manifest,
     receptor_file,
     verify_file,
 )
 from templ.library.ligands import Columns, LigandRecord, MappedLigands
-from templ.library.receptors import RECEPTOR_FILES, RECEPTORS_TABLE, MappedReceptors
+from templ.library.receptors import MappedReceptors
 from templ.sources.sdf import MoleculeReference
 
 
@@ -66,19 +64,12 @@ class Library(Closing):
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).absolute()
         manifest = read_manifest(self.path)
-        files = manifest.files
-        optional = [name for name in (*RECEPTOR_FILES, EMBEDDINGS, REFERENCES) if name in files]
-        for name in (*DATA_FILES, *optional):
-            check_file(self.path, name, manifest)
-        try:
-            self._open: _Mapped | None = _Mapped(
-                manifest,
-                MappedLigands(self.path, manifest.source_paths if REFERENCES in files else ()),
-                MappedReceptors(self.path) if RECEPTORS_TABLE in files else None,
-                open_embeddings(self.path / EMBEDDINGS) if EMBEDDINGS in files else None,
-            )
-        except (OSError, ValueError) as error:
-            raise LibraryError(f"{self.path} cannot be mapped ({error}): build the library again") from error
+        self._open: _Mapped | None = _Mapped(
+            manifest,
+            MappedLigands(self.path, manifest),
+            MappedReceptors(self.path, manifest) if RECEPTORS_TABLE in manifest.files else None,
+            Embeddings(self.path, manifest) if EMBEDDINGS in manifest.files else None,
+        )
 
     def close(self) -> None:
         """Unmap the files; closing twice does nothing."""
@@ -179,7 +170,8 @@ class Library(Closing):
     ) -> tuple[dict[str, Any], NDArray[np.uint64], Receptor | None, MoleculeReference | None]:
         """Everything stored of a row: columns, fingerprint, receptor and reference, where it has them."""
         values, receptor = self._ligands.values(row), self.receptor(row) if self.has_receptors else None
-        return values, self.fingerprints[row], receptor, self._ligands.reference(row)
+        fingerprint = self._ligands.fingerprints.rows(row, row + 1)[0]
+        return values, fingerprint, receptor, self._ligands.reference(row)
 
     def groups_equal(self, names: Iterable[str]) -> NDArray[np.bool_]:
         """Tell which rows belong to one of these groups, shape (ligands,)."""
@@ -284,18 +276,22 @@ class Library(Closing):
         if not group and len(stored) == 1:
             wanted += stored
         name = next((name for name in wanted if name in stored), None)
-        if name is None:
-            return None
-        check_file(self.path, name, self.manifest)
-        return self.path / name
+        return None if name is None else verify_file(self.path, name, self.manifest)
 
     def _stored_receptors(self) -> list[str]:
         return [name for name in sorted(self.manifest.files) if name.startswith(f"{RECEPTORS}/")]
 
     def verify(self) -> None:
-        """Compare every byte of the library with its checksums."""
-        for name in self.manifest.files:
-            verify_file(self.path, name, self.manifest)
+        """Compare every byte of the library with its checksums, and what its files say with each other."""
+        mapped = self._mapped()
+        for name in mapped.manifest.files:
+            verify_file(self.path, name, mapped.manifest)
+        mapped.ligands.verify()
+        if mapped.receptors is not None:
+            mapped.receptors.verify()
+        if mapped.embeddings is not None:
+            mapped.embeddings.verify(mapped.manifest.counts.embeddings)
+        self.release_pages()
 
     def _mapped(self) -> _Mapped:
         if self._open is None:
@@ -317,11 +313,11 @@ class Library(Closing):
 
 
 def open_library(path: str | Path) -> Library:
-    """Open a library: reads its manifest and a few blocks of each file, nothing else.
+    """Open a library: reads its manifest, and the first and the last block of each file, nothing else.
 
     Raises
     ------
     LibraryError
-        When `path` is no library, was written by a newer TEMPL, or is torn or altered.
+        When `path` is no library, was written by another version of TEMPL, or is torn or altered there.
     """
     return Library(path)

@@ -21,7 +21,7 @@ class Splits:
     """The split of each row of a library, as `write_splits` wrote it."""
 
     def __init__(self, path: Path) -> None:
-        self._labels = MappedArray(path).array
+        self._labels = MappedArray(path.parent, path.name, None, "|u1", (None,)).array
 
     def of(self, row: int) -> str:
         """Split of a row; empty when no list names it."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
 from templ.errors import InputError, LibraryError, StorageError
-from templ.library.embeddings import EmbeddingReport, open_embeddings, write_embeddings
+from templ.library.embeddings import EmbeddingReport, Embeddings, write_embeddings
 from templ.library.format import EMBEDDINGS
 from templ.library.mapped import MappedArray
 
@@ -44,7 +44,7 @@ def matrix(folder, vectors):
     vectors = np.asarray(vectors, np.float32)
     ids = [f"id{row}" for row in range(len(vectors))]
     write_embeddings(save(folder / "m.npz", ids, vectors), folder, ids)
-    return open_embeddings(folder / EMBEDDINGS)
+    return Embeddings(folder)
 
 
 @pytest.mark.parametrize("saver", SAVERS)
@@ -301,7 +301,7 @@ def test_memory_is_bounded_by_the_file_whatever_the_library(tmp_path):
     command = [sys.executable, "-c", WRITER, npz, tmp_path, str(10 * count)]
     growth = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert growth < 110_000_000  # what is written has 256 MB
-    opened = open_embeddings(tmp_path / EMBEDDINGS)
+    opened = Embeddings(tmp_path)
     assert opened.vector(count - 1) is not None
     assert opened.vector(count) is None
 
@@ -371,12 +371,11 @@ def test_a_query_without_direction_or_of_another_model_is_refused(tmp_path, quer
 
 def test_a_scan_holds_a_block_at_a_time(tmp_path, monkeypatch):
     rows, dimensions = 20_000, 1280
-    path = tmp_path / "large.npy"
-    large = np.lib.format.open_memmap(path, "w+", np.float16, (rows, dimensions))  # 51 MB
+    large = np.lib.format.open_memmap(tmp_path / EMBEDDINGS, "w+", np.float16, (rows, dimensions))  # 51 MB
     large[:] = 0.028
     large.flush()
     del large
-    opened = open_embeddings(path)
+    opened = Embeddings(tmp_path)
     held, process = [], psutil.Process()
     release_pages = MappedArray.release_pages
 
@@ -397,23 +396,26 @@ def test_a_scan_holds_a_block_at_a_time(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"text", npy(np.ones((2, 2))), npy(np.ones(4, np.float16)), npy(np.ones((2, 2), np.float16))[:-1]],
+    [
+        *(b"", b"text", npy(np.ones((2, 2))), npy(np.ones(4, np.float16)), npy(np.ones((2, 0), np.float16))),
+        *(npy(np.ones((2, 2), np.float16))[:-1], npy(np.asfortranarray(np.ones((2, 2), np.float16)))),
+        *(npy(np.ones((2, 2), ">f2")), npy(np.ones((2, 2), np.float16)).replace(b"(2, 2)", b"(3, 2)")),
+    ],
 )
 def test_what_is_no_matrix_is_refused(tmp_path, content):
-    path = tmp_path / "m.npy"
-    path.write_bytes(content)
-    with pytest.raises(LibraryError, match=r"m\.npy.*write them again"):
-        open_embeddings(path)
+    (tmp_path / EMBEDDINGS).write_bytes(content)
+    with pytest.raises(LibraryError, match=r"embeddings\.npy .*; copy or build the library again"):
+        Embeddings(tmp_path)
 
 
 def test_an_absent_matrix_is_refused(tmp_path):
-    with pytest.raises(LibraryError, match=r"absent\.npy"):
-        open_embeddings(tmp_path / "absent.npy")
+    with pytest.raises(LibraryError, match=r"embeddings\.npy cannot be read .No such file"):
+        Embeddings(tmp_path)
 
 
 def test_an_empty_library_has_no_neighbours(tmp_path):
     npz = save(tmp_path / "e.npz", ["a"], directions(1))
     report = write_embeddings(npz, tmp_path, [])
     assert (report.found, report.unknown) == (0, 1)
-    rows, cosines = open_embeddings(tmp_path / EMBEDDINGS).nearest(np.ones(8), 3)
+    rows, cosines = Embeddings(tmp_path).nearest(np.ones(8), 3)
     assert (len(rows), len(cosines)) == (0, 0)

@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from templ.checksums import CHECKSUM, checksum, with_checksum
 from templ.errors import LibraryError
-from templ.library import format
 from templ.library.format import (
-    BLOCK,
+    CHECKSUM_BLOCK,
+    DATA_FILES,
+    EMBEDDINGS,
+    KMERS,
     LIGANDS,
     MANIFEST,
-    check_file,
+    REFERENCES,
     describe_file,
     read_manifest,
     receptor_file,
@@ -28,8 +31,10 @@ def copy(built, tmp_path):
 
 
 def edit_manifest(folder, **changes):
+    """Change fields of a manifest, and its checksum with them."""
     path = folder / MANIFEST
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes), encoding="utf-8")
+    content = json.loads(path.read_text("utf-8")) | changes
+    path.write_text(json.dumps(with_checksum(content)), encoding="utf-8")
 
 
 def test_digest_ignores_the_day_and_sees_the_content(built):
@@ -40,10 +45,24 @@ def test_digest_ignores_the_day_and_sees_the_content(built):
 
 
 def test_newer_version_with_unknown_keys_asks_for_an_upgrade(copy):
-    edit_manifest(copy, version=2, something_new=[1])
-    with pytest.raises(
-        LibraryError, match=r"written by a newer TEMPL \(format 2; this one reads up to 1\): up"
-    ):
+    edit_manifest(copy, version=3, something_new=[1])
+    with pytest.raises(LibraryError, match=r"written by a newer TEMPL .format 3; this one reads 2.: upgrade"):
+        read_manifest(copy)
+
+
+def test_older_version_is_to_be_built_again(copy):
+    content = json.loads((copy / MANIFEST).read_text("utf-8")) | {"version": 1}
+    del content[CHECKSUM]  # format 1 had none
+    (copy / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(LibraryError, match=r"by an older TEMPL .format 1; this one reads 2.: build it again"):
+        read_manifest(copy)
+
+
+@pytest.mark.parametrize("version", [1, 3])
+def test_version_that_was_altered_is_no_other_version(copy, version):
+    content = json.loads((copy / MANIFEST).read_text("utf-8")) | {"version": version}
+    (copy / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(LibraryError, match=r"manifest.json was altered: .*; copy or build the library again"):
         read_manifest(copy)
 
 
@@ -51,12 +70,17 @@ def test_newer_version_with_unknown_keys_asks_for_an_upgrade(copy):
     ("changes", "message"),
     [
         ({"something_new": 1}, "damaged .something_new"),
-        ({"version": 0}, "damaged .version"),
         ({"version": None}, "damaged .version"),
         (
-            {"files": {LIGANDS: {"bytes": -1, "sha256": "", "sample": ""}}},
+            {"files": {LIGANDS: {"bytes": -1, "sha256": "", "blocks": ""}}},
             "damaged .files.ligands.arrow.bytes",
         ),
+        (
+            {"files": {LIGANDS: {"bytes": CHECKSUM_BLOCK + 1, "sha256": "", "blocks": "0" * 8}}},
+            "damaged .files.ligands.arrow: .*another number of checksums",
+        ),
+        ({"counts": {"ligands": 7, "left_out": 0, "embeddings": 1}}, "more embeddings than there are"),
+        ({"source_paths": ["/a.sdf"]}, "its files are not those of a library"),
         ({"format": "other"}, "is not a TEMPL library"),
     ],
 )
@@ -92,36 +116,53 @@ def test_what_is_no_folder_is_named(tmp_path):
         read_manifest(tmp_path)
 
 
-@pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 30 * BLOCK, 1_000_003])
-def test_sample_sees_the_ends_and_blocks_between(tmp_path, size):
+@pytest.mark.parametrize("size", [0, 1, CHECKSUM_BLOCK - 1, CHECKSUM_BLOCK, CHECKSUM_BLOCK + 1, 1_000_003])
+def test_every_block_has_its_checksum(tmp_path, size):
     path = tmp_path / "data"
-    path.write_bytes(bytes(size))
-    original = describe_file(path)
-    assert original.sha256 == hashlib.sha256(bytes(size)).hexdigest()
-    seen = set()
-    for offset in range(0, size, max(1, size // 100)):
-        with path.open("r+b") as file:
-            file.seek(offset)
-            file.write(b"x")
-        if describe_file(path).sample != original.sample:
-            seen.add(offset)
-        path.write_bytes(bytes(size))
-    if size <= format.BLOCKS_BETWEEN * BLOCK:
-        assert seen == set(range(0, size, max(1, size // 100)))
-    elif size:
-        assert min(seen) == 0
-        assert max(seen) >= size - BLOCK
-        assert len(seen) < 100
+    data = bytes(number % 251 for number in range(size))
+    path.write_bytes(data)
+    record = describe_file(path)
+    assert (record.bytes, record.sha256) == (size, hashlib.sha256(data).hexdigest())
+    blocks = [data[start : start + CHECKSUM_BLOCK] for start in range(0, size, CHECKSUM_BLOCK)]
+    assert record.blocks == "".join(map(checksum, blocks))
 
 
-def test_missing_entry_and_file_are_named(copy):
+RECORD = {"bytes": 0, "sha256": "", "blocks": ""}
+OUTSIDE = [
+    *("../other", "/etc/passwd", "receptors/../../x.pdb.gz", "receptors/a/b.pdb.gz", "receptors/.pdb.gz"),
+    *("receptors/a%2fb.pdb.gz", "receptors/%ff.pdb.gz", "receptors/a.pdb", "", ".", "receptors/", MANIFEST),
+    *(REFERENCES, KMERS, "receptors\\a.pdb.gz", "receptors/\u00e9.pdb.gz", "receptors/a\0.pdb.gz"),
+]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_a_manifest_names_no_other_file(copy, name):
+    files = json.loads((copy / MANIFEST).read_text("utf-8"))["files"]
+    edit_manifest(copy, files=files | {name: RECORD})
+    with pytest.raises(LibraryError, match=r"manifest.json is damaged .*not those of a library"):
+        read_manifest(copy)
+
+
+@pytest.mark.parametrize("name", DATA_FILES)
+def test_a_manifest_names_every_file(copy, name):
+    files = json.loads((copy / MANIFEST).read_text("utf-8"))["files"]
+    del files[name]
+    edit_manifest(copy, files=files)
+    with pytest.raises(LibraryError, match=r"manifest.json is damaged .*not those of a library"):
+        read_manifest(copy)
+
+
+def test_a_manifest_may_name_receptors_and_embeddings(copy):
+    files = json.loads((copy / MANIFEST).read_text("utf-8"))["files"]
+    edit_manifest(copy, files=files | {EMBEDDINGS: RECORD, receptor_file("a b/c.d%"): RECORD})
+    assert len(read_manifest(copy).files) == len(files) + 2
+
+
+def test_missing_file_is_named(copy):
     manifest = read_manifest(copy)
-    with pytest.raises(LibraryError, match="no entry for other"):
-        check_file(copy, "other", manifest)
     (copy / LIGANDS).unlink()
-    for check in (check_file, verify_file):
-        with pytest.raises(LibraryError, match=r"ligands.arrow cannot be read .No such file"):
-            check(copy, LIGANDS, manifest)
+    with pytest.raises(LibraryError, match=r"ligands.arrow cannot be read .No such file"):
+        verify_file(copy, LIGANDS, manifest)
 
 
 @given(st.text(min_size=1, max_size=40))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from templ.library import ids as id_index
 from templ.library import ligands as module
-from templ.library.format import FINGERPRINTS, IDS, LIGANDS, REFERENCES
+from templ.library.format import FINGERPRINTS, IDS, LIGANDS, REFERENCES, Counts, Manifest, describe_file
 from templ.library.ligands import LigandWriter, MappedLigands
 from templ.sources.sdf import MoleculeReference
 
@@ -26,6 +26,15 @@ def row(id):
         "source": "",
         "note": "",
     }
+
+
+def read(folder, count, source_paths=()):
+    names = (LIGANDS, FINGERPRINTS, IDS, *((REFERENCES,) if source_paths else ()))
+    files = {name: describe_file(folder / name) for name in names}
+    counts = Counts(ligands=count, left_out=0)
+    return MappedLigands(
+        folder, Manifest.model_construct(counts=counts, files=files, source_paths=tuple(source_paths))
+    )
 
 
 def write(folder, ids, size, monkeypatch):
@@ -72,7 +81,7 @@ def test_references_come_back_and_rows_without_one_are_none(tmp_path, monkeypatc
         for number, reference in enumerate(where):
             ligands.add(row(str(number)), np.zeros(32, np.uint64), reference)
     assert list(ligands.source_paths) == [str(tmp_path / "a.sdf"), str(tmp_path / "b.sdf")]
-    stored = MappedLigands(tmp_path, list(ligands.source_paths))
+    stored = read(tmp_path, 4, ligands.source_paths)
     assert [stored.reference(number) for number in range(4)] == where
     stored.release_pages()
     assert stored.reference(2) == where[2]
@@ -81,4 +90,4 @@ def test_references_come_back_and_rows_without_one_are_none(tmp_path, monkeypatc
 def test_without_references_there_is_no_file_of_them(tmp_path, monkeypatch):
     write(tmp_path, ["a", "b"], 1, monkeypatch)
     assert not (tmp_path / REFERENCES).exists()
-    assert MappedLigands(tmp_path).reference(1) is None
+    assert read(tmp_path, 2).reference(1) is None

@@ -14,13 +14,18 @@ from templ.chemistry.receptor import Atoms, Receptor, Residues, read_receptor
 from templ.errors import LibraryError, StorageError
 from templ.library import mapped
 from templ.library.build import build_library
-from templ.library.receptors import (
+from templ.library.format import (
     KMER_ENDS,
     KMERS,
-    LETTERS,
     RECEPTOR_FILES,
-    RECEPTORS_PER_BATCH,
     RECEPTORS_TABLE,
+    Counts,
+    Manifest,
+    describe_file,
+)
+from templ.library.receptors import (
+    LETTERS,
+    RECEPTORS_PER_BATCH,
     MappedReceptors,
     ReceptorWriter,
     kmers,
@@ -108,10 +113,13 @@ def same(one, other):
 
 
 def write(folder, all_of_them):
+    all_of_them = list(all_of_them)
     with ReceptorWriter(folder) as writer:
         for receptor in all_of_them:
             writer.add(receptor)
-    return MappedReceptors(folder)
+    files = {name: describe_file(folder / name) for name in RECEPTOR_FILES}
+    counts = Counts(ligands=len(all_of_them), left_out=0)
+    return MappedReceptors(folder, Manifest.model_construct(counts=counts, files=files))
 
 
 def read_back(stored, row):
