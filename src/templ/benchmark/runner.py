@@ -204,6 +204,8 @@ def _manifest(
     benchmark: Benchmark, listed: TargetList, machine: RunSettings, options: RunOptions
 ) -> RunManifest:
     with open_library(benchmark.library) as library, open_library(benchmark.targets) as truth:
+        for opened in {benchmark.library: library, benchmark.targets: truth}.values():
+            opened.verify()
         digest, truth_digest = library.digest, truth.digest
     science = benchmark.settings.model_copy(update=dict(options.prediction))
     identity = Identity(

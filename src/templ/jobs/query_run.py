@@ -191,6 +191,7 @@ def _context(binding: BindingSite, settings: PredictionSettings) -> dict[str, An
     """What workers are told, once everything in it was looked at."""
     library, receptor = Path(binding.library), binding.receptor
     with open_library(library) as opened:
+        opened.verify()
         if binding.group and binding.group not in opened.manifest.groups:
             known = ", ".join(name for name in opened.manifest.groups if name) or "none"
             raise InputError(f"{library} has no group '{binding.group}'; its groups: {known}")
