@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -211,7 +212,11 @@ def _read(npz: Path) -> tuple[list[str], NDArray[np.float16], NDArray[np.bool_]]
     """Read ids, unit vectors, and which rows have a direction."""
     where = "the file"
     try:
-        with npz.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+        with (
+            npz.open("rb") as file,
+            np.lib.npyio.NpzFile(file, allow_pickle=False) as archive,
+            warnings.catch_warnings(action="ignore"),  # of NumPy, of types that are refused below
+        ):
             arrays = []
             for where in ("pdb_ids", "embeddings"):
                 if where not in archive:

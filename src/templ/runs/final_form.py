@@ -40,24 +40,24 @@ def finish_run(run: Path, order: range) -> None:
     StorageError
         When the disk refuses; the same call goes on once it does not.
     """
-    places, running = _Places(run, order), PoseShards(run)
-    places.must_be_complete()
-    moved = any(old != new for _, shard in places.shards() for old, new in shard)
-    if moved or not places.in_order:
+    form, running = _FinalForm(run, order), PoseShards(run)
+    form.must_be_complete()
+    moved = any(old != new for _, shard in form.shards() for old, new in shard)
+    if moved or not form.in_order:
         with replacing(run / JOURNAL_NAME) as journal:
-            for position, record in enumerate(places.records(range(len(order)))):
-                address = record.address and places.final_address(position, record.address)
+            for position, record in enumerate(form.records(range(len(order)))):
+                address = record.address and form.final_address(position, record.address)
                 journal.write(record.at(address).to_line())
             sync_file(journal)
-            for name, addresses in places.shards():
+            for name, addresses in form.shards():
                 _put_in_order(run, name, addresses)
     running.discard_after({})
 
 
 def final_addresses(run: Path, order: range) -> Callable[[int, PoseAddress], PoseAddress]:
     """Return what tells where poses, by index of their molecule, are once the run is in final form."""
-    places = _Places(run, order)
-    return lambda index, address: places.final_address(order.index(index), address)
+    form = _FinalForm(run, order)
+    return lambda index, address: form.final_address(order.index(index), address)
 
 
 def _put_in_order(run: Path, name: str, addresses: list[tuple[PoseAddress, PoseAddress]]) -> None:
@@ -86,7 +86,7 @@ def _came_in_order(running: Path, addresses: list[tuple[PoseAddress, PoseAddress
     )
 
 
-class _Places:
+class _FinalForm:
     """Where in a journal the record of each position is, and where its poses are to be.
 
     Two numbers a molecule, never the record: memory does not grow with what a record holds.
