@@ -5,6 +5,7 @@ RDKit reports why it refused a molecule only through its log; these functions tu
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -188,6 +189,39 @@ def with_coordinates(mol: Chem.Mol, xyz: NDArray[np.float64]) -> Chem.Mol:
     conformer.SetPositions(np.ascontiguousarray(xyz, np.float64))
     copy.AddConformer(conformer)
     return copy
+
+
+def bond_kinds(mol: Chem.Mol) -> Counter[tuple[object, ...]]:
+    """How many bonds there are of each kind: by order, ends (element, aromatic or not), in a ring or not."""
+    ends = [(atom.GetAtomicNum(), atom.GetIsAromatic()) for atom in mol.GetAtoms()]
+    return Counter(
+        (
+            bond.GetBondType(),
+            bond.IsInRing(),
+            *sorted((ends[bond.GetBeginAtomIdx()], ends[bond.GetEndAtomIdx()])),
+        )
+        for bond in mol.GetBonds()
+    )
+
+
+def alike_bonds(mol: Chem.Mol) -> int:
+    """Count the pairs of bonds outside rings that are alike in order and ends (element, degree, ring).
+
+    Examples
+    --------
+    >>> [alike_bonds(Chem.MolFromSmiles(smiles)) for smiles in ("CC(=O)Nc1ccccc1", "CCCCCCCC", "OCCOCCOCCO")]
+    [0, 11, 10]
+    """
+    ends = [
+        (atom.GetAtomicNum(), atom.GetDegree(), atom.IsInRing(), atom.GetIsAromatic())
+        for atom in mol.GetAtoms()
+    ]
+    kinds = Counter(
+        (bond.GetBondType(), *sorted((ends[bond.GetBeginAtomIdx()], ends[bond.GetEndAtomIdx()])))
+        for bond in mol.GetBonds()
+        if not bond.IsInRing()
+    )
+    return sum(count * (count - 1) // 2 for count in kinds.values())
 
 
 def ligand_key(mol: Chem.Mol) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
@@ -17,11 +19,19 @@ CIS_OR_TRANS = (
     Chem.BondStereo.STEREOTRANS,
 )
 
+MOST_MAPPINGS = 10_000
+"""Ways to exchange like atoms that are looked at; twenty pairs of methyls have a million."""
+
+
+class _TooSymmetric(Exception):
+    pass
+
 
 def keeps_stereo(pose: Chem.Mol, query: Chem.Mol) -> bool:
     """Tell whether the stereocentres and double bonds seen in the pose's coordinates are the query's.
 
-    What the query leaves open may come out either way.
+    What the query leaves open may come out either way. A pose that is right by none of the first
+    `MOST_MAPPINGS` ways to exchange like atoms counts as wrong.
 
     Parameters
     ----------
@@ -33,7 +43,21 @@ def keeps_stereo(pose: Chem.Mol, query: Chem.Mol) -> bool:
     # RDKit's own perception from 3D is blind to nitrogens, and would find every pose of quinine wrong.
     seen = _labelled_as_seen(query, positions(pose))
     # Not label by label: inverting both ends of a cis-1,4-cyclohexane or of meso-tartrate changes nothing.
-    return bool(seen.HasSubstructMatch(query, useChirality=True))
+    numbers = count(1)
+
+    def go_on(_pose: Chem.Mol, _atoms: object) -> bool:
+        if next(numbers) > MOST_MAPPINGS:
+            raise _TooSymmetric
+        return True
+
+    parameters = Chem.SubstructMatchParameters()
+    parameters.useChirality = True
+    parameters.maxMatches = 1
+    parameters.setExtraFinalCheck(go_on)  # called before RDKit compares the stereochemistry
+    try:
+        return bool(seen.HasSubstructMatch(query, parameters))
+    except _TooSymmetric:
+        return False
 
 
 def _labelled_as_seen(query: Chem.Mol, xyz: NDArray[np.float64]) -> Chem.Mol:

@@ -16,7 +16,7 @@ from rdkit import Chem
 from rdkit.Chem import rdRascalMCES
 
 from templ.chemistry.conformers import PreparedQuery
-from templ.chemistry.molecules import positions, quiet_rdkit
+from templ.chemistry.molecules import alike_bonds, bond_kinds, positions, quiet_rdkit
 
 MIN_CORE = 3
 """Atoms: fewer do not fix a position in space."""
@@ -29,10 +29,17 @@ MAX_MAPPINGS = 8
 MAX_MATCHES = 200
 """Matches looked at to find those; symmetric cores have thousands that come to the same."""
 MAX_BOND_PAIRS = 5000
-"""Pairs of bonds that could match, above which RASCAL gives up."""
-MOST_CPU_S = 2.0
-"""CPU seconds, a thousand times what a pair takes: a backstop. A pair that takes more shares nothing, since
-the core found by then would depend on the machine."""
+"""Pairs of bonds that could match, above which RASCAL gives up: memory and time go by their square."""
+MAX_ALIKE = 100
+"""Pairs of alike bonds in one molecule above which its pieces are too many to try. Drug-like molecules have
+some ten, docosahexaenoic acid has 93, PEG-8 120; from 90 to 120 the time grows tenfold."""
+LARGE, MAX_LARGE_PAIRS = 50, 500
+"""Heavy atoms of the larger molecule, and pairs of bonds that could match, above which they are too many too:
+digoxin, vancomycin."""
+MOST_CPU_S = 10.0
+"""CPU seconds, for RASCAL takes no bound of its work but the clock's: a backstop, six times what the slowest
+of 20,000 pairs takes and thousands of times the usual. A pair that takes more shares nothing, since the core
+found by then would depend on the machine."""
 TIMEOUT_S = 3
 """Wall seconds, which is all that RASCAL can be told, for a first try. On a crowded machine they end before
 the CPU seconds do, and the pair is searched again with twice the time."""
@@ -66,12 +73,25 @@ def shared_core(query: PreparedQuery, template: Chem.Mol) -> Core | None:
     options.maxBondMatchPairs = MAX_BOND_PAIRS
     # By default ten thousand equally good cores are kept: 2.5 GB for one pair with a cage (rdkit#8645).
     options.maxBestMCESs = 1
+    if _is_intricate(query, template):
+        # Pieces lie as many bonds apart in one as in the other: this leaves next to nothing to search.
+        options.maxFragSeparation = 0
     with quiet_rdkit():
         found = _within_cpu_time(query.mol, template, options)
     if found is None or not found.smartsString:
         return None
     core = Core(dict(found.atomMatches()), found.smartsString)
     return _reachable(core, query, template)
+
+
+def _is_intricate(query: PreparedQuery, template: Chem.Mol) -> bool:
+    """Whether the search for the largest core of any pieces could take minutes."""
+    if max(query.alike_bonds, alike_bonds(template)) > MAX_ALIKE:
+        return True
+    if max(query.mol.GetNumAtoms(), template.GetNumAtoms()) <= LARGE:
+        return False
+    own, its = bond_kinds(query.mol), bond_kinds(template)
+    return sum(count * its[kind] for kind, count in own.items()) > MAX_LARGE_PAIRS
 
 
 def _within_cpu_time(
@@ -94,8 +114,10 @@ def mappings(core: Core, query: PreparedQuery, template: Chem.Mol) -> Iterator[C
     """Yield the core, then its other mappings that lay the query differently, at most 8 in all."""
     yield core
     pattern = Chem.MolFromSmarts(core.smarts)
-    own = next(iter(query.mol.GetSubstructMatches(pattern, maxMatches=MAX_MATCHES)), None)
-    if own is None:
+    own = query.mol.GetSubstructMatch(
+        pattern
+    )  # of all matches those that differ are found after millions alike
+    if not own:
         return
     seen = {_up_to_symmetry(core.pairs, query)}
     for match in template.GetSubstructMatches(pattern, uniquify=False, maxMatches=MAX_MATCHES):

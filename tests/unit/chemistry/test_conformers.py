@@ -73,31 +73,6 @@ def test_atoms_four_bonds_apart_may_clash():
     assert list(zip(*query.far_pairs, strict=True)) == [(0, 4), (0, 5), (1, 5)]
 
 
-FULLERENE = (
-    "c12c3c4c5c1c1c6c7c2c2c8c3c3c9c4c4c%10c5c5c1c1c6c6c%11c7c2c2c7c8c3c3c8c9c4c4c9c%10c5c5c1c1c6c6c%11c2c2c7c3"
-    "c3c8c4c4c9c5c1c1c6c2c3c41"
-)
-
-
-def test_a_molecule_without_conformers_is_given_up_in_seconds():
-    """Tries were 200 a conformer asked for: seven minutes for C60 at the default of 60."""
-    with pytest.raises(Refusal, match="no 3D conformer"):
-        _ = PreparedQuery(parse_smiles(FULLERENE), 1, 1).conformers
-
-
-def test_the_last_try_asks_for_few_conformers(monkeypatch):
-    asked = []
-
-    def fail(mol, count, seed, **how):
-        asked.append((count, how["iterations"]))
-        return np.empty((0, mol.GetNumAtoms(), 3))
-
-    monkeypatch.setattr("templ.chemistry.conformers._embed", fail)
-    with pytest.raises(Refusal):
-        _ = PreparedQuery(parse_smiles("CCO"), 60, 1).conformers
-    assert sum(count * iterations for count, iterations in asked) <= 2500
-
-
 @pytest.mark.parametrize("smiles", ODD.values(), ids=ODD)
 def test_bounds_hold_for_the_conformers(smiles):
     query = PreparedQuery(parse_smiles(smiles), 3, 1)
