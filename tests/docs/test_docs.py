@@ -95,6 +95,7 @@ def files(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_tutorial(tmp_path):
     run_page("tutorial.md", tmp_path)
     refused = [row["id"] for row in rows_of(tmp_path / "poses.csv") if row["status"] == "refused"]
@@ -104,6 +105,7 @@ def test_tutorial(tmp_path):
         assert (tmp_path / made).stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_your_own_crystals(tmp_path):
     _crystals(tmp_path)
     shutil.copy(DOCS / "examples/ligands_from_pdb.py", tmp_path)
@@ -114,11 +116,13 @@ def test_your_own_crystals(tmp_path):
     assert {(row["id"], row["status"]) for row in rows_of(tmp_path / "poses.csv")} == {("analogue", "posed")}
 
 
+@pytest.mark.slow
 def test_cluster(tmp_path):
     run_page("cluster.md", tmp_path)
     assert len(list(load_run(tmp_path / "runs/all"))) == 4
 
 
+@pytest.mark.slow
 def test_api(tmp_path):
     _crystals(tmp_path)
     script = DOCS / "examples/ligands_from_pdb.py"

@@ -414,6 +414,7 @@ def test_a_run_with_other_settings_is_left_alone(tmp_path):
 # --- a disk that is full
 
 
+@pytest.mark.slow
 def test_a_full_disk_keeps_what_was_done_and_the_run_goes_on(tmp_path, demo_path, mount_disk):
     """The poses of a target take about 15 kB, those of ten never fit."""
     (tmp_path / "mine.toml").write_text(f'library = "{demo_path}"\n')

@@ -70,7 +70,7 @@ def undisturbed(tmp_path_factory, complete):
     return records, poses
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_a_run_killed_at_random_moments_ends_as_one_never_killed(
     tmp_path, undisturbed, start, complete, workers
 ):
@@ -98,6 +98,7 @@ def test_a_run_killed_at_random_moments_ends_as_one_never_killed(
     assert outcome(run) == undisturbed, f"seed {seed}"
 
 
+@pytest.mark.slow
 def test_a_run_killed_while_it_starts_is_no_obstacle(tmp_path, undisturbed, start, complete):
     run = tmp_path / "run"
     seed = random.randrange(10**6)
@@ -125,6 +126,7 @@ def test_a_second_run_in_the_folder_is_refused_and_the_first_not_disturbed(
     assert outcome(run) == undisturbed
 
 
+@pytest.mark.slow
 def test_one_worker_and_two_give_the_same(tmp_path, undisturbed, complete):
     run = tmp_path / "run"
     assert complete(run, 1) == 0

@@ -68,7 +68,8 @@ def has_content(path):
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "fault"), [(signal.SIGINT, 130, "hang"), (signal.SIGTERM, 143, "freeze")]
+    ("number", "code", "fault"),
+    [(signal.SIGINT, 130, "hang"), pytest.param(signal.SIGTERM, 143, "freeze", marks=pytest.mark.slow)],
 )
 def test_a_stopped_benchmark_keeps_its_results_and_goes_on(
     demo_path, demo_library, helpers, stop, tmp_path, number, code, fault
