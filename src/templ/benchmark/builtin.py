@@ -19,9 +19,9 @@ from templ.benchmark.custom import TomlBenchmark
 from templ.benchmark.definition import Benchmark, BenchmarkSource, label_splits
 from templ.checksums import checksum_agrees, with_checksum
 from templ.disk import make_folder, replacing
-from templ.errors import InputError, LibraryError, RunError
+from templ.errors import InputError, RunError
 from templ.library.build import build_library
-from templ.library.store import open_library
+from templ.library.store import is_sound
 from templ.records import Entry
 from templ.sources.demo import DEMO_DATE_PROPERTY, DEMO_FIRST_TARGET_DATE, demo_files, verify_demo_data
 from templ.sources.ledger import Ledger
@@ -245,7 +245,7 @@ def _made_once(inputs: Path, files: Sequence[Path], build: Callable[[Ledger], li
             raise RunError(
                 f"{inputs.parent} was started with another {changed[0]}; choose another folder for a new run"
             )
-        if all(map(_is_sound, (inputs / name for name in made["libraries"]))):
+        if all(is_sound(inputs / name) for name in made["libraries"]):
             return tuple(made["notes"])
     if inputs.exists():  # their making was interrupted, or they are damaged: what is made is the same again
         shutil.rmtree(inputs)
@@ -266,15 +266,6 @@ def _read_recipe(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) and checksum_agrees(content) else None
-
-
-def _is_sound(library: Path) -> bool:
-    try:
-        with open_library(library) as opened:
-            opened.verify()
-    except LibraryError:
-        return False
-    return True
 
 
 def _build(

@@ -24,7 +24,7 @@ from templ.engine.executor import Executor, Work
 from templ.errors import EmptyLibraryError, InputError
 from templ.library.build import Row, build_library, building_folder
 from templ.library.format import FORMAT_VERSION, Manifest
-from templ.library.store import open_library
+from templ.library.store import is_sound, open_library
 from templ.sources.annotations import read_annotations
 from templ.sources.complexes import complex_in, find_complexes, read_or_note
 from templ.sources.ledger import Ledger
@@ -146,10 +146,14 @@ class _Build:
         for name, folders in plan:
             stamp = self._stamp(folders)
             mark = self._parts / f"{name}.made"
-            if mark.exists() and mark.read_text(encoding="utf-8") == stamp:
+            if mark.exists() and mark.read_bytes() == stamp.encode() and self._is_sound(name):
                 self._done += len(folders)
             else:
                 yield json.dumps({"name": name, "folders": folders, "stamp": stamp})
+
+    def _is_sound(self, name: str) -> bool:
+        library = self._parts / f"{name}.templ"
+        return not library.exists() or is_sound(library)  # without one, a part is a ledger alone
 
     def _stamp(self, folders: Sequence[str]) -> str:
         """Name what a part is made from by its files' sizes and times; a part of others is made anew."""

@@ -321,3 +321,13 @@ def open_library(path: str | Path) -> Library:
         When `path` is no library, was written by another version of TEMPL, or is torn or altered there.
     """
     return Library(path)
+
+
+def is_sound(path: str | Path) -> bool:
+    """Tell whether a library is there and agrees with all its checksums; for those that can be made again."""
+    try:
+        with open_library(path) as library:
+            library.verify()
+    except LibraryError:
+        return False
+    return True

@@ -115,6 +115,18 @@ def test_a_part_of_files_that_changed_is_made_anew(tmp_path, folder, demo_librar
     assert library.entry(library.row_of(id)).heavy_atoms == other.GetNumHeavyAtoms()
 
 
+def test_a_part_that_is_damaged_is_made_anew(tmp_path, folder):
+    with pytest.raises(InputError), Ledger() as ledger:
+        none = tmp_path / "none.npz"
+        build_complexes(tmp_path / "o.templ", folder, in_this_process(), ledger=ledger, embeddings=none)
+    parts = tmp_path / ".o.templ.parts"
+    first, second, *_ = sorted(parts.glob("*.templ"))
+    (first / "kmers.npy").write_bytes((first / "kmers.npy").read_bytes()[:-1])
+    (second.with_suffix(".made")).write_bytes(b"\xff")
+    library, left_out, _ = build(tmp_path, folder, "o.templ")
+    assert (len(library), len(left_out)) == (6, 1)
+
+
 def test_a_complex_that_brings_its_worker_down_costs_only_itself(tmp_path, folder, monkeypatch):
     (folder / "deadly").mkdir()
     (folder / "deadly" / "deadly_ligand.sdf").touch()
