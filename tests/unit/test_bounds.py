@@ -14,7 +14,8 @@ from templ.pipeline import predict
 from templ.poses import stereo
 from templ.poses.stereo import keeps_stereo
 from templ.settings import PredictionSettings
-from templ.templates.mcs import LARGE, MAX_ALIKE, mappings, shared_core
+from templ.templates import screening
+from templ.templates.mcs import MAX_ALIKE, UNLIKE, mappings, shared_core
 
 
 def dendrimer(depth):
@@ -142,18 +143,32 @@ def test_pieces_of_repetitive_molecules_are_not_combined_in_every_way(searches, 
     assert set(searches) == {(0, False)}
 
 
-def test_pieces_of_large_molecules_are_not_combined_either(searches):
+def test_pieces_of_unlike_molecules_are_not_combined_either_where_many_bonds_match(searches):
     """Digoxin with a peptide, 600 pairs of bonds: seven CPU seconds."""
     digoxin = (
         "CC1OC(CC(O)C1O)OC1C(O)CC(OC1C)OC1C(O)CC(OC1C)OC1CCC2(C)C(C1)CCC1C2CC(O)C2(C)C(CCC12O)C1=CC(=O)OC1"
     )
     peptide = "CCCC(NC(=O)C1C2CCCC2CN1C(=O)C(NC(=O)C(NC(=O)c1cnccn1)C1CCCCC1)C(C)(C)C)C(O)C(=O)NC1CC1"
     query = PreparedQuery(parse_smiles(digoxin), 1, 1)
-    assert query.mol.GetNumAtoms() > LARGE
     assert query.alike_bonds <= MAX_ALIKE
-    shared_core(query, laid_flat(peptide))
-    shared_core(query, laid_flat("OCC1OC(O)C(O)C(O)C1O"))
-    assert searches == [(0, False), (-1, False)]
+    shared_core(query, laid_flat(peptide), UNLIKE - 0.01)
+    shared_core(query, laid_flat("OCC1OC(O)C(O)C(O)C1O"), UNLIKE - 0.01)
+    shared_core(query, laid_flat(digoxin), UNLIKE)
+    assert searches == [(0, False), (-1, False), (-1, False)]
+
+
+def test_how_alike_query_and_template_are_reaches_the_search(demo_library, monkeypatch):
+    seen = []
+    first = screening.shared_core
+
+    def search(query, template, tanimoto):
+        seen.append(tanimoto)
+        return first(query, template, tanimoto)
+
+    monkeypatch.setattr(screening, "shared_core", search)
+    found = predict("CC(=O)Nc1cnccc1C", demo_library, QUICK)
+    assert len(seen) == QUICK.screened
+    assert max(seen) == found.best_tanimoto
 
 
 def test_a_core_is_found_in_the_query_without_a_look_at_all_ways(demo_library):

@@ -150,7 +150,7 @@ def find_templates(
                 continue
         allowed.check(row, 0.0 if fit is None else fit.identity)
         id = library.entry(row).id
-        templates.append(Template(row, id, mol, tanimoto, shared_core(query, mol), fit))
+        templates.append(Template(row, id, mol, tanimoto, shared_core(query, mol, tanimoto), fit))
     if not templates:
         raise Refusal("no-template", f"none of {len(rows)} related receptors fits onto the query's")
     templates.sort(
