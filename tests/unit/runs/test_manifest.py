@@ -12,6 +12,7 @@ from templ.benchmark.runner import write_summary
 from templ.checksums import with_checksum
 from templ.errors import RunError
 from templ.evaluation.run import load_run
+from templ.pipeline import METHOD_VERSION
 from templ.runs.identity import Identity
 from templ.runs.manifest import (
     FORMAT_VERSION,
@@ -84,7 +85,7 @@ def test_the_same_identity_resumes_and_keeps_the_first_manifest(tmp_path):
         ({"rule": {"before_date": False}}, "rule.before_date: True -> False"),
         ({"library": "bb"}, "another template library"),
         ({"weights": "x"}, "other fitted weights"),
-        ({"method_version": 10**6}, "method_version: 1 -> 1000000"),
+        ({"method_version": 10**6}, f"method_version: {METHOD_VERSION} -> 1000000"),
         ({"targets": "uu"}, "another list of targets or queries"),
     ],
 )
