@@ -150,7 +150,7 @@ def test_columns_of_a_library(table, schema):
 
 def test_files_of_a_library():
     told = columns("formats.md", "that of the demo run is `runs/demo/inputs/library.templ`.")
-    optional = {*receptors.RECEPTOR_FILES, format.EMBEDDINGS, format.receptor_file("")}
+    optional = {*format.RECEPTOR_FILES, format.EMBEDDINGS, format.receptor_file("")}
     assert optional | {*format.DATA_FILES, format.MANIFEST} <= told.keys()
 
 

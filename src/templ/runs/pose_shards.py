@@ -104,13 +104,19 @@ class PoseShards(Closing):
                     shard.sync()
 
 
+class LostPosesError(RunError):
+    """Poses are gone or damaged, and can only be made again."""
+
+
 def read_poses(run: Path, address: PoseAddress) -> str:
     """Read the SDF text of one molecule.
 
     Raises
     ------
-    RunError
+    LostPosesError
         When the shard is absent or too short, or the text is not what was written.
+    RunError
+        When the system refuses to read it.
     """
     path = run / address.shard
     mend = "start the command of the run again: poses that are missing or damaged are made again"
@@ -119,15 +125,15 @@ def read_poses(run: Path, address: PoseAddress) -> str:
             size = os.fstat(file.fileno()).st_size
             file.seek(min(address.offset, size))
             data = file.read(min(address.length, size))
+    except FileNotFoundError:
+        raise LostPosesError(f"{path} is missing; {mend}") from None
     except OSError as error:
-        raise RunError(f"{path} cannot be read ({error.strerror}); {mend}") from error
+        raise RunError(f"{path} cannot be read ({error.strerror}); correct that first") from error
     if len(data) < address.length:
-        raise RunError(
-            f"{path} ends before byte {address.offset + address.length}, poses are missing; {mend}"
-        )
+        raise LostPosesError(f"{path} ends before byte {address.offset + address.length}; {mend}")
     if checksum(data) != address.checksum:
-        raise RunError(f"{path} was altered after byte {address.offset}; {mend}")
+        raise LostPosesError(f"{path} was altered after byte {address.offset}; {mend}")
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise RunError(f"{path}: no text at byte {address.offset}, expected SDF; {mend}") from None
+        raise LostPosesError(f"{path}: no text at byte {address.offset}, expected SDF; {mend}") from None

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-from templ.errors import RunError
 from templ.runs.final_form import final_addresses
 from templ.runs.journal import Journal
-from templ.runs.pose_shards import read_poses
+from templ.runs.pose_shards import LostPosesError, read_poses
 from templ.runs.record import PoseAddress, Record
 
 TRIED_AGAIN = frozenset({"timeout", "out-of-memory", "crash"})
@@ -60,7 +59,7 @@ class Recovery:
     def _has_poses(self, address: PoseAddress) -> bool:
         try:
             read_poses(self._run, address)
-        except RunError:
+        except LostPosesError:  # and no other: what cannot be read just now is not lost
             return False
         return True
 

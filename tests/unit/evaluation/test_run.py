@@ -121,7 +121,7 @@ def test_damaged_poses_are_named(path, damage):
     with pytest.raises(RunError, match=r"part-0000\.sdf was altered"):
         load_run(path).poses("a")
     shard.unlink()
-    with pytest.raises(RunError, match=r"part-0000\.sdf cannot be read"):
+    with pytest.raises(RunError, match=r"part-0000\.sdf is missing"):
         load_run(path).poses("a")
 
 

@@ -257,7 +257,7 @@ def test_damaged_poses_are_named(run, tmp_path):
     with pytest.raises(RunError, match=r"0000\.sdf was altered after byte 0; start the command"):
         export_run(copy, tmp_path / "out", "csv")
     shard.unlink()
-    with pytest.raises(RunError, match=r"0000.sdf cannot be read"):
+    with pytest.raises(RunError, match=r"0000\.sdf is missing"):
         export_run(copy, tmp_path / "again", "csv")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from templ.errors import RunError
 from templ.runs import final_form, pose_shards
 from templ.runs.final_form import finish_run
 from templ.runs.journal import Journal, read_records
@@ -106,3 +108,18 @@ def test_a_record_of_no_molecule_of_the_run_does_not_hide_the_others(run):
     with Journal.open(run / "results.jsonl") as journal:
         journal.append(replace(stray, index=77, address=replace(stray.address, offset=5)))
     assert recover(run)[0] == list(ORDER)
+
+
+def test_poses_that_cannot_be_read_just_now_are_not_lost(run, monkeypatch):
+    before = (run / "results.jsonl").read_bytes()
+
+    def refuse(path, *arguments, **options):
+        if path.suffix == ".sdf":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(RunError, match=r"part-0002\.sdf cannot be read .Permission denied"):
+        recover(run)
+    assert (run / "results.jsonl").read_bytes() == before
