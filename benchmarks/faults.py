@@ -227,7 +227,7 @@ class Faults:
                     raise SystemExit(f"not the end of a run on a full disk: {process.returncode}\n{said}")
                 refused += 1
                 size += (need - inputs) // 6
-                subprocess.run(["mount", "-o", f"remount,size={size}", disk], check=True)
+                subprocess.run(["mount", "-o", f"remount,size={size}", str(disk)], check=True)
             yield self._outcome("a disk that is full, enlarged by a sixth", refused, watched)
         finally:
             subprocess.run(["umount", "-l", disk], check=False)

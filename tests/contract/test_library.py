@@ -155,6 +155,7 @@ print(peaks["late"] - peaks["early"])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux to measure memory")
 def test_memory_of_the_builder_does_not_follow_the_library(tmp_path):
     done = subprocess.run(

@@ -135,6 +135,7 @@ def test_a_run_writes_what_it_saw_of_memory(tmp_path):
     assert all(line["tree"] > 0 and line["available"] > 0 for line in lines)
 
 
+@pytest.mark.slow
 def test_a_library_that_is_replaced_under_a_run_is_refused(tmp_path, demo_path):
     library = tmp_path / "l.templ"
     shutil.copytree(demo_path, library)

@@ -111,6 +111,7 @@ def test_a_run_killed_while_it_starts_is_no_obstacle(tmp_path, undisturbed, star
     assert outcome(run) == undisturbed, f"seed {seed}"
 
 
+@pytest.mark.slow
 def test_a_second_run_in_the_folder_is_refused_and_the_first_not_disturbed(
     tmp_path, undisturbed, start, complete
 ):
@@ -133,6 +134,7 @@ def test_one_worker_and_two_give_the_same(tmp_path, undisturbed, complete):
     assert outcome(run) == undisturbed
 
 
+@pytest.mark.slow
 def test_a_finished_run_started_again_changes_nothing_and_one_that_is_torn_is_mended(
     tmp_path, undisturbed, complete
 ):
@@ -188,9 +190,8 @@ def results(folder):
     return records, *((folder / name).read_bytes() for name in ("poses.sdf", "poses.csv"))
 
 
-@pytest.mark.parametrize(
-    ("kills", "queries"), [pytest.param(3, 12), pytest.param(20, 60, marks=pytest.mark.slow)], ids=["3", "20"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("kills", "queries"), [(3, 12), (20, 60)], ids=["3", "20"])
 def test_queries_killed_at_random_moments_end_as_those_never_killed(
     tmp_path, list_queries, predict, kills, queries
 ):

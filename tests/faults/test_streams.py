@@ -73,6 +73,7 @@ def fresh(folder):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [*PRINTING, *SILENT], ids=lambda words: " ".join(map(str, words[:2])))
 def test_stderr_and_stdin_that_are_closed_change_nothing(fresh, words):
     done = shell(words, "<&- 2>&-", fresh)

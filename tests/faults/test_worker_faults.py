@@ -80,6 +80,7 @@ def test_targets_without_end_cost_themselves(run):
     assert run(faults, workers=3) == (1, dict.fromkeys(faults, "timeout"))
 
 
+@pytest.mark.slow
 def test_much_output_is_no_fault(run):
     assert run({1: "talk"}) == (0, {})
 

@@ -67,6 +67,7 @@ def has_content(path):
     return lambda: path.exists() and path.stat().st_size > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code", "fault"),
     [(signal.SIGINT, 130, "hang"), pytest.param(signal.SIGTERM, 143, "freeze", marks=pytest.mark.slow)],
