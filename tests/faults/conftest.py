@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
-import re
 import subprocess
 from contextlib import ExitStack
 
 import pytest
-from hypothesis import strategies as st
 
 from templ.sources.demo import demo_files
 
@@ -50,27 +48,3 @@ def locked(tmp_path):
     except FileNotFoundError:
         pytest.skip("no setpriv: nothing can be kept from root")
     return before
-
-
-@pytest.fixture(scope="session")
-def damage():
-    """``damage(data)``: a strategy of what disks, copies and editors make of the bytes of a file."""
-
-    @st.composite
-    def damaged(draw, data):
-        start = draw(st.integers(0, len(data)))
-        end = min(start + draw(st.integers(1, 100)), len(data))
-        bit = draw(st.integers(0, 7))
-        before, after = data[:start], data[start:]
-        kinds = {
-            "flipped": before + bytes(byte ^ 1 << bit for byte in after[:1]) + after[1:],
-            "cut off": before,
-            "lost": before + data[end:],
-            "zeroed": before + bytes(end - start) + data[end:],
-            "inserted": before + draw(st.binary(min_size=1, max_size=20)) + after,
-            "doubled": data[:end] + after,
-            "another digit": before + re.sub(rb"\d", lambda digit: bytes([digit[0][0] ^ 1]), after, count=1),
-        }
-        return kinds[draw(st.sampled_from(sorted(kinds)))]
-
-    return damaged

@@ -14,6 +14,7 @@ from itertools import islice
 import numpy as np
 import pyarrow as pa
 import pytest
+from damage import damaged
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
@@ -215,26 +216,6 @@ def put(path, data):
     path.write_bytes(data)
 
 
-HOW = ("flip", "cut", "insert", "delete", "zero")
-
-
-@st.composite
-def damage(draw, data):
-    """Bytes to which something happened."""
-    at, how = (
-        draw(st.integers(0, len(data) - 1)),
-        draw(st.sampled_from(["flip", "cut", "insert", "delete", "zero"])),
-    )
-    if how == "flip":
-        return data[:at] + bytes([data[at] ^ 1 << draw(st.integers(0, 7))]) + data[at + 1 :]
-    if how == "cut":
-        return data[:at]
-    if how == "insert":
-        return data[:at] + draw(st.binary(min_size=1, max_size=40)) + data[at:]
-    length = draw(st.integers(1, 5000))
-    return data[:at] + bytes(len(data[at : at + length]) if how == "zero" else 0) + data[at + length :]
-
-
 FUZZ = settings(
     max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
@@ -246,12 +227,12 @@ def test_damaged_bytes_never_give_another_value(copy, expected, kind, name):
     data = (path / name).read_bytes()
 
     @FUZZ
-    @given(damage(data))
-    def check(damaged):
-        put(path / name, damaged)
+    @given(damaged(data))
+    def check(found):
+        put(path / name, found)
         said = sweep(path, ids)
         same_or_error(said, values, path)
-        if damaged != data and name != MANIFEST:  # of which some bytes are blanks
+        if found != data and name != MANIFEST:  # of which some bytes are blanks
             error = said.get("open", said.get("verify"))
             assert f"{path / name} " in str(error)
 

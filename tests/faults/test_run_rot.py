@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from damage import damaged
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -63,12 +64,12 @@ def content(run):
 
 
 @contextlib.contextmanager
-def damaged(sound, name, choose, damage):
+def copy_with_damage(sound, name, choose):
     """A copy of the run with damage in one file; the libraries stay where they are."""
     with tempfile.TemporaryDirectory() as folder:
         run = shutil.copytree(sound, Path(folder) / "run", ignore=shutil.ignore_patterns("inputs"))
         path = run / name
-        path.write_bytes(choose.draw(damage(path.read_bytes())))
+        path.write_bytes(choose.draw(damaged(path.read_bytes())))
         yield run
 
 
@@ -97,8 +98,8 @@ FUZZ = settings(max_examples=MUTATIONS, suppress_health_check=list(HealthCheck),
 @pytest.mark.parametrize("name", READ)
 @FUZZ
 @given(choose=st.data())
-def test_readers_give_what_was_written_or_a_sentence(sound, values, damage, name, choose):
-    with damaged(sound, name, choose, damage) as run:
+def test_readers_give_what_was_written_or_a_sentence(sound, values, name, choose):
+    with copy_with_damage(sound, name, choose) as run:
         try:
             found = values_of(run, sound)
         except RunError as error:
@@ -109,9 +110,9 @@ def test_readers_give_what_was_written_or_a_sentence(sound, values, damage, name
 
 @FUZZ
 @given(choose=st.data())
-def test_of_the_memory_log_damaged_lines_are_left_out(sound, damage, choose):
+def test_of_the_memory_log_damaged_lines_are_left_out(sound, choose):
     samples = load_run(sound).samples()
-    with damaged(sound, "memory.jsonl", choose, damage) as run, contextlib.suppress(RunError):
+    with copy_with_damage(sound, "memory.jsonl", choose) as run, contextlib.suppress(RunError):
         assert all(sample in samples for sample in load_run(run).samples())
 
 
@@ -144,8 +145,8 @@ def unsynced():
 @pytest.mark.parametrize("name", RESULTS)
 @FUZZ
 @given(choose=st.data())
-def test_going_on_makes_a_damaged_run_whole(sound, damage, name, choose):
-    with damaged(sound, name, choose, damage) as run:
+def test_going_on_makes_a_damaged_run_whole(sound, name, choose):
+    with copy_with_damage(sound, name, choose) as run:
         manifest, executor = read_manifest(run), Replay(sound)
         tasks = ((index, str(index)) for index in manifest.order)
         try:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from crowded import MOLECULES, prepared, squeezed
 from hypothesis import given
 from hypothesis import strategies as st
 from rdkit import Chem
@@ -24,7 +25,7 @@ from templ.chemistry.geometry import (
     torque,
     turn,
 )
-from templ.chemistry.molecules import parse_smiles, positions, with_coordinates
+from templ.chemistry.molecules import positions, with_coordinates
 
 
 def points(seed, *shape):
@@ -216,19 +217,6 @@ def test_principal_axes_turn_with_the_points(seed):
     tails = (axes.inward(own) ** 3).sum(axis=0)
     assert (tails[:2] > 0).all()
     assert axes.outward(axes.inward(own)) == pytest.approx(own)
-
-
-MOLECULES = ["CCCCCCO", "O=C(Nc1ccccc1)Nc1cccnc1", "CN(C)c1ccc(N(Cc2ccsc2)C(=O)Cn2nnc3ccccc32)cc1"]
-
-
-def prepared(smiles):
-    return PreparedQuery(parse_smiles(smiles), 4, 1)
-
-
-def squeezed(query, share=0.55):
-    """Conformers pressed together until their atoms run into each other."""
-    middle = query.conformers.mean(axis=1, keepdims=True)
-    return middle + (query.conformers - middle) * share
 
 
 def overlap_of(query, poses):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from chains import residues_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
@@ -9,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.molecules import positions
-from templ.chemistry.receptor import Atoms, Receptor, Residues, around, read_receptor
+from templ.chemistry.receptor import Atoms, Receptor, around, read_receptor
 from templ.errors import InputError, LibraryError, Refusal
 from templ.library.build import build_library
 from templ.library.store import open_library
@@ -23,19 +24,6 @@ from templ.templates.screening import AllowedTemplates, find_templates
 
 TURN = np.diag([-1.0, -1.0, 1.0])
 SHIFT = np.array([0.0, 0.0, 75.0])
-
-
-def chains(*parts):
-    """Residues from (sequence, C-alpha atoms) of each chain."""
-    sequence = "".join(letters for letters, _ in parts)
-    return Residues(
-        tuple("ABCDEFG"[: len(parts)]),
-        np.cumsum([len(letters) for letters, _ in parts]).astype(np.int32),
-        sequence,
-        np.arange(len(sequence), dtype=np.int32),
-        " " * len(sequence),
-        np.concatenate([xyz for _, xyz in parts]).astype(np.float32),
-    )
 
 
 def nothing_but(residues, pocket=(), embedding=None):
@@ -93,7 +81,7 @@ def dimer(mpro):
     """Two copies of the chain, the second turned and 75 A away and a little worse."""
     own = mpro.residues
     noise = np.random.default_rng(3).normal(0, 0.2, own.ca.shape)
-    return chains((own.sequence, own.ca), (own.sequence, own.ca @ TURN + SHIFT + noise))
+    return residues_of((own.sequence, own.ca), (own.sequence, own.ca @ TURN + SHIFT + noise))
 
 
 @given(st.tuples(*[st.floats(-180, 180)] * 3), st.tuples(*[st.floats(-150, 150)] * 3))
@@ -102,7 +90,7 @@ def test_a_template_is_brought_into_any_frame(demo_library, mpro, turn, shift):
     ligand, own = demo_library.ligand(0), mpro.residues
     rotation = Rotation.from_euler("xyz", turn, degrees=True)
     expected = rotation.apply(positions(ligand)) + shift
-    frame = frame_of(chains((own.sequence, rotation.apply(own.ca) + shift)))
+    frame = frame_of(residues_of((own.sequence, rotation.apply(own.ca) + shift)))
     fit = bring(frame, ligand, own, mpro.pocket)
     np.testing.assert_allclose(positions(ligand), expected, atol=2e-3)
     assert fit.pocket_identity == 1
@@ -115,7 +103,7 @@ def test_the_best_copy_is_taken_and_the_others_follow_the_first(dimer, mpro, lig
     bring(frame, first, own, mpro.pocket)
     np.testing.assert_allclose(centre(first), centre(ligand), atol=0.01)
     # This one fits the second copy better; where its template lies, its pose must not go.
-    other, noisy = Chem.Mol(ligand), chains((own.sequence, (dimer.ca[len(own) :] - SHIFT) @ TURN.T))
+    other, noisy = Chem.Mol(ligand), residues_of((own.sequence, (dimer.ca[len(own) :] - SHIFT) @ TURN.T))
     bring(frame, other, noisy, mpro.pocket)
     assert np.linalg.norm(centre(other) - centre(ligand)) < 0.5
     alone = Chem.Mol(ligand)
@@ -142,7 +130,7 @@ def test_of_a_site_what_is_not_near_is_left_out_and_not_moved(mpro, ligand, away
 def test_what_fits_nowhere_is_not_moved(mpro, ligand):
     before = positions(ligand).copy()
     walk = np.cumsum(np.random.default_rng(1).normal(0, 2, (150, 3)), axis=0)
-    frame = frame_of(chains(("ACDEFGHIKL" * 15, walk)))
+    frame = frame_of(residues_of(("ACDEFGHIKL" * 15, walk)))
     assert bring(frame, ligand, mpro.residues, mpro.pocket) is None
     np.testing.assert_array_equal(positions(ligand), before)
 
@@ -166,7 +154,7 @@ def path(demo_library, mpro, tmp_path_factory):
             f"c{n}",
             demo_library.ligand(n),
             "x",
-            receptor=Receptor(chains((sequence, own.ca)), mpro.atoms, mpro.pocket),
+            receptor=Receptor(residues_of((sequence, own.ca)), mpro.atoms, mpro.pocket),
         )
         for n, sequence in enumerate(sequences)
     ]
@@ -228,8 +216,8 @@ def test_a_second_chain_that_is_too_alike_is_left_out_and_is_no_leak(demo_librar
     cut, size = 150, len(own)
     new = "".join("A" if n % 2 and c != "A" else c for n, c in enumerate(own.sequence[:cut]))
     pocket = np.concatenate([np.arange(20, 40), np.arange(cut + 20, cut + 35)]).astype(np.int32)
-    query = chains((own.sequence[:cut], own.ca[:cut]), (own.sequence[cut:], own.ca[cut:]))
-    receptor = chains((new, own.ca[:cut]), (own.sequence[cut:], own.ca[cut:]))
+    query = residues_of((own.sequence[:cut], own.ca[:cut]), (own.sequence[cut:], own.ca[cut:]))
+    receptor = residues_of((new, own.ca[:cut]), (own.sequence[cut:], own.ca[cut:]))
     assert len(receptor) == size
     mol = demo_library.ligand(0)
     out = tmp_path / "x.templ"
@@ -264,7 +252,7 @@ def test_templates_with_a_frame_each_need_the_querys_receptor(library, mpro):
     with pytest.raises(InputError, match=r"t7: the templates of x\.templ have a frame each; give the rec"):
         Frame.of(library, None, None, "t7")
     empty = mpro.atoms.only(np.zeros(len(mpro.atoms), np.bool_))
-    bare = Receptor(chains(("", np.empty((0, 3)))), empty, np.empty(0, np.int32))
+    bare = Receptor(residues_of(("", np.empty((0, 3)))), empty, np.empty(0, np.int32))
     with pytest.raises(InputError, match="no protein in the receptor of t7"):
         Frame.of(library, bare, None, "t7")
     site = np.array([1.0, 2, 3])

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from chains import residues_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from templ.chemistry.molecules import positions
-from templ.chemistry.receptor import Residues, around, read_receptor
+from templ.chemistry.receptor import around, read_receptor
 from templ.sources.complexes import find_complexes, read_complex
 from templ.sources.demo import demo_files
 from templ.templates.sequence import Aligner
@@ -19,19 +20,6 @@ POCKET_DOMAIN, OTHER_DOMAIN = np.arange(3, 181), np.arange(201, 298)
 
 angles = st.floats(-180, 180)
 motions = st.tuples(angles, angles, angles, *[st.floats(-200, 200)] * 3)
-
-
-def residues_of(*chains):
-    """Residues from (sequence, C-alpha atoms) of each chain."""
-    sequence = "".join(letters for letters, _ in chains)
-    return Residues(
-        tuple("ABCDEFG"[: len(chains)]),
-        np.cumsum([len(letters) for letters, _ in chains]).astype(np.int32),
-        sequence,
-        np.arange(len(sequence), dtype=np.int32),
-        " " * len(sequence),
-        np.concatenate([xyz for _, xyz in chains]).astype(np.float32),
-    )
 
 
 def part(residues, rows):

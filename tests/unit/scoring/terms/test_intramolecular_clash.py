@@ -2,24 +2,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from crowded import MOLECULES, prepared, squeezed
 from rdkit import Chem
 
 from templ.chemistry.conformers import CLASH_BONDS, PreparedQuery
 from templ.chemistry.molecules import parse_smiles
 from templ.scoring.score_term import PosesToScore
 from templ.scoring.terms.intramolecular_clash import TERM, clash_energy, squared_overlap
-
-MOLECULES = ["CCCCCCO", "O=C(Nc1ccccc1)Nc1cccnc1", "CN(C)c1ccc(N(Cc2ccsc2)C(=O)Cn2nnc3ccccc32)cc1"]
-
-
-def prepared(smiles):
-    return PreparedQuery(parse_smiles(smiles), 4, 1)
-
-
-def squeezed(query, share=0.55):
-    """Conformers pressed together until their atoms run into each other."""
-    middle = query.conformers.mean(axis=1, keepdims=True)
-    return middle + (query.conformers - middle) * share
 
 
 def one_by_one(query, pose):
