@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from rdkit.Chem import rdDistGeom, rdRascalMCES
@@ -35,7 +38,7 @@ REPETITIVE = {
     "polyene": "C/C=C/" + "C=C/" * 15 + "C",
     "dendrimer": f"C({dendrimer(1)})({dendrimer(1)})({dendrimer(1)}){dendrimer(1)}",
     "tert-butyls": f"{TBU}c1cc({TBU})cc(C(c2cc({TBU})cc({TBU})c2)c2cc({TBU})cc({TBU})c2)c1",
-    "lysines": "NC(CCCCN)C(=O)" * 4 + "O",
+    "lysines": "NC(CCCCN)C(=O)" * 5 + "O",
     "stereocentres": "C" + "[C@H](O)[C@H](F)" * 8 + "C",
     "siloxane": "C[Si](C)(C)" + "O[Si](C)(C)" * 8 + "C",
 }
@@ -136,7 +139,7 @@ def laid_flat(smiles):
 @pytest.mark.parametrize("smiles", REPETITIVE.values(), ids=REPETITIVE)
 def test_pieces_of_repetitive_molecules_are_not_combined_in_every_way(searches, demo_library, smiles):
     query = PreparedQuery(parse_smiles(smiles), 1, 1)
-    assert query.alike_bonds > MAX_ALIKE
+    assert query.alike_bonds >= MAX_ALIKE
     for template in (laid_flat(smiles), laid_flat("OCCOCCOCCOCCOc1ccccc1"), demo_library["Mpro-7c8r"]):
         core = shared_core(query, template)
         assert core is None or len(list(mappings(core, query, template))) >= 1
@@ -171,15 +174,24 @@ def test_how_alike_query_and_template_are_reaches_the_search(demo_library, monke
     assert max(seen) == found.best_tanimoto
 
 
-def test_a_core_is_found_in_the_query_without_a_look_at_all_ways(demo_library):
-    """Thirty-six like methyls on twelve atoms: 10^15 ways, and all are the same atoms."""
-    sila = "[Si]([Si](C)(C)C)([Si](C)(C)C)[Si](C)(C)C"
-    smiles = f"[Si]({sila})({sila})({sila}){sila}"
-    query = PreparedQuery(parse_smiles(smiles), 1, 1)
-    template = laid_flat(smiles)
-    core = shared_core(query, template)
-    assert len(core) == query.mol.GetNumAtoms() == 53
-    assert len(list(mappings(core, query, template))) == 1
+SILANE = """
+import resource
+from templ.chemistry.conformers import PreparedQuery
+from templ.chemistry.molecules import parse_smiles, with_coordinates
+from templ.templates.mcs import mappings, shared_core
+
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+part = "[Si]([Si](C)(C)C)([Si](C)(C)C)[Si](C)(C)C"
+query = PreparedQuery(parse_smiles(f"[Si]({part})({part})({part}){part}"), 1, 1)
+template = with_coordinates(query.mol, query.conformers[0])
+core = shared_core(query, template)
+print(len(core), len(list(mappings(core, query, template))))
+"""
+
+
+def test_a_core_is_found_in_the_query_without_a_look_at_all_ways():
+    """Thirty-six like methyls: 10^15 ways, all onto the same atoms; the limit ends what would take years."""
+    assert subprocess.check_output([sys.executable, "-c", SILANE], text=True) == "53 1\n"
 
 
 def test_molecules_of_the_demo_are_compared_as_before(searches, demo_library):
