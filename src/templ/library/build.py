@@ -21,7 +21,7 @@ from templ import __version__
 from templ.chemistry.molecules import has_3d, heavy, inchikey, largest_fragment
 from templ.chemistry.receptor import Receptor
 from templ.disk import locked, storage_errors, sync_file, sync_folder
-from templ.errors import EmptyLibraryError, InputError, LibraryError
+from templ.errors import EmptyLibraryError, InputError, LibraryError, TemplError
 from templ.library.codec import encode
 from templ.library.embeddings import write_embeddings
 from templ.library.fingerprints import PARAMETERS, fingerprint
@@ -279,9 +279,11 @@ def building_folder(out: Path) -> Iterator[Path]:
                 yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
-                lock.unlink(missing_ok=True)  # while it is held: `locked` knows that of deleted files
     finally:
-        with suppress(OSError):  # refused where another process has its lock in it
+        # Held once more: what a signal interrupted may have left the file, and of another process it is not.
+        with suppress(OSError, TemplError):
+            with locked(lock, refusal):
+                lock.unlink()
             outer.rmdir()
 
 
