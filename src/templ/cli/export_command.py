@@ -23,15 +23,13 @@ def export(
     ),
 ) -> None:
     """Write the poses of a run and a table of them as other programs want them."""
-    from templ.evaluation.run import load_run
     from templ.export.run_export import export_run
 
     done = export_run(run, out, format, libraries=library)
-    molecules = load_run(run).manifest.molecules
     if done.targets < done.planned:
-        say(f"{run} is not finished: {done.targets} of {done.planned} {molecules} are exported")
+        say(f"{run} is not finished: {done.targets} of {done.planned} {done.molecules} are exported")
     if done.unposed:
-        say(f"{done.unposed} of {done.targets} {molecules} have no pose")
-    say(f"{done.poses} poses of {done.targets - done.unposed} {molecules}; written: {done.table}")
+        say(f"{done.unposed} of {done.targets} {done.molecules} have no pose")
+    say(f"{done.poses} poses of {done.targets - done.unposed} {done.molecules}; written: {done.table}")
     if format in HINTS:
         say(HINTS[format].format(folder=out, table=done.table.name))

@@ -32,7 +32,8 @@ LONGEST_NAME = 200
 class Exported:
     """The table that was written, and how many targets, poses, and targets without a pose.
 
-    `planned` are the targets of the run: more than `targets` where it is not finished.
+    `planned` are the targets of the run: more than `targets` where it is not finished. `molecules` is what
+    the run calls them: targets or queries.
     """
 
     table: Path
@@ -40,6 +41,7 @@ class Exported:
     poses: int
     unposed: int
     planned: int
+    molecules: str
 
 
 def export_run(
@@ -94,7 +96,8 @@ def export_run(
             counts["targets"] += 1
             counts["poses"] += posed
             counts["unposed"] += not posed
-    return Exported(out / form.table, planned=loaded.manifest.targets, **counts)
+    manifest = loaded.manifest
+    return Exported(out / form.table, **counts, planned=manifest.targets, molecules=manifest.molecules)
 
 
 def _items(run: Run, record: Record, form: Format, files: _Files) -> Iterator[Item]:
