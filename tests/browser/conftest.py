@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
+from program import run_templ
 
 from templ.runs.journal import read_records
 
@@ -21,15 +20,13 @@ HOSTILE = "</script><script>document.title='hacked'</script><img src=x onerror=\
 def page_path(tmp_path_factory):
     """The page of a run of eight targets, one of which failed in a nasty way."""
     folder = tmp_path_factory.mktemp("browser")
-    command = [sys.executable, "-m", "templ", "benchmark", "run", "demo", "--limit", "8", "-o", "run"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+    run_templ("benchmark", "run", "demo", "--limit", "8", "-o", "run", cwd=folder).check_returncode()
     journal = folder / "run" / "results.jsonl"
     records = list(read_records(journal))
     nasty = {"id": f"{HOSTILE} 分子", "reason": HOSTILE, "detail": HOSTILE + "C" * 5000, "group": HOSTILE}
     records[5] = replace(records[5], status="failed", poses=(), address=None, **nasty)
     journal.write_bytes(b"".join(record.to_line() for record in records))
-    command = [sys.executable, "-m", "templ", "report", "run", "-o", "page.html"]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+    run_templ("report", "run", "-o", "page.html", cwd=folder).check_returncode()
     return folder / "page.html"
 
 
@@ -51,8 +48,7 @@ def predicted_path(demo_path, tmp_path_factory):
     folder = tmp_path_factory.mktemp("predicted")
     (folder / "q.csv").write_text("name,SMILES\na,Cc1ccncc1NC(=O)Cc1cccc(Cl)c1\niron,[Fe]OCCO\n")
     for words in (("predict", "-l", demo_path, "-q", "q.csv"), ("report", "poses.sdf")):
-        command = [sys.executable, "-m", "templ", *map(str, words)]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+        run_templ(*words, cwd=folder).check_returncode()
     return folder / "poses.html"
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 
+import pytest
 from PIL import Image
 
 COLOURS_OF_NOTHING = 8
 """An empty view has its ground and its edge."""
+
+pytestmark = pytest.mark.slow
 
 
 def column(page, name):

@@ -173,6 +173,7 @@ def test_fields_of_a_run_and_a_library(heading, names):
     assert columns("formats.md", heading).keys() == set(names)
 
 
+@pytest.mark.slow
 def test_fields_of_the_lines_of_a_run(files):
     """What is on disk has the fields that the tables have, and no others."""
     run = files / "runs/demo"
@@ -211,6 +212,7 @@ def test_terms_of_the_score():
     assert told == {term.name: term.unit for term in TERMS}
 
 
+@pytest.mark.slow
 def test_columns_of_the_table_of_a_run(files):
     heading = "molecule without a pose. Columns of the table of a run:"
     told = columns("formats.md", heading)

@@ -77,6 +77,7 @@ def coordinates(path):
     return [mol.GetConformer().GetPositions() for mol in Chem.SDMolSupplier(str(path), removeHs=False)]
 
 
+@pytest.mark.slow
 def test_a_term_is_one_file(tmp_path, demo_path):
     package = Path(templ.__file__).parent
     shutil.copytree(package, tmp_path / "src/templ", ignore=shutil.ignore_patterns("__pycache__"))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from program import run_templ
 
 from templ.checksums import with_checksum
 from templ.evaluation.run import load_run
@@ -31,8 +32,11 @@ M  END
 
 def templ(*words, cwd, check, before=()):
     """Run the program, perhaps through another (`before`), and check that it ends so, without a traceback."""
-    command = [*before, sys.executable, "-m", "templ", *map(str, words)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+    if before:
+        command = [*before, sys.executable, "-m", "templ", *map(str, words)]
+        done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
+    else:
+        done = run_templ(*words, cwd=cwd)
     assert "Traceback" not in done.stderr
     assert done.returncode == check, done.stderr
     return done

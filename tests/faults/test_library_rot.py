@@ -7,8 +7,6 @@ import gzip
 import json
 import re
 import shutil
-import subprocess
-import sys
 from itertools import islice
 
 import numpy as np
@@ -17,6 +15,7 @@ import pytest
 from damage import damaged
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from program import run_templ
 from rdkit import Chem
 
 from templ.checksums import with_checksum
@@ -532,9 +531,7 @@ def test_a_flipped_bit_ends_a_run_before_it_begins(larger, tmp_path, command, na
         "benchmark": ["benchmark", "run", "loo", "--library", library, "-o", tmp_path / "run"],
         "predict": ["predict", "-s", "CC(=O)Nc1cnccc1C", "--library", library, "-o", tmp_path / "poses.sdf"],
     }[command]
-    done = subprocess.run(
-        [sys.executable, "-m", "templ", *map(str, arguments)], capture_output=True, text=True, timeout=120
-    )
+    done = run_templ(*arguments)
     assert done.returncode == 2, done.stderr
     words = " ".join(done.stderr.split())
     assert f"{name} was altered" in words

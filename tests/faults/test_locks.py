@@ -71,8 +71,15 @@ def content(folder):
     return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-@pytest.mark.parametrize("second", ["ligands", "complexes"])
-@pytest.mark.parametrize("first", ["ligands", "complexes"])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("ligands", "complexes"),
+        ("complexes", "ligands"),
+        pytest.param("ligands", "ligands", marks=pytest.mark.slow),
+        pytest.param("complexes", "complexes", marks=pytest.mark.slow),
+    ],
+)
 def test_the_second_build_of_a_library_is_refused_and_spoils_nothing(
     suspended, complexes, tmp_path, first, second
 ):
@@ -169,7 +176,14 @@ main()
 """
 
 
-@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS], ids=errno.errorcode.get)
+@pytest.mark.parametrize(
+    "code",
+    [
+        errno.ENOLCK,
+        *(pytest.param(code, marks=pytest.mark.slow) for code in (errno.EOPNOTSUPP, errno.ENOSYS)),
+    ],
+    ids=errno.errorcode.get,
+)
 def test_a_file_system_without_locks_is_said(demo_path, complexes, tmp_path, code):
     for words in (
         ("predict", "--library", demo_path, "--smiles", "CC(=O)Nc1cnccc1C"),

@@ -75,7 +75,11 @@ def test_a_current_folder_that_is_gone_is_said(tmp_path):
     assert "templ: error: the current folder is gone" in done.stderr
 
 
-@pytest.mark.parametrize("environment", LOCALES, ids=str)
+@pytest.mark.parametrize(
+    "environment",
+    [LOCALES[-1], *(pytest.param(one, marks=pytest.mark.slow) for one in LOCALES[:-1])],
+    ids=str,
+)
 def test_complexes_with_such_names_are_left_out_and_the_others_built(tmp_path, demo_library, environment):
     for folder in (Path("good"), Path(BAD), Path("lacks") / BAD, Path(BAD) / "inner"):
         folder = tmp_path / "complexes" / folder

@@ -46,7 +46,7 @@ LISTS = {
 
 @pytest.mark.parametrize(
     "name",
-    [name if name in ("q.smi", "q.sdf.gz") else pytest.param(name, marks=pytest.mark.slow) for name in LISTS],
+    [name if name == "q.smi" else pytest.param(name, marks=pytest.mark.slow) for name in LISTS],
 )
 def test_every_query_is_counted_everywhere(demo_path, tmp_path, helpers, name):
     def run(*words, check=0):

@@ -20,7 +20,7 @@ from templ.sources.demo import demo_files
 from templ.sources.ledger import Ledger
 from templ.sources.sdf import read_sdf
 
-TARGETS = 12
+TARGETS = 8
 KILLS = 3
 PATIENCE_S = 120
 """Only a failing test waits that long."""

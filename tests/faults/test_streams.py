@@ -33,6 +33,8 @@ PRINTING = [
     ("benchmark", "profile", "run"),
     ("benchmark", "compare", "run", "run"),
 ]
+FIRST = [PRINTING[0], PRINTING[4], PRINTING[8]]
+"""Of each kind one, for every day; all of them are slow."""
 SILENT = [
     ("library", "build", "new", "--ligands", demo_files().ligands),
     ("predict", "-l", "m.templ", "-s", SMILES, "-o", "new/poses.sdf"),
@@ -81,7 +83,11 @@ def test_stderr_and_stdin_that_are_closed_change_nothing(fresh, words):
     assert bool(done.stdout) == (words in PRINTING)
 
 
-@pytest.mark.parametrize("words", PRINTING, ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [words if words in FIRST else pytest.param(words, marks=pytest.mark.slow) for words in PRINTING],
+    ids=" ".join,
+)
 def test_what_is_printed_and_cannot_be_is_an_error(fresh, words):
     done = shell(words, ">&-", fresh)
     assert (done.returncode, done.stderr[-len(CLOSED) :]) == (2, CLOSED)
@@ -98,6 +104,7 @@ def test_a_command_that_prints_nothing_needs_no_stdout(fresh, words):
     assert "new" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_full_or_broken_stderr_does_not_end_a_run(fresh):
     run = ("benchmark", "run", "demo", "--limit", "1", "-o", "new")
     done = shell(run, f"2> {FULL}", fresh)
@@ -109,7 +116,10 @@ def test_a_full_or_broken_stderr_does_not_end_a_run(fresh):
     assert "| attempted | 1 |" in (fresh / "out.txt").read_text()
 
 
-@pytest.mark.parametrize("redirection", ["2>&-", f"2> {FULL}", ">&- <&- 2>&-"])
+@pytest.mark.parametrize(
+    "redirection",
+    [">&- <&- 2>&-", *(pytest.param(one, marks=pytest.mark.slow) for one in ("2>&-", f"2> {FULL}"))],
+)
 def test_exit_codes_without_stderr(fresh, sdf, redirection):
     (fresh / "new.sdf").write_text(sdf[:-200])  # its last record is cut short
     build = ("library", "build", "new.templ", "--ligands", "new.sdf")

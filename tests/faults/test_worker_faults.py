@@ -74,6 +74,7 @@ def test_a_fault_costs_one_target(run):
     assert run(faults, targets=12) == (1, reasons)
 
 
+@pytest.mark.slow
 def test_targets_without_end_cost_themselves(run):
     """Asleep; in C that keeps the interpreter's lock; in RDKit's C++."""
     faults = {0: "hang", 1: "freeze", 2: "hang-rdkit"}
@@ -85,6 +86,7 @@ def test_much_output_is_no_fault(run):
     assert run({1: "talk"}) == (0, {})
 
 
+@pytest.mark.slow
 def test_a_clock_set_back_changes_nothing(run, tmp_path):
     assert run({1: "nap 3"}, CLOCK_SET_BACK="yes") == (0, {})
     samples = [json.loads(line) for line in (tmp_path / "run" / "memory.jsonl").read_text().splitlines()]
@@ -95,6 +97,7 @@ def test_a_clock_set_back_changes_nothing(run, tmp_path):
 QUERY = "CC(=O)Nc1cnccc1C"
 
 
+@pytest.mark.slow
 def test_a_query_that_hangs_or_brings_its_worker_down_costs_one_record(faulty, demo_path, tmp_path):
     faults = {
         "b": ("hang", "timeout"),

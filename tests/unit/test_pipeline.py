@@ -87,8 +87,8 @@ def test_the_same_seed_gives_the_same_poses_and_another_does_not(demo_library):
 
 
 def test_every_pose_keeps_the_stereochemistry_of_its_query(demo_library):
-    chiral = [row for row in range(len(demo_library)) if "@" in demo_library.entry(row).smiles][:20]
-    assert len(chiral) == 20
+    chiral = [row for row in range(len(demo_library)) if "@" in demo_library.entry(row).smiles][:20:4]
+    assert len(chiral) == 5
     settings = PredictionSettings(conformers=8, screened=4, templates=4, minimised=10, rounds=1)
     for row in chiral:
         target = target_of(demo_library.entry(row))

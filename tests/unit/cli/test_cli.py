@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from program import run_templ as run
 from rdkit import Chem
 
 import templ
@@ -16,11 +17,6 @@ from templ.errors import InputError
 from templ.sources.demo import demo_files
 
 HEAVY = {"rdkit", "numpy", "pyarrow", "pydantic", "gemmi", "psutil", "multiprocessing"}
-
-
-def run(*words, cwd):
-    command = [sys.executable, "-m", "templ", *map(str, words)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
 def test_help_loads_nothing_heavy(tmp_path):
@@ -123,8 +119,9 @@ def test_one_worker_or_two_the_seed_decides(demo_path, tmp_path):
         assert run(*words, *more, cwd=tmp_path).returncode == 0
         return (tmp_path / f"{name}.sdf").read_text()
 
-    assert poses("a", "--workers", "1") == poses("b", "--workers", "2")
-    assert poses("a") != poses("c", "--seed", "2")
+    of_one = poses("a", "--workers", "1")
+    assert of_one == poses("b", "--workers", "2")
+    assert of_one != poses("c", "--seed", "2")
 
 
 def test_the_library_of_a_group_only(tmp_path):

@@ -128,6 +128,7 @@ def test_a_stopped_build_leaves_no_half_library(stop, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} <= {"l.templ.ledger.csv"}
 
 
+@pytest.mark.slow
 def test_failures_above_the_allowed_end_with_1(demo_path, demo_library, helpers, tmp_path):
     ids = list(demo_library)[:3]
     (tmp_path / "mine.toml").write_text(f'library = "{demo_path}"\n')

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from program import run_templ as templ
 from typer.testing import CliRunner
 
 from templ.checksums import with_checksum
@@ -16,11 +17,6 @@ from templ.cli import app
 from templ.runs.journal import read_records
 
 FULL = Path("/dev/full")
-
-
-def templ(*words, cwd):
-    command = [sys.executable, "-m", "templ", *map(str, words)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture(scope="module")

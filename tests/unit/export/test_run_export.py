@@ -143,6 +143,7 @@ def test_plinder_gets_its_columns_a_file_a_pose_and_the_receptor(run, tmp_path):
         assert receptor == gzip.decompress(demo_files().receptor.read_bytes())
 
 
+@pytest.mark.slow
 def test_posebusters_runs_on_its_table_and_sees_the_same_rmsd(run, tmp_path):
     pytest.importorskip("posebusters", reason="PoseBusters is not installed")
     table = export_run(run, tmp_path / "out", "posebusters").table

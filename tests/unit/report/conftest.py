@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
+from program import run_templ
 
 from templ.checksums import with_checksum
 from templ.runs.journal import read_records
@@ -18,8 +17,7 @@ from templ.runs.journal import read_records
 def demo_run(tmp_path_factory):
     """A finished run of five targets."""
     folder = tmp_path_factory.mktemp("report") / "run"
-    command = [sys.executable, "-m", "templ", "benchmark", "run", "demo", "--limit", "5", "-o", folder]
-    subprocess.run([*map(str, command)], check=True, capture_output=True, timeout=120)
+    run_templ("benchmark", "run", "demo", "--limit", "5", "-o", folder).check_returncode()
     return folder
 
 
@@ -85,8 +83,7 @@ def predicted_once(demo_path, tmp_path_factory):
         "--max-failures",
         "1",
     )
-    command = [sys.executable, "-m", "templ", *map(str, words)]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=120)
+    run_templ(*words, cwd=folder).check_returncode()
     return folder
 
 
