@@ -27,7 +27,8 @@ import numpy as np
 from templ.benchmark.builtin import DemoBenchmark, PolarisBenchmark
 from templ.benchmark.definition import list_targets
 from templ.chemistry.molecules import positions
-from templ.chemistry.receptor import Receptor, read_receptor
+from templ.chemistry.receptor import Receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.jobs.target import target_of
 from templ.library.build import build_library
 from templ.library.store import Library, open_library

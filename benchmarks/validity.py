@@ -27,7 +27,7 @@ import numpy as np
 from posebusters import PoseBusters
 from rdkit import Chem
 
-from templ.chemistry.receptor import read_receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.evaluation.run import load_run
 from templ.evaluation.validity import failed_checks
 

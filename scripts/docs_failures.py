@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from templ.chemistry.molecules import heavy, positions
-from templ.chemistry.receptor import read_receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.evaluation.run import load_run
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from rdkit import Chem
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.molecules import parse_smiles, positions
-from templ.chemistry.receptor import read_receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.errors import InputError, LeakageError
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.jobs.target import target_of

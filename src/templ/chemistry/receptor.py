@@ -1,25 +1,19 @@
-"""The receptor of a complex: chains as sequence and C-alpha atoms, and the atoms around a ligand.
-
-gemmi reads the files (M. Wojdyr, J. Open Source Softw. 7 (2022) 4200): 1 to 3 ms a structure, where other
-readers take 50 to 250 ms.
-"""
+"""The receptor of a complex: chains as sequence and C-alpha atoms, and the atoms around a ligand."""
 
 from __future__ import annotations
 
-import gzip
-import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from templ.disk import path_text
 from templ.errors import InputError
 
-STRUCTURE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif")
-
+METALS = tuple(number for number in range(1, 119) if gemmi.Element(number).is_metal)
+"""Atomic numbers."""
 CHAIN_REACH = 10.0
 """Angstrom from the ligand to a C-alpha atom or any atom of a chain that counts as near it."""
 ATOM_REACH = 10.0
@@ -28,23 +22,10 @@ POCKET_REACH = 6.0
 """Angstrom from the ligand to the nearest atom of a residue that belongs to the pocket."""
 CONTACT_REACH = 6.0
 """Angstrom: a ligand farther than this from every atom of the protein is not bound to it."""
-LARGEST_COORDINATE = 1e6
-"""Angstrom; beyond this (or not a number) a coordinate is damage."""
 ON_LIGAND = 1.2
 """Angstrom: a small molecule of the structure this near to a ligand's atom is the ligand itself."""
-
-SAME_AS = {
-    "HID": "HIS", "HIE": "HIS", "HIP": "HIS", "HSD": "HIS", "HSE": "HIS", "HSP": "HIS", "CYX": "CYS",
-    "CYM": "CYS", "ASH": "ASP", "GLH": "GLU", "LYN": "LYS", "MSE": "MET",
-}  # fmt: skip
-"""Residue names that force fields give to protonation states, which no structure dictionary knows; and
-selenomethionine."""
-ADDITIVES = frozenset({
-    "ACT", "ACY", "BME", "BR", "CIT", "CL", "DMS", "EDO", "EOH", "EPE", "FMT", "GOL", "IOD", "IPA", "K",
-    "MES", "MLI", "MPD", "NA", "NO3", "P6G", "PEG", "PG4", "PGE", "1PE", "PO4", "SCN", "SO4", "TLA", "TRS",
-    "UNL", "UNX",
-})  # fmt: skip
-"""Of the crystallisation liquid: another crystal of the same protein has others, or none."""
+LONGEST_BOND = 2.2
+"""Angstrom: atoms of one small molecule this near are bonded (carbon and iodine 2.1, two sulphurs 2.05)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,44 +113,33 @@ class Receptor:
         Residues around the ligand, by index, ascending; empty when no ligand is known.
     embedding : array, shape (dimensions,), or None
         Of its sequence, by the model that made those of a library, where templates are found by it.
+    left_out : tuple of str
+        What the structure file has and the receptor has not, a few words each: ``212 waters``.
     """
 
     residues: Residues
     atoms: Atoms
     pocket: NDArray[np.int32]
     embedding: NDArray[np.float32] | None = None
+    left_out: tuple[str, ...] = ()
 
 
-def read_receptor(path: str | Path) -> Receptor:
-    """Read a receptor from PDB or mmCIF, gzipped or not: its first model, without hydrogens and water.
-
-    Of alternate locations the first is taken. Molecules of the crystallisation liquid are left out.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, is no structure, or has no heavy atom.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"{path}: no such receptor file; expected a PDB or mmCIF file")
-    try:
-        if path.suffix == ".gz":
-            _check_gzip(path)
-        structure = gemmi.read_structure(path_text(path))
-        structure.remove_alternative_conformations()
-        structure.remove_hydrogens()
-        structure.remove_waters()
-        receptor = _from_model(structure[0]) if len(structure) else None
-    except (RuntimeError, ValueError, OSError, EOFError, zlib.error) as error:
-        raise InputError(
-            f"{path} is not a receptor that can be read ({error}); expected PDB or mmCIF"
-        ) from None
-    if receptor is None:
-        raise InputError(f"{path} holds no atoms; expected a PDB or mmCIF file of a receptor")
-    if not len(receptor.atoms):
-        raise InputError(f"{path} holds no heavy atoms besides water; expected a receptor")
-    return receptor
+def describe(receptor: Receptor) -> dict[str, str]:
+    """Say what a receptor has and what it has not, as words for a person."""
+    residues, atoms = receptor.residues, receptor.atoms
+    chains = [
+        f"{name or '(no name)'} ({part.stop - part.start} residues)"
+        for name, part in zip(residues.chains, residues.slices(), strict=True)
+    ]
+    free = atoms.only(atoms.residues < 0)
+    metals = Counter(free.residue_names[np.isin(free.elements, METALS)].tolist())
+    others = Counter(free.residue_names[~np.isin(free.elements, METALS)].tolist())
+    return {
+        "chains": ", ".join(chains) or "none",
+        "metals": ", ".join(f"{count} {name}" for name, count in sorted(metals.items())) or "none",
+        "cofactors": ", ".join(f"{name} ({count} atoms)" for name, count in sorted(others.items())) or "none",
+        "left out": "; ".join(receptor.left_out) or "nothing",
+    }
 
 
 def check_protein(receptor: Receptor, what: str) -> None:
@@ -223,99 +193,48 @@ def around(receptor: Receptor, ligand: NDArray[np.float64]) -> Receptor:
         "".join(residues.insertions[row] for row in rows),
         residues.ca[rows],
     )
-    near = atoms.only((distance <= ATOM_REACH) & ~itself)
+    reached = (distance <= ATOM_REACH) & ~itself
+    near = atoms.only(reached)
     near.residues[:] = new_index[near.residues]
-    return Receptor(cut, near, np.flatnonzero(of_residue[rows] <= POCKET_REACH).astype(np.int32))
-
-
-def _check_gzip(path: Path) -> None:
-    """Read to the end: gemmi takes what there is of a file that was cut.
-
-    Raises
-    ------
-    OSError, EOFError, zlib.error
-        When the file is damaged.
-    """
-    with gzip.open(path) as stream:
-        while stream.read(1 << 20):
-            pass
-
-
-def _from_model(model: gemmi.Model) -> Receptor:
-    """Take what is wanted of a model; names that are no text and damaged coordinates raise ValueError."""
-    chains: list[str] = []
-    letters: list[str] = []
-    ends, numbers, insertions, ca = [], [], [], []
-    atoms: list[tuple[list[float], int, int, str, str, float]] = []
-    for chain in model:
-        before = len(letters)
-        for residue in chain:
-            if residue.name in ADDITIVES:
-                continue
-            alpha = residue.find_atom("CA", "*", gemmi.Element("C"))
-            index = -1
-            if alpha is not None and _is_amino_acid(residue):
-                index = len(letters)
-                letters.append(_letter(residue.name))
-                numbers.append(residue.seqid.num)
-                insertions.append(residue.seqid.icode)
-                ca.append(alpha.pos.tolist())
-            atoms.extend(
-                (atom.pos.tolist(), atom.element.atomic_number, index, atom.name, residue.name, atom.b_iso)
-                for atom in residue
-            )
-        if len(letters) > before:
-            chains.append(chain.name)
-            ends.append(len(letters))
-    xyz, elements, index_of, names, residue_names, b_factors = zip(*atoms, strict=True) if atoms else [()] * 6
-    coordinates = np.array(xyz, np.float64).reshape(-1, 3)
-    if not (np.abs(coordinates) < LARGEST_COORDINATE).all():
-        raise ValueError("a coordinate is no number or beyond any structure")
-    return Receptor(
-        Residues(
-            tuple(chains),
-            np.array(ends, np.int32),
-            "".join(letters),
-            np.array(numbers, np.int32),
-            "".join(insertions),
-            np.array(ca, np.float32).reshape(-1, 3),
-        ),
-        Atoms(
-            coordinates.astype(np.float32),
-            np.array(elements, np.uint8),
-            np.array(index_of, np.int32),
-            np.array(names, np.str_),
-            np.array(residue_names, np.str_),
-            np.array(b_factors, np.float32),
-        ),
-        np.empty(0, np.int32),
-    )
-
-
-def _is_amino_acid(residue: gemmi.Residue) -> bool:
-    """Tell amino acids, modified ones included; what no dictionary knows is one if it has a backbone."""
-    if gemmi.find_tabulated_residue(SAME_AS.get(residue.name, residue.name)).is_amino_acid():
-        return True
-    return all(residue.find_atom(name, "*") is not None for name in ("N", "C"))
-
-
-def _letter(name: str) -> str:
-    letter = gemmi.find_tabulated_residue(SAME_AS.get(name, name)).one_letter_code.upper()
-    return letter if letter.isalpha() else "X"
+    left_out = (*receptor.left_out, *_left_out(atoms, residues, kept, itself, reached))
+    pocket = np.flatnonzero(of_residue[rows] <= POCKET_REACH).astype(np.int32)
+    return Receptor(cut, near, pocket, left_out=left_out)
 
 
 def _of_the_ligand(atoms: Atoms, distance: NDArray[np.float32], residues: int) -> NDArray[np.bool_]:
     """Atoms of molecules that lie where the ligand does, shape (atoms,).
 
-    Small molecules by their name, so that atoms placed otherwise go too; residues (the ligand is an amino
-    acid or a peptide) when all of their atoms are there.
+    Small molecules with all that is bonded to the atoms that lie there, so that those placed otherwise go
+    too, and a cofactor of the same name stays; residues (the ligand is an amino acid or a peptide) when all
+    of their atoms are there.
     """
     free = atoms.residues < 0
-    names = set(atoms.residue_names[free & (distance < ON_LIGAND)].tolist())
+    there = free & (distance < ON_LIGAND)
     farthest = np.zeros(residues + 1, np.float32)  # the last for atoms in no chain
     np.maximum.at(farthest, atoms.residues[~free], distance[~free])
-    named = np.isin(atoms.residue_names, list(names)) & (distance <= ATOM_REACH)
-    return np.where(free, named, farthest[atoms.residues] < ON_LIGAND)
+    named = free & (distance <= ATOM_REACH) & np.isin(atoms.residue_names, atoms.residue_names[there])
+    near = np.flatnonzero(named)
+    bonded = np.linalg.norm(atoms.xyz[near, None] - atoms.xyz[None, near], axis=-1) < LONGEST_BOND
+    molecule = there[near]
+    while (grown := bonded[molecule].any(axis=0)).sum() > molecule.sum():
+        molecule = grown
+    whole = np.zeros(len(atoms), np.bool_)
+    whole[near[molecule]] = True
+    return np.where(free, whole, farthest[atoms.residues] < ON_LIGAND)
+
+
+def _left_out(
+    atoms: Atoms, residues: Residues, kept: Iterable[int], itself: NDArray[np.bool_], near: NDArray[np.bool_]
+) -> Iterator[str]:
+    """Say what of a structure is not around the ligand."""
+    lost = [name for chain, name in enumerate(residues.chains) if chain not in set(kept)]
+    free = atoms.residues < 0
+    if itself.any():
+        yield f"the ligand itself ({', '.join(sorted(set(atoms.residue_names[itself].tolist())))})"
+    if lost:
+        yield f"chains far from the ligand: {', '.join(name or 'without a name' for name in lost)}"
+    if far := sorted(set(atoms.residue_names[free & ~near & ~itself].tolist())):
+        yield f"beyond {ATOM_REACH:g} A from the ligand: {', '.join(far)}"
 
 
 def _nearest(atoms: NDArray[np.float32], ligand: NDArray[np.float32]) -> NDArray[np.float32]:

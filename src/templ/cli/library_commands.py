@@ -12,7 +12,7 @@ from templ.cli.options import FAILURES, WORKERS, parse_workers, progress, report
 from templ.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from templ.library.store import Library
 
@@ -93,11 +93,23 @@ def build(
 
 
 @app.command()
-def info(library: Path = LIBRARY) -> None:
+def info(
+    library: Path = LIBRARY,
+    receptor: str | None = typer.Option(
+        None,
+        "--receptor",
+        metavar="ID",
+        help="What the receptor of this ligand has, and has not.",
+    ),
+) -> None:
     """Print what a library holds and what built it."""
+    from templ.chemistry.receptor import describe
     from templ.library.store import open_library
 
     with open_library(library) as opened:
+        if receptor is not None:
+            _print_rows(describe(opened.receptor_of(receptor)))
+            return
         manifest = opened.manifest
         rows = {
             **opened.describe(),
@@ -108,8 +120,7 @@ def info(library: Path = LIBRARY) -> None:
             "format": str(manifest.version),
             "digest": opened.digest,
         }
-    for name, value in rows.items():
-        typer.echo(f"{name:<10} {value}")
+    _print_rows(rows)
 
 
 @app.command()
@@ -138,6 +149,11 @@ def export(library: Path = LIBRARY) -> None:
 
     with open_library(library) as opened:
         _write_sdf(opened, range(len(opened)))
+
+
+def _print_rows(rows: Mapping[str, str]) -> None:
+    for name, value in rows.items():
+        typer.echo(f"{name:<10} {value}")
 
 
 def _write_sdf(library: Library, rows: Iterable[int]) -> None:

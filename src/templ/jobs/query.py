@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from templ.chemistry.receptor import read_receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.errors import InputError
 from templ.jobs.recording import MoleculeResult
 from templ.library.store import open_library

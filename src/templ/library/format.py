@@ -42,7 +42,7 @@ from templ.disk import sync_file
 from templ.errors import LibraryError
 
 FORMAT_NAME: Final = "templ-library"
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 
 MANIFEST = "manifest.json"
 LIGANDS = "ligands.arrow"
@@ -131,7 +131,7 @@ class Manifest(_Frozen):
     """
 
     format: Literal["templ-library"]
-    version: Literal[2]
+    version: Literal[3]
     created: str
     built_by: str
     rdkit: str

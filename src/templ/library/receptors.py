@@ -51,6 +51,7 @@ SCHEMA = pa.schema(
         pa.field("names", pa.string(), nullable=False),
         pa.field("residue_names", pa.string(), nullable=False),
         _numbers("b_factors", pa.float32()),
+        pa.field("left_out", pa.list_(pa.field("item", pa.string(), nullable=False)), nullable=False),
     ]
 )
 
@@ -89,6 +90,7 @@ def encode(receptor: Receptor) -> dict[str, Any]:
         "names": _join(atoms.names, ATOM_NAME),
         "residue_names": _join(atoms.residue_names, RESIDUE_NAME),
         "b_factors": atoms.b_factors,
+        "left_out": list(receptor.left_out),
     }
 
 
@@ -127,7 +129,8 @@ class MappedReceptors:
             _split(batch.column("residue_names")[index].as_py(), RESIDUE_NAME),
             _array(batch, "b_factors", index),
         )
-        return Receptor(residues, atoms, pocket)
+        left_out = tuple(batch.column("left_out")[index].as_py())
+        return Receptor(residues, atoms, pocket, left_out=left_out)
 
     def related(
         self, sequence: str, k: int, mask: NDArray[np.bool_] | None = None

@@ -17,6 +17,7 @@ from rdkit.Chem import Mol
 
 from templ.chemistry.molecules import parse_smiles
 from templ.chemistry.receptor import Receptor, Residues
+from templ.chemistry.receptor_file import read_receptor
 from templ.disk import Closing
 from templ.errors import LibraryError
 from templ.library.embeddings import Embeddings
@@ -242,6 +243,22 @@ class Library(Closing):
         """Receptor around the ligand of a row; its arrays lie over the mapped file."""
         self._ligands.locate(row)
         return self._receptors.receptor(row)
+
+    def receptor_of(self, id: str) -> Receptor:
+        """Receptor that a ligand has: its own, or the one of its group.
+
+        Raises
+        ------
+        LibraryError
+            When there is no such ligand, or no receptor.
+        """
+        row = self.row_of(id)
+        if self.has_receptors:
+            return self.receptor(row)
+        path = self.receptor_path(self.entry(row).group)
+        if path is None:
+            raise LibraryError(f"{self.path} has no receptor; give one with `templ library build --receptor`")
+        return read_receptor(path)
 
     def related(
         self, sequence: str, k: int, mask: NDArray[np.bool_] | None = None

@@ -12,7 +12,8 @@ from rdkit import Chem
 from rdkit.Chem import Mol
 
 from templ.chemistry.molecules import heavy, positions
-from templ.chemistry.receptor import Receptor, read_receptor
+from templ.chemistry.receptor import Receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.errors import LibraryError, RunError
 from templ.evaluation.run import Run
 from templ.export.pdb import to_pdb

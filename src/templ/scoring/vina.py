@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit.Chem import Mol
 
+from templ.chemistry.elements import standard_name
 from templ.chemistry.features import FEATURES, atom_features
-from templ.chemistry.receptor import SAME_AS, Atoms
+from templ.chemistry.receptor import Atoms
 
 GAUSS, WIDE_GAUSS, REPULSION, HYDROPHOBIC, HYDROGEN_BOND = -0.0356, -0.00516, 0.840, -0.0351, -0.587
 """kcal/mol: Vina's weights, Table 1 of its paper."""
@@ -76,7 +77,7 @@ def ligand_types(mol: Mol) -> AtomTypes:
 def receptor_types(atoms: Atoms) -> AtomTypes:
     """Types of a receptor's atoms, by residue and name; of what is no amino acid, by element."""
     rows = [
-        _receptor_type(int(element), residue >= 0, SAME_AS.get(residue_name, residue_name), name)
+        _receptor_type(int(element), residue >= 0, standard_name(residue_name), name)
         for element, residue, residue_name, name in zip(
             atoms.elements, atoms.residues, atoms.residue_names.tolist(), atoms.names.tolist(), strict=True
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from templ.chemistry.receptor import Receptor, read_receptor
+from templ.chemistry.receptor import Receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.library.store import Library
 
 MOST_KEPT = 4

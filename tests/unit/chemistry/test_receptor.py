@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from templ.chemistry.molecules import positions
-from templ.chemistry.receptor import ATOM_REACH, POCKET_REACH, around, check_protein, read_receptor
+from templ.chemistry.receptor import ATOM_REACH, POCKET_REACH, around, check_protein
+from templ.chemistry.receptor_file import read_receptor
 from templ.errors import InputError
 from templ.sources.demo import demo_files
 

@@ -14,7 +14,8 @@ from rdkit import Chem
 from rdkit.Chem import rdMolTransforms
 
 from templ.chemistry.molecules import parse_smiles, positions
-from templ.chemistry.receptor import Atoms, read_receptor
+from templ.chemistry.receptor import Atoms
+from templ.chemistry.receptor_file import read_receptor
 from templ.errors import InputError
 from templ.evaluation import validity
 from templ.evaluation.validity import (

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from templ.chemistry.molecules import positions
-from templ.chemistry.receptor import Atoms, Receptor, Residues, around, read_receptor
+from templ.chemistry.receptor import Atoms, Receptor, Residues, around
+from templ.chemistry.receptor_file import read_receptor
 from templ.export.pdb import to_pdb
 from templ.sources.demo import demo_files
 

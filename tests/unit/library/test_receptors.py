@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from templ.chemistry.receptor import Atoms, Receptor, Residues, read_receptor
+from templ.chemistry.receptor import Atoms, Receptor, Residues
+from templ.chemistry.receptor_file import read_receptor
 from templ.errors import LibraryError, StorageError
 from templ.library import mapped
 from templ.library.build import build_library

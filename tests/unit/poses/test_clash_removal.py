@@ -7,7 +7,7 @@ from rdkit import Chem
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.geometry import rmsd
 from templ.chemistry.molecules import parse_smiles, positions
-from templ.chemistry.receptor import read_receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.poses.clash_removal import remove_clashes
 from templ.scoring.terms.intramolecular_clash import squared_overlap
 from templ.sources.demo import demo_files

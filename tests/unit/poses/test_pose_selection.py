@@ -6,7 +6,7 @@ import pytest
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.geometry import rmsd
 from templ.chemistry.molecules import parse_smiles, positions
-from templ.chemistry.receptor import read_receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.poses.clash_removal import remove_clashes
 from templ.poses.pose_selection import DISTINCT_POSES, PoseSelector
 from templ.scoring.posterior import Cluster

@@ -10,7 +10,7 @@ import pytest
 from rdkit import Chem
 
 from templ.chemistry.molecules import positions
-from templ.chemistry.receptor import read_receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.errors import LibraryError
 from templ.report.collect import read_results
 from templ.report.structures import POCKET_REACH, Structures, pocket_pdb

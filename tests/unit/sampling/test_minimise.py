@@ -7,7 +7,7 @@ from rdkit import Chem
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.geometry import rotate_about_bond
 from templ.chemistry.molecules import parse_smiles, positions
-from templ.chemistry.receptor import read_receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.poses.hydrogens import add_hydrogens
 from templ.poses.stereo import keeps_stereo
 from templ.sampling.minimise import STEPS, minimise

@@ -9,7 +9,7 @@ from rdkit import Chem
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.geometry import distinct
 from templ.chemistry.molecules import parse_smiles, positions
-from templ.chemistry.receptor import read_receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.jobs.target import target_of
 from templ.poses.hydrogens import add_hydrogens
 from templ.poses.stereo import keeps_stereo

@@ -8,7 +8,7 @@ import pytest
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.molecules import parse_smiles, positions
-from templ.chemistry.receptor import read_receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.scoring.energy_grid import STEP, EnergyGrid
 from templ.scoring.shape import WIDTH, Shape
 from templ.scoring.vina import AtomTypes, hydrogen_bond, hydrophobic, ligand_types, receptor_types, steric

@@ -7,7 +7,7 @@ import pytest
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.molecules import parse_smiles, positions
-from templ.chemistry.receptor import read_receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.jobs.target import target_of
 from templ.scoring.pocket import (
     AROUND,

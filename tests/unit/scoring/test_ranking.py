@@ -7,7 +7,7 @@ import pytest
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.molecules import parse_smiles, positions, with_coordinates
-from templ.chemistry.receptor import read_receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.jobs.target import target_of
 from templ.scoring.energy_grid import EnergyGrid
 from templ.scoring.pocket import Pocket

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from templ.chemistry.molecules import parse_smiles
-from templ.chemistry.receptor import read_receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.scoring.vina import hydrogen_bond, hydrophobic, ligand_types, receptor_types, steric
 from templ.sources.demo import demo_files
 

@@ -10,7 +10,8 @@ from scipy.spatial.transform import Rotation
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.molecules import positions
-from templ.chemistry.receptor import Atoms, Receptor, around, read_receptor
+from templ.chemistry.receptor import Atoms, Receptor, around
+from templ.chemistry.receptor_file import read_receptor
 from templ.errors import InputError, LibraryError, Refusal
 from templ.library.build import build_library
 from templ.library.store import open_library

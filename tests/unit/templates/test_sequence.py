@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from templ.chemistry.molecules import positions
-from templ.chemistry.receptor import Residues, around, read_receptor
+from templ.chemistry.receptor import Residues, around
+from templ.chemistry.receptor_file import read_receptor
 from templ.library.build import build_library
 from templ.library.store import open_library
 from templ.records import Entry

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from templ.chemistry.molecules import positions
-from templ.chemistry.receptor import around, read_receptor
+from templ.chemistry.receptor import around
+from templ.chemistry.receptor_file import read_receptor
 from templ.sources.complexes import find_complexes, read_complex
 from templ.sources.demo import demo_files
 from templ.templates.sequence import Aligner

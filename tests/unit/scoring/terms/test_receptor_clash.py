@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from templ.chemistry.molecules import positions
-from templ.chemistry.receptor import read_receptor
+from templ.chemistry.receptor_file import read_receptor
 from templ.scoring.terms.receptor_clash import CONTACT, overlap_with
 from templ.sources.demo import demo_files
 
