@@ -18,8 +18,6 @@ from templ.errors import InputError
 FLAT_TOLERANCE = 1e-4
 """A conformer thinner than this (Angstrom) in z, or in every direction, is a drawing and no structure."""
 
-UNKNOWN = Chem.BondDir.EITHERDOUBLE
-
 
 @contextmanager
 def quiet_rdkit() -> Iterator[None]:
@@ -72,52 +70,6 @@ def to_smiles(mol: Chem.Mol) -> str:
     with quiet_rdkit():
         sanitise(copy, "the molecule")
     return str(Chem.MolToSmiles(heavy(copy)))
-
-
-def parse_mol_block(block: str) -> Chem.Mol:
-    """Read one MOL block (V2000 or V3000), hydrogens kept, stereochemistry taken from 3D where it is 3D.
-
-    Raises
-    ------
-    InputError
-        When the block is malformed, has no atoms, or its chemistry does not add up; the message says which.
-    """
-    with quiet_rdkit():
-        mol = Chem.MolFromMolBlock(block, sanitize=False, removeHs=False, strictParsing=True)
-        if mol is None:
-            raise InputError("the MOL block is malformed")
-        if mol.GetNumAtoms() == 0:
-            raise InputError("the molecule has no atoms")
-        sanitise(mol, "the molecule")
-        if has_3d(mol):
-            for bond in mol.GetBonds():
-                # "Cis or trans, not known", says a flag in the file; the coordinates know.
-                if bond.GetStereo() == Chem.BondStereo.STEREOANY or bond.GetBondDir() == UNKNOWN:
-                    bond.SetStereo(Chem.BondStereo.STEREONONE)
-                    bond.SetBondDir(Chem.BondDir.NONE)
-            Chem.AssignStereochemistryFrom3D(mol)
-        else:
-            Chem.AssignChiralTypesFromBondDirs(mol)
-            Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
-        return mol
-
-
-def parse_mol2_block(block: str) -> Chem.Mol:
-    """Read one MOL2 block (Tripos, with Corina's atom types), stereochemistry taken from 3D.
-
-    Raises
-    ------
-    InputError
-        When the block is malformed, has no atoms, or its chemistry does not add up; the message says which.
-    """
-    with quiet_rdkit():
-        mol = Chem.MolFromMol2Block(block, sanitize=False, removeHs=False)
-        if mol is None or mol.GetNumAtoms() == 0:
-            raise InputError("the MOL2 block is malformed")
-        sanitise(mol, "the molecule")
-        if has_3d(mol):
-            Chem.AssignStereochemistryFrom3D(mol)
-        return mol
 
 
 def sanitise(mol: Chem.Mol, what: str) -> None:

@@ -205,6 +205,6 @@ def _join(
         if notes.exists():
             with notes.open(newline="", encoding="utf-8") as lines:
                 for note in csv.DictReader(lines):
-                    ledger.add(
-                        note["file"], int(note["record"]), int(note["line"]), note["reason"], note["id"]
-                    )
+                    if note["kept"] == "no":  # what was done to the others, their rows say
+                        where = note["file"], int(note["record"]), int(note["line"])
+                        ledger.add(*where, note["reason"], note["id"])

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 
 from templ import __version__
+from templ.chemistry.mol_file import MENDED, without_dummies
 from templ.chemistry.molecules import has_3d, heavy, inchikey, largest_fragment
 from templ.chemistry.receptor import Receptor
 from templ.disk import locked, storage_errors, sync_file, sync_folder
@@ -130,6 +131,9 @@ def build_library(
                     row = entry if isinstance(entry, Row) else prepare(entry)
                     _add(writer, bound, row)
                     groups.add(row.values["group"])
+                    if row.values["note"]:
+                        id, source = _origin(row)
+                        ledger.note(*source, 0, row.values["note"], id)
                 except (InputError, Chem.MolSanitizeException) as error:
                     id, source = _origin(entry)
                     ledger.add(*source, 0, str(error), id)
@@ -179,8 +183,10 @@ def prepare(entry: Entry) -> Row:
     """
     if not has_3d(entry.mol):
         raise InputError("no 3D coordinates: a template needs them")
-    fragment, note = largest_fragment(entry.mol)
+    whole, dummies = without_dummies(entry.mol)
+    fragment, dropped = largest_fragment(whole)
     mol = heavy(fragment)
+    mended = entry.mol.GetProp(MENDED) if entry.mol.HasProp(MENDED) else ""
     if not 0 < mol.GetNumHeavyAtoms() <= _MOST_ATOMS:
         raise InputError(f"no heavy atoms: expected 1 to {_MOST_ATOMS}, found {mol.GetNumHeavyAtoms()}")
     smiles, xyz = encode(mol)
@@ -194,7 +200,7 @@ def prepare(entry: Entry) -> Row:
         "date": entry.date,
         "group": entry.group,
         "source": entry.source,
-        "note": note,
+        "note": "; ".join(filter(None, (mended, dummies, dropped))),
     }
     try:
         "".join(value for value in values.values() if isinstance(value, str)).encode()

@@ -1,4 +1,6 @@
-"""Complexes in the folder layout of PDBbind: ``<id>/<id>_protein.*`` and ``<id>/<id>_ligand.*``, sets nested.
+"""Complexes in the layout of PDBbind: ``<id>/<id>_protein.*`` and ``<id>/<id>_ligand.*``, sets nested.
+
+The case of names does not matter (a folder ``1ABC`` has ``1abc_*``); ``<id>_protein_processed.*`` will do.
 
 A complex that lacks a file or cannot be read goes to the ledger with its reason; the others go on.
 """
@@ -13,8 +15,11 @@ from pathlib import Path
 
 from rdkit.Chem import Mol
 
-from templ.chemistry.molecules import heavy, largest_fragment, parse_mol2_block, positions
-from templ.chemistry.receptor import STRUCTURE_SUFFIXES, around, check_protein, read_receptor
+from templ.chemistry.mol_file import parse_mol2_block, without_dummies
+from templ.chemistry.molecules import heavy, largest_fragment, positions
+from templ.chemistry.receptor import around, check_protein
+from templ.chemistry.receptor_file import read_receptor
+from templ.chemistry.structure_file import STRUCTURE_SUFFIXES
 from templ.errors import InputError
 from templ.records import Entry
 from templ.sources.annotations import Annotation
@@ -23,6 +28,7 @@ from templ.sources.ledger import Ledger
 from templ.sources.sdf import parse_record, split_records
 
 PROTEIN, LIGAND, POCKET = "_protein", "_ligand", "_pocket"
+PROTEINS = (PROTEIN, f"{PROTEIN}_processed")
 PROTEIN_ENDINGS = tuple(suffix + packed for suffix in STRUCTURE_SUFFIXES for packed in ("", ".gz"))
 LIGAND_ENDINGS = (".sdf", ".sdf.gz", ".mol2", ".mol2.gz")
 """The first that can be read is taken: RDKit refuses the chemistry of MOL2 more often."""
@@ -79,17 +85,23 @@ def complex_in(folder: Path) -> ComplexFiles | None:
     InputError
         When the folder cannot be read.
     """
-    names = {entry.name for entry in _listed(folder) if entry.is_file()}
+    files = [entry.name for entry in _listed(folder) if entry.is_file()]
     id = Path(os.path.abspath(folder)).name  # noqa: PTH100  of a link its own name, not what it points to
-    if not any(name.startswith((f"{id}{PROTEIN}", f"{id}{LIGAND}", f"{id}{POCKET}")) for name in names):
+    names: dict[str, Path] = {}
+    for name in sorted(files, key=lambda name: not name.startswith(id)):  # of two, the one in its case
+        names.setdefault(name.lower(), folder / name)
+    start = id.lower()
+    if not any(
+        name.startswith((f"{start}{PROTEIN}", f"{start}{LIGAND}", f"{start}{POCKET}")) for name in names
+    ):
         return None
-    protein = [f"{id}{PROTEIN}{ending}" for ending in PROTEIN_ENDINGS]
-    ligands = [f"{id}{LIGAND}{ending}" for ending in LIGAND_ENDINGS]
+    protein = [f"{start}{kind}{ending}" for kind in PROTEINS for ending in PROTEIN_ENDINGS]
+    ligands = [f"{start}{LIGAND}{ending}" for ending in LIGAND_ENDINGS]
     return ComplexFiles(
         id,
         folder,
-        next((folder / name for name in protein if name in names), None),
-        tuple(folder / name for name in ligands if name in names),
+        next((names[name] for name in protein if name in names), None),
+        tuple(names[name] for name in ligands if name in names),
     )
 
 
@@ -116,7 +128,7 @@ def read_complex(files: ComplexFiles, annotation: Annotation | None = None) -> E
     if not files.ligands:
         raise InputError(f"no ligand file: expected {files.id}{LIGAND}.sdf or .mol2")
     source, mol = _first_readable(files.ligands)
-    ligand = positions(heavy(largest_fragment(mol)[0]))
+    ligand = positions(heavy(largest_fragment(without_dummies(mol)[0])[0]))
     protein = read_receptor(files.protein)
     check_protein(protein, files.protein.name)
     receptor = around(protein, ligand)

@@ -1,4 +1,4 @@
-"""The ledger: what a source could not read, and why."""
+"""The ledger: what a source could not read, and why; and what was done to what it took."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class LedgerRow(NamedTuple):
         Empty when the record gave none.
     reason : str
         ``class: detail``; the class alone where there is nothing to add.
+    kept : str
+        "yes" where it was taken all the same, and the reason says what was done to it; else "no".
     """
 
     file: str
@@ -37,10 +39,11 @@ class LedgerRow(NamedTuple):
     line: int
     id: str
     reason: str
+    kept: str = "no"
 
 
 class Ledger(Closing):
-    """Counts what could not be read, keeps the first few rows, and writes every row to a CSV file.
+    """Counts what could not be read, keeps the first few rows, and writes all, and notes, to a CSV file.
 
     Memory stays the same however many rows are added. The file appears with the first row and replaces
     one of an earlier run; every row is handed to the system before `add` returns.
@@ -89,6 +92,17 @@ class Ledger(Closing):
             self.first.append(row)
         if self.path is not None:
             self._write(self.path, row)
+
+    def note(self, file: str, record: int, line: int, what: str, id: str = "") -> None:
+        """Note what was done to a record that was taken; it is not counted.
+
+        Raises
+        ------
+        StorageError
+            When the ledger's file cannot be written.
+        """
+        if self.path is not None:
+            self._write(self.path, LedgerRow(file, record, line, id[:ID_SHOWN], what, "yes"))
 
     def _write(self, path: Path, row: LedgerRow) -> None:
         text = io.StringIO()

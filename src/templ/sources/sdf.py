@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rdkit.Chem import Mol
 
-from templ.chemistry.molecules import parse_mol_block
+from templ.chemistry.mol_file import parse_mol_block
 from templ.disk import path_text
 from templ.errors import InputError
 from templ.records import Entry
@@ -24,6 +24,11 @@ MAX_RECORD_BYTES = 50_000_000
 
 RECORD_END = b"$$$$"
 BLOCK_END = b"M  END"
+HEADER_LINES = 3
+MOST_BLANK = 5
+"""Lines too many before a record in which its title is looked for."""
+VERSIONS = (b"V2000", b"V3000")
+"""How a line of counts ends."""
 DATA_NAME = re.compile(r"^>[^<]*<(.*)>")
 
 
@@ -52,7 +57,7 @@ class RawRecord:
     @property
     def title(self) -> str:
         """The first line, stripped; empty when there is none."""
-        return self.lines[0].decode(errors="replace").strip() if self.lines else ""
+        return title_of(self.lines[: HEADER_LINES + MOST_BLANK + 1])
 
     @property
     def checksum(self) -> int:
@@ -139,6 +144,13 @@ class MoleculeReference:
             raise InputError(f"{self.file}, byte {self.offset} ({self.id}): {error}") from None
 
 
+def title_of(lines: Sequence[bytes]) -> str:
+    """Title of a record by its first lines: the first of the three before the counts."""
+    counts = next((i for i, text in enumerate(lines) if text.rstrip().endswith(VERSIONS)), HEADER_LINES)
+    title = lines[max(0, counts - HEADER_LINES) : counts][:1]
+    return title[0].decode(errors="replace").strip() if title else ""
+
+
 def split_records(stream: io.BufferedIOBase) -> Iterator[RawRecord]:
     r"""Cut a stream, from where it stands, into records that end with ``$$$$`` or the end of the file.
 
@@ -197,15 +209,26 @@ def parse_record(raw: RawRecord) -> SdfRecord:
     if end is None:
         raise InputError("missing M  END: the record is truncated or is not a MOL block")
     # A second counts line before M  END: the first block was cut off, and RDKit would read it as if whole.
-    if any(text.rstrip().endswith((b"V2000", b"V3000")) for text in raw.lines[4:end]):
+    counts = [i for i, text in enumerate(raw.lines[:end]) if text.rstrip().endswith(VERSIONS)]
+    if len(counts) > 1:
         raise InputError("two MOL blocks in one record: an M  END and a $$$$ are missing")
     properties = _data_items([text.decode(errors="replace").rstrip("\r\n") for text in raw.lines[end + 1 :]])
-    block = b"".join(raw.lines[: end + 1]).decode(errors="replace").replace("\r\n", "\n")
+    header = _header(raw.lines, counts[0]) if counts else raw.lines[:HEADER_LINES]
+    body = raw.lines[counts[0] if counts else HEADER_LINES : end + 1]
+    block = b"".join([*header, *body]).decode(errors="replace").replace("\r\n", "\n")
     try:
         mol = parse_mol_block(block)
     except InputError as error:
         raise InputError(f"unreadable molecule: {error}") from None
     return SdfRecord(mol, raw.title, properties, raw.number, raw.line, raw.offset, raw.checksum)
+
+
+def _header(lines: Sequence[bytes], counts: int) -> Sequence[bytes]:
+    """Return the three lines before the counts, where blank ones too many or too few are there."""
+    header = list(lines[:counts])
+    while len(header) > HEADER_LINES and not header[0].strip():
+        del header[0]
+    return [*header, *[b"\n"] * (HEADER_LINES - len(header))]
 
 
 def _data_items(lines: Sequence[str]) -> dict[str, str]:

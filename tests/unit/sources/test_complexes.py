@@ -309,3 +309,17 @@ def test_all_real_complexes_can_be_read(shared):
     for entry in entries:
         assert len(entry.receptor.residues) > 100
         assert 8 <= len(entry.receptor.pocket) <= 60
+
+
+def test_the_case_of_names_does_not_matter(put, tmp_path):
+    put("1abc", under="x")
+    (tmp_path / "set" / "x" / "1abc").rename(tmp_path / "set" / "x" / "1ABC")
+    [entry] = read_complexes(tmp_path / "set")
+    assert entry.id == "1ABC"
+
+
+def test_a_processed_protein_will_do(put, tmp_path):
+    put("1abc")
+    folder = tmp_path / "set" / "1abc"
+    (folder / "1abc_protein.pdb.gz").rename(folder / "1abc_protein_processed.pdb.gz")
+    assert [entry.id for entry in read_complexes(tmp_path / "set")] == ["1abc"]

@@ -35,7 +35,15 @@ def test_a_row_is_on_disk_before_add_returns(tmp_path):
     path = tmp_path / "unread.csv"
     with Ledger(path) as ledger:
         ledger.add("a.sdf", 1, 1, "unreadable molecule: x")
-        assert path.read_text() == "file,record,line,id,reason\na.sdf,1,1,,unreadable molecule: x\n"
+        assert path.read_text() == "file,record,line,id,reason,kept\na.sdf,1,1,,unreadable molecule: x,no\n"
+
+
+def test_what_was_done_to_a_record_is_noted_and_not_counted(tmp_path):
+    path = tmp_path / "unread.csv"
+    with Ledger(path) as ledger:
+        ledger.note("a.sdf", 1, 1, "charge +1 given to N 5", "x")
+        assert (ledger.total, ledger.first) == (0, [])
+    assert path.read_text().splitlines()[1] == "a.sdf,1,1,x,charge +1 given to N 5,yes"
 
 
 def test_reasons_are_counted_by_class_and_few_rows_are_kept():

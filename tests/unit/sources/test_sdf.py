@@ -207,3 +207,21 @@ def test_parse_date_reads_iso(date):
 def test_parse_date_refuses_the_rest(text):
     with pytest.raises(InputError, match="not a date: "):
         parse_date(text)
+
+
+@pytest.mark.parametrize("blank", [1, 2, 5])
+def test_blank_lines_before_a_record_are_none_of_its_lines(tmp_path, sdf_record, blank):
+    path = tmp_path / "a.sdf"
+    path.write_text(sdf_record("one") + "\n" * blank + sdf_record("two", "CCN"))
+    first, second = read_records(path)
+    assert (first.title, second.title) == ("one", "two")
+    assert Chem.MolToSmiles(second.mol) == "CCN"
+
+
+def test_a_header_that_lacks_a_line_is_understood(tmp_path, sdf_record):
+    text = sdf_record("one")
+    title, _, comment, rest = text.split("\n", 3)
+    path = tmp_path / "a.sdf"
+    path.write_text(f"{title}\n{comment}\n{rest}")
+    [record] = read_records(path)
+    assert (record.title, Chem.MolToSmiles(record.mol)) == ("one", "CC(=O)Nc1ccccc1")
