@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from templ.benchmark.definition import Benchmark as Benchmark
     from templ.benchmark.runner import RunOptions as RunOptions
     from templ.benchmark.runner import run_benchmark as run_benchmark
-    from templ.chemistry.receptor import read_receptor as read_receptor
+    from templ.chemistry.receptor_file import read_receptor as read_receptor
     from templ.engine.executor import Executor as Executor
     from templ.engine.executor import choose_executor as choose_executor
     from templ.errors import TemplError as TemplError
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from templ.settings import RunSettings as RunSettings
     from templ.sources.ledger import Ledger as Ledger
     from templ.sources.queries import QueryReference as QueryReference
+    from templ.sources.queries import TableColumns as TableColumns
     from templ.sources.queries import read_queries as read_queries
     from templ.sources.sdf import read_sdf as read_sdf
     from templ.templates.rule import TemplateRule as TemplateRule
@@ -55,7 +56,7 @@ _NAMES = {
     "benchmark.compare_runs": ("compare_runs",),
     "benchmark.definition": ("Benchmark",),
     "benchmark.runner": ("RunOptions", "run_benchmark"),
-    "chemistry.receptor": ("read_receptor",),
+    "chemistry.receptor_file": ("read_receptor",),
     "engine.executor": ("Executor", "choose_executor"),
     "errors": ("TemplError",),
     "evaluation.run": ("Run", "load_run"),
@@ -70,7 +71,7 @@ _NAMES = {
     "runs.record": ("Record",),
     "settings": ("PredictionSettings", "RunSettings"),
     "sources.ledger": ("Ledger",),
-    "sources.queries": ("QueryReference", "read_queries"),
+    "sources.queries": ("QueryReference", "TableColumns", "read_queries"),
     "sources.sdf": ("read_sdf",),
     "templates.rule": ("TemplateRule",),
 }

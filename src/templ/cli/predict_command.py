@@ -36,6 +36,10 @@ def predict(
     queries: Path | None = typer.Option(
         None, "--queries", "-q", help="Queries: SMILES, CSV, SDF or MOL file."
     ),
+    smiles_column: str | None = typer.Option(
+        None, "--smiles-column", help="Column of a table with the SMILES, where its name does not say so."
+    ),
+    id_column: str | None = typer.Option(None, "--id-column", help="Column of a table with the ids."),
     receptor: Path | None = typer.Option(
         None,
         "--receptor",
@@ -79,8 +83,11 @@ def predict(
     from templ.chemistry.molecules import parse_smiles
     from templ.jobs.query_run import BindingSite, predict_queries
     from templ.settings import PredictionSettings, RunSettings
+    from templ.sources.queries import TableColumns
     from templ.sources.split_lists import read_ids
 
+    if smiles is not None and (smiles_column is not None or id_column is not None):
+        raise InputError("--smiles-column and --id-column are for --queries")
     if (smiles is None) == (queries is None):
         raise InputError("give either --smiles or --queries")
     if smiles is not None:
@@ -110,11 +117,14 @@ def predict(
             RunSettings(
                 workers=parse_workers(workers), memory=parse_memory(memory), retry_failed=retry_failed
             ),
+            columns=TableColumns(smiles_column, id_column),
             replace_other=smiles is not None,
             on_progress=tell,
         )
     if smiles is not None:
         _tell(next(iter(run)))
+    for note in run.manifest.notes:
+        say(note)
     counts = Counter(record.status for record in run)
     told_counts = ", ".join(f"{counts[status]} {status}" for status in ("posed", "refused", "failed"))
     say(f"{told_counts}; written: {out}, {out.with_suffix('.csv')}, {run.path}")

@@ -14,8 +14,9 @@ import pyarrow as pa
 from rdkit import Chem
 
 from templ.chemistry.molecules import to_smiles
-from templ.chemistry.receptor import Receptor, check_protein, read_receptor
-from templ.disk import make_folder, replacing
+from templ.chemistry.receptor import Receptor, check_protein, describe
+from templ.chemistry.receptor_file import read_receptor
+from templ.disk import make_folder, path_text, replacing
 from templ.engine.executor import TaskResult, Work, choose_executor
 from templ.errors import InputError, RunError
 from templ.evaluation.run import Run, load_run
@@ -31,7 +32,7 @@ from templ.runs.record import Record
 from templ.runs.run_folder import INPUTS_FOLDER, hold_run_folder, run_of
 from templ.settings import PredictionSettings, RunSettings
 from templ.sources.files import check_input
-from templ.sources.queries import QueryReference, count_queries, queries_table, read_queries
+from templ.sources.queries import QueryReference, TableColumns, count_queries, queries_table, read_queries
 from templ.templates.rule import TemplateRule
 
 NAME = "predict"
@@ -76,6 +77,7 @@ def predict_queries(
     settings: PredictionSettings | None = None,
     machine: RunSettings | None = None,
     *,
+    columns: TableColumns = TableColumns(),  # noqa: B008
     replace_other: bool = False,
     on_start: Callable[[str], None] = lambda line: None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -98,6 +100,8 @@ def predict_queries(
         Science.
     machine : RunSettings, optional
         Workers, memory, deadlines.
+    columns : TableColumns
+        Which columns of a table have the SMILES and the ids, where they have unusual names.
     replace_other : bool
         Replace a run of other queries or settings that is there; else it is refused.
     on_start, on_progress : callable
@@ -123,10 +127,10 @@ def predict_queries(
         raise InputError(f"-o {out}: expected the name of a file that ends in .sdf")
     if out.is_dir():
         raise InputError(f"-o {out} is a directory, expected the name of a file")
-    context = _context(binding, settings)  # a bad library or receptor leaves everything as it was
+    context, notes = _context(binding, settings)  # a bad library or receptor leaves everything as it was
     folder = run_of(out)
-    listed = _Queries.of(queries, folder)
-    manifest = _manifest(listed, binding, context, settings, machine)
+    listed = _Queries.of(queries, folder, columns)
+    manifest = _manifest(listed, binding, context, settings, machine).model_copy(update={"notes": notes})
     executor = choose_executor(machine, listed.count)
     with hold_run_folder(folder):
         if replace_other:
@@ -139,7 +143,10 @@ def predict_queries(
             manifest,
             executor,
             Work(FUNCTION, context, PRELOAD),
-            ((reference.index, reference.to_json()) for reference in read_queries(listed.path)),
+            (
+                (reference.index, reference.to_json())
+                for reference in read_queries(listed.path, listed.columns)
+            ),
             _failure,
             on_progress,
             retry_failed=machine.retry_failed,
@@ -158,14 +165,21 @@ class _Queries:
     digest: str
     count: int
     content: bytes | None = None
+    columns: TableColumns = TableColumns()  # noqa: RUF009  it is frozen
 
     @classmethod
     def of(
-        cls, queries: str | Path | Iterable[str | tuple[str, str] | Chem.Mol | Target], run: Path
+        cls,
+        queries: str | Path | Iterable[str | tuple[str, str] | Chem.Mol | Target],
+        run: Path,
+        columns: TableColumns,
     ) -> _Queries:
         if isinstance(queries, str | Path):
-            count = count_queries(queries)  # first, for it says best what is wrong with the file
-            return cls(Path(queries), _digest(Path(queries)), count)
+            count = count_queries(queries, columns)  # first, for it says best what is wrong with the file
+            digest = _digest(Path(queries))
+            if columns != TableColumns():  # other columns are other queries
+                digest = hashlib.sha256(f"{digest} {columns}".encode()).hexdigest()
+            return cls(Path(queries), digest, count, columns=columns)
         named = [_named(number, query) for number, query in enumerate(queries, 1)]
         content = queries_table(named)
         digest = hashlib.sha256(content).hexdigest()
@@ -187,8 +201,8 @@ def _named(number: int, query: str | tuple[str, str] | Chem.Mol | Target) -> tup
     return (f"query-{number}", query) if isinstance(query, str) else query
 
 
-def _context(binding: BindingSite, settings: PredictionSettings) -> dict[str, Any]:
-    """What workers are told, once everything in it was looked at."""
+def _context(binding: BindingSite, settings: PredictionSettings) -> tuple[dict[str, Any], list[str]]:
+    """What workers are told, once everything in it was looked at; and what its user should know."""
     library, receptor = Path(binding.library), binding.receptor
     with open_library(library) as opened:
         opened.verify()
@@ -215,7 +229,13 @@ def _context(binding: BindingSite, settings: PredictionSettings) -> dict[str, An
         "site": None if binding.site is None else [float(number) for number in binding.site],
         "embedding": _embed(protein, str(receptor)) if protein and settings.by == "embedding" else None,
         "settings": settings.model_dump(mode="json"),
-    }
+    }, [] if protein is None else [_note(Path(str(receptor)), protein)]
+
+
+def _note(path: Path, receptor: Receptor) -> str:
+    """Say what was read of a receptor file, and what was not."""
+    parts = (f"{what} {names}" for what, names in describe(receptor).items() if names != "none")
+    return f"receptor {path_text(path.name)}: {'; '.join(parts)}"
 
 
 def _embed(protein: Receptor, what: str) -> list[float]:

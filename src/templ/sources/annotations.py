@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from templ.errors import InputError
-from templ.sources.files import DAMAGED, check_input, open_input
+from templ.sources.files import DAMAGED, DELIMITERS, check_input, open_text
 from templ.sources.sdf import parse_date
 
-INDEX_ROW = re.compile(r"(\w{4})\s+(?:NMR|[\d.]+)\s+([12]\d{3})\s", re.ASCII)
-"""PDBbind: PDB code, resolution, release year, binding data."""
+INDEX_ROW = re.compile(r"(\w{4})\s+(?:[A-Za-z/-]+|[\d.]+)\s+([12]\d{3})(?:\s|$)", re.ASCII)
+"""PDBbind: PDB code, resolution (or NMR, EM, N/A), release year, binding data."""
 COLUMNS = ("id", "date", "group", "cluster")
 
 
@@ -52,12 +52,15 @@ def read_annotations(path: str | Path) -> dict[str, Annotation]:
     """
     path = Path(path)
     check_input(path, "an index of complexes")
-    with open_input(path) as stream:
+    table = path.name.removesuffix(".gz").lower().endswith((".csv", ".tsv"))
+    with open_text(path) as stream:
         try:
-            text = stream.read().decode("utf-8-sig")
-        except (UnicodeDecodeError, *DAMAGED) as error:
+            text = stream.read()
+        except DAMAGED as error:
             raise InputError(f"{path} is not text that can be read ({error})") from None
-    rows = _from_csv if path.name.removesuffix(".gz").lower().endswith(".csv") else _from_index
+    if table and "\N{REPLACEMENT CHARACTER}" in text:  # in the comments of an INDEX it does no harm
+        raise InputError(f"{path} is not UTF-8: save the file as UTF-8")
+    rows = _from_csv if table else _from_index
     found: dict[str, Annotation] = {}
     try:
         for line, id, annotation in rows(path, text):
@@ -73,8 +76,11 @@ def read_annotations(path: str | Path) -> dict[str, Annotation]:
 
 
 def _from_csv(path: Path, text: str) -> Iterator[tuple[int, str, Annotation]]:
-    rows = csv.DictReader(io.StringIO(text))
-    names = rows.fieldnames or ()
+    first = text.partition("\n")[0]
+    delimiter = max(DELIMITERS, key=first.count)
+    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
+    rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
+    names = rows.fieldnames
     if "id" not in names or not set(COLUMNS[1:]) & set(names):
         raise InputError(f"{path}: columns {', '.join(names)}; expected id and one of date, group, cluster")
     for row in rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import zlib
@@ -14,6 +15,8 @@ from templ.errors import InputError
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 """What reading raises where gzip data end early (EOFError) or are broken."""
 
+DELIMITERS = (",", ";", "\t")
+"""Of tables: spreadsheets write the one of the country that they are in."""
 HEAD_BYTES = 4096
 """Binary junk shows itself by a NUL byte among this many."""
 
@@ -53,6 +56,25 @@ def open_input(path: str | Path) -> Iterator[gzip.GzipFile | io.BufferedReader]:
         raise InputError(f"{path} cannot be read: {error.strerror or error}; check its permissions") from None
 
 
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@contextmanager
+def open_text(path: str | Path) -> Iterator[io.TextIOWrapper]:
+    """Open a file for reading text, lines ended by LF, CR LF or CR alone.
+
+    UTF-8, or UTF-16 where a byte order mark says so; what is neither is read as U+FFFD.
+
+    Raises
+    ------
+    InputError
+        As `open_input`.
+    """
+    with open_input(path) as stream:
+        encoding = "utf-16" if stream.peek(2)[:2] in UTF_16 else "utf-8-sig"
+        yield io.TextIOWrapper(stream, encoding, errors="replace")
+
+
 def check_input(path: str | Path, kind: str) -> None:
     """Look at the first bytes, so that a file that is no `kind` at all is refused before anything is read.
 
@@ -75,5 +97,5 @@ def check_input(path: str | Path, kind: str) -> None:
             raise InputError(f"{path} is a damaged gzip file: nothing can be read; fetch it again") from None
     if not head.strip():
         raise InputError(f"{path} is empty, expected {kind}")
-    if b"\0" in head:
+    if b"\0" in head and not head.startswith(UTF_16):
         raise InputError(f"{path} is not {kind}: it is binary; check that the name fits the content")

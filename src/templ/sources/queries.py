@@ -8,9 +8,9 @@ import io
 import json
 import mmap
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,26 @@ from rdkit import Chem
 
 from templ.chemistry.molecules import heavy, parse_smiles
 from templ.errors import InputError
-from templ.sources.files import DAMAGED, check_input, file_stem, open_input
-from templ.sources.sdf import RECORD_END, parse_record, split_records
+from templ.sources.files import (
+    DAMAGED,
+    DELIMITERS,
+    HEAD_BYTES,
+    check_input,
+    file_stem,
+    open_input,
+    open_text,
+)
+from templ.sources.sdf import RECORD_END, parse_record, split_records, title_of
 
+SMILES_COLUMNS = ("smiles", "canonical_smiles", "isomeric_smiles", "cxsmiles")
+ID_COLUMNS = (
+    *("id", "name", "compound_id", "molecule_id", "mol_id", "compound", "molecule_name", "compound_name"),
+    *("title", "identifier", "catalog_id", "molecule_chembl_id"),
+)
+"""As tables of vendors, of ChEMBL and of spreadsheets name them, in small letters with underscores."""
+QUOTED = re.compile(r'"[^"]*"')
+EXTENSION = re.compile(r"(\|[^|]*\|)?\s*(.*)", re.DOTALL)
+"""What follows a SMILES: perhaps a CXSMILES extension between bars, then the id."""
 NOT_BLANK = re.compile(rb"\S")
 LONGEST_ID, LONGEST_SMILES = 1000, 20_000
 """Characters: more is no name, or no molecule that could be posed."""
@@ -97,16 +114,27 @@ class QueryReference:
         return str(Chem.MolToSmiles(heavy(parse_record(raw).mol)))
 
 
-def read_queries(path: str | Path) -> Iterator[QueryReference]:
+@dataclass(frozen=True, slots=True)
+class TableColumns:
+    """Which columns of a table have the SMILES and the ids; None for those of the usual names."""
+
+    smiles: str | None = None
+    id: str | None = None
+
+
+def read_queries(path: str | Path, columns: TableColumns = TableColumns()) -> Iterator[QueryReference]:
     """Stream references to the queries of a file; every row of it yields one, also those that cannot be read.
 
     Parameters
     ----------
     path : str or Path
-        ``.smi``, ``.smiles``, ``.txt``: a SMILES a line, then white space and an id up to the next tab; lines
-        that begin with ``#`` are comments. ``.csv``, ``.tsv``: a header with the column ``smiles`` and
-        perhaps ``id`` or ``name``, in any case. ``.sdf``, ``.mol``: the SMILES is written from the molecule
-        without its hydrogens, by whoever loads the reference. Each also with ``.gz``.
+        ``.smi``, ``.smiles``, ``.txt``: a SMILES a line, perhaps with a CXSMILES extension, then white space
+        and an id up to the next tab; lines that begin with ``#`` are comments. ``.csv``, ``.tsv``: a header
+        and rows, separated by commas, semicolons or tabs. ``.sdf``, ``.mol``: the SMILES is written from the
+        molecule without its hydrogens, by whoever loads the reference. Each also with ``.gz``.
+    columns : TableColumns
+        Which columns of a table to read; by default ``smiles`` (or the only one with it in its name) and
+        ``id`` or ``name``, in any case.
 
     Returns
     -------
@@ -118,15 +146,15 @@ def read_queries(path: str | Path) -> Iterator[QueryReference]:
     InputError
         At once, when the file as a whole cannot be read; with the first query, when a table has no SMILES.
     """
-    return _distinct(_reader(Path(path)))
+    return _distinct(_reader(Path(path), columns))
 
 
-def count_queries(path: str | Path) -> int:
+def count_queries(path: str | Path, columns: TableColumns = TableColumns()) -> int:
     """Count the queries of a file, those that cannot be read included."""
-    return sum(1 for _ in _reader(Path(path)))
+    return sum(1 for _ in _reader(Path(path), columns))
 
 
-def _reader(path: Path) -> Iterator[QueryReference]:
+def _reader(path: Path, columns: TableColumns) -> Iterator[QueryReference]:
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if suffix not in READERS:
         raise InputError(
@@ -134,6 +162,10 @@ def _reader(path: Path) -> Iterator[QueryReference]:
         )
     kind, reader = READERS[suffix]
     check_input(path, kind)
+    if reader is _table_rows:
+        return _table_rows(path, columns)
+    if columns != TableColumns():
+        raise InputError(f"{path} is no table: --smiles-column and --id-column are for .csv and .tsv")
     return reader(path)
 
 
@@ -156,11 +188,10 @@ def _distinct(references: Iterator[QueryReference]) -> Iterator[QueryReference]:
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Yield text lines with their line ends, and a fault where the file breaks off."""
-    number = 0
-    with open_input(path) as stream:
+    with open_text(path) as stream:
         try:
-            for number, line in enumerate(stream, start=1):
-                yield line.decode("utf-8-sig" if number == 1 else "utf-8", errors="replace"), ""
+            for line in stream:
+                yield line, ""
         except DAMAGED as error:
             yield "", f"file truncated: {error}"
 
@@ -192,12 +223,13 @@ def _smiles_rows(path: Path) -> Iterator[QueryReference]:
         smiles, *rest = text.split(maxsplit=1) or [""]
         if (not smiles or smiles.startswith("#")) and not fault:
             continue
-        id = rest[0].split("\t")[0].strip() if rest else ""
-        yield _reference(path, index, line, smiles, id, fault)
+        extension, id = EXTENSION.fullmatch(rest[0] if rest else "").groups()  # type: ignore[union-attr]
+        smiles = f"{smiles} {extension}" if extension else smiles
+        yield _reference(path, index, line, smiles, id.split("\t")[0].strip(), fault)
         index += 1
 
 
-def _table_rows(path: Path, delimiter: str) -> Iterator[QueryReference]:
+def _table_rows(path: Path, columns: TableColumns) -> Iterator[QueryReference]:
     broken: list[str] = []
 
     def lines() -> Iterator[str]:
@@ -207,17 +239,22 @@ def _table_rows(path: Path, delimiter: str) -> Iterator[QueryReference]:
             else:
                 yield text
 
-    reader = csv.reader(lines(), delimiter=delimiter, strict=True)
+    text = lines()
+    first = next(text, "")
+    # Spreadsheets write the separator of the country they are in.
+    delimiter = max(DELIMITERS, key=lambda each: QUOTED.sub("", first).count(each))
+    reader = csv.reader(chain([first], text), delimiter=delimiter, strict=True, skipinitialspace=True)
     try:
-        header = [name.strip().lower() for name in next(reader, [])]
+        header = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
         raise InputError(f"{path} has a malformed header ({error}), expected column names") from None
-    if "smiles" not in header:
+    smiles_at = _column(path, header, columns.smiles, SMILES_COLUMNS, "smiles")
+    if smiles_at is None:
         raise InputError(
-            f"{path} has no column 'smiles', only {', '.join(header)}; rename the one with SMILES"
+            f"{path} has no column 'smiles', only {', '.join(header)}; name the one with SMILES by "
+            "--smiles-column"
         )
-    smiles_at = header.index("smiles")
-    id_at = next((header.index(name) for name in ("id", "name") if name in header), None)
+    id_at = _column(path, header, columns.id, ID_COLUMNS, "id")
     index = 0
     while True:
         try:
@@ -235,6 +272,24 @@ def _table_rows(path: Path, delimiter: str) -> Iterator[QueryReference]:
             index += 1
     for fault in broken:
         yield _reference(path, index, reader.line_num, "", "", fault)
+
+
+def _column(
+    path: Path, header: Sequence[str], named: str | None, known: Sequence[str], option: str
+) -> int | None:
+    """Index of a column: the one that was named, else the first of the known names, in any case."""
+    lower = [name.lower() for name in header]
+    if named is None:
+        # "Molecule Name" and "molecule_name" are one.
+        plain = [re.sub(r"[\s_-]+", "_", name) for name in lower]
+        found = next((plain.index(name) for name in known if name in plain), None)
+        if found is None and option == "smiles":
+            alike = [index for index, name in enumerate(lower) if "smiles" in name]
+            found = alike[0] if len(alike) == 1 else None
+        return found
+    if named.lower() not in lower:
+        raise InputError(f"{path} has no column '{named}' (--{option}-column), only {', '.join(header)}")
+    return header.index(named) if named in header else lower.index(named.lower())
 
 
 def _molecule_rows(path: Path) -> Iterator[QueryReference]:
@@ -268,15 +323,16 @@ def _record_offsets(path: Path) -> Iterator[tuple[int, str]]:
                 return  # blank lines after the last record
             title_end = data.find(b"\n", start)
             title = b"" if empty else data[start : title_end if title_end >= 0 else len(data)]
+            if not title.strip() and not empty:  # blank lines before the record
+                title = title_of(data[start : start + HEAD_BYTES].split(b"\n")).encode()
             yield start, title.decode(errors="replace").strip()
             last = data.find(b"\n", end) if empty or end else -1
             start = last + 1 if last >= 0 else len(data)
 
 
-READERS: dict[str, tuple[str, Callable[[Path], Iterator[QueryReference]]]] = {
+READERS: dict[str, tuple[str, Callable[..., Iterator[QueryReference]]]] = {
     **dict.fromkeys((".smi", ".smiles", ".txt"), ("a list of SMILES", _smiles_rows)),
-    ".csv": ("a table with a column 'smiles'", partial(_table_rows, delimiter=",")),
-    ".tsv": ("a table with a column 'smiles'", partial(_table_rows, delimiter="\t")),
+    **dict.fromkeys((".csv", ".tsv"), ("a table with a column 'smiles'", _table_rows)),
     ".sdf": ("an SDF file", _molecule_rows),
     ".mol": ("a MOL file", _molecule_rows),
 }

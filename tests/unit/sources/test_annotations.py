@@ -117,7 +117,7 @@ def test_an_id_may_be_annotated_twice_but_not_otherwise(read):
         ("x.csv", b"id,date\n", "annotates no complex"),
         ("x.csv", b'id,group\n1abc,"' + b"x" * 200_000 + b'"\n', "is not CSV that can be read"),
         ("INDEX", b"# nothing\n", "annotates no complex"),
-        ("INDEX", b"1abc 2.0 2018 5 \xb5\n", "is not text that can be read"),
+        ("a.csv", b"id,group\n1abc,\xb5\n", "is not UTF-8"),
         ("INDEX", b"", "is empty, expected an index of complexes"),
         ("INDEX.gz", gzip.compress(INDEX.encode(), mtime=0)[:-12], "is not text that can be read"),
     ],
@@ -147,3 +147,21 @@ def test_any_index_comes_back(tmp_path_factory, years, random):
     assert {id: found.date for id, found in read_annotations(path).items()} == {
         id: datetime.date(year, 12, 31) for id, year in years.items()
     }
+
+
+@pytest.mark.parametrize("resolution", ["EM", "N/A", "n/a", "NMR", "2.10"])
+def test_resolutions_that_are_none(read, resolution):
+    assert read(f"1abc  {resolution}  2012  0.40  Ki=400mM // x\n", "INDEX")["1abc"].date.year == 2012
+
+
+def test_a_byte_of_latin_1_in_an_index_does_no_harm(read):
+    text = "# compiled by Müller\n1abc 2.0 2012 5 Kd=5\N{MICRO SIGN}M (\N{GREEK SMALL LETTER BETA})\n"
+    found = read(text.encode("latin-1", errors="replace"), "INDEX")
+    assert list(found) == ["1abc"]
+
+
+@pytest.mark.parametrize(
+    "text", ["id;date;group\n1abc;2012-01-31;kin\n", "ID\tDate\tGROUP\n1abc\t2012-01-31\tkin\n"]
+)
+def test_tables_of_other_separators_and_cases(read, text):
+    assert read(text) == {"1abc": Annotation(datetime.date(2012, 1, 31), "kin")}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from templ.errors import InputError
 from templ.sources import queries as module
-from templ.sources.queries import QueryReference, count_queries, queries_table, read_queries
+from templ.sources.queries import QueryReference, TableColumns, count_queries, queries_table, read_queries
 
 
 def loaded(reference):
@@ -265,3 +265,57 @@ def test_what_is_absurdly_long_is_refused_where_it_is_read(tmp_path, smiles, id,
     assert len(references[1].to_json()) < 30_000
     with pytest.raises(InputError, match=r"q\.smi, line 2: "):
         references[1].load()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "smiles;name\nCCO;x\nCCN;y, z\n"),
+        ("a.csv", "SMILES\tID\nCCO\tx\nCCN\ty, z\n"),
+        ("a.tsv", "Smiles\tMolecule Name\nCCO\tx\nCCN\ty, z\n"),
+        ("a.csv", '"SMILES","Compound ID"\n"CCO","x"\n"CCN","y, z"\n'),
+        ("a.csv", "Canonical SMILES;molecule_chembl_id\nCCO;x\nCCN;y, z\n"),
+        ("a.csv", 'id,"rdkit smiles, cleaned"\nx,CCO\n"y, z",CCN\n'),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_tables_as_spreadsheets_and_vendors_write_them(tmp_path, name, text, encoding):
+    (tmp_path / name).write_text(text, encoding)
+    assert [(id, smiles) for id, _, smiles in read(tmp_path / name)] == [("x", "CCO"), ("y, z", "CCN")]
+
+
+def test_columns_that_are_named(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("smiles,Parent,nr\nCCO.Cl,CCO,1\n")
+    [query] = read_queries(path, TableColumns("parent", "nr"))
+    assert (query.smiles, query.id) == ("CCO", "1")
+    with pytest.raises(InputError, match=r"no column 'mol' \(--smiles-column\), only smiles, Parent, nr"):
+        list(read_queries(path, TableColumns("mol")))
+    path.write_text("a smiles,b smiles\nCCO,CCN\n")
+    with pytest.raises(InputError, match="name the one with SMILES by --smiles-column"):
+        list(read_queries(path))
+    (tmp_path / "a.smi").write_text("CCO x\n")
+    with pytest.raises(InputError, match="is no table"):
+        read_queries(tmp_path / "a.smi", TableColumns("smiles"))
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_of_every_system(tmp_path, end):
+    path = tmp_path / "a.smi"
+    path.write_bytes(end.join(["CCO eth", "CCCO prop", "CCN am", ""]).encode())
+    assert [id for id, _, _ in read(path)] == ["eth", "prop", "am"]
+
+
+@pytest.mark.parametrize(
+    ("line", "id", "smiles"),
+    [
+        ("C[C@H](N)O |&1:1| name1", "name1", "C[C@H](N)O |&1:1|"),
+        ("CCO |$;;R1$|\tname 2", "name 2", "CCO |$;;R1$|"),
+        ("C[CH2] |^1:1|", "a-1", "C[CH2] |^1:1|"),
+        ("CCO name|with bars", "name|with bars", "CCO"),
+    ],
+)
+def test_extensions_of_cxsmiles_are_no_names(tmp_path, line, id, smiles):
+    path = tmp_path / "a.smi"
+    path.write_text(line + "\n")
+    assert read(path) == [(id, 1, smiles)]
