@@ -285,7 +285,7 @@ class Faults:
 
     @property
     def _words(self) -> tuple[str, ...]:
-        return ("benchmark", "run", "demo", "--limit", str(self._targets))
+        return ("benchmark", "run", "demo-mpro", "--limit", str(self._targets))
 
     def _program(self, name: str) -> Program:
         return Program(self._words, self._folder / name)

@@ -17,7 +17,7 @@ from math import comb
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from templ.benchmark.builtin import DemoBenchmark, PolarisBenchmark
+from templ.benchmark.builtin import MproBenchmark, PolarisBenchmark
 from templ.benchmark.runner import run_benchmark
 from templ.evaluation.run import load_run
 
@@ -64,7 +64,7 @@ def main() -> None:
         folder = Path(name)
         now = {
             "polaris": run(PolarisBenchmark(options.polaris), folder / "polaris"),
-            "demo": run(DemoBenchmark(), folder / "demo"),
+            "demo-mpro": run(MproBenchmark(), folder / "demo"),
         }
     before = json.loads(STORED.read_text())
     if options.store:

@@ -124,7 +124,7 @@ def main() -> None:
             words = ("predict", "--library", str(library), "--queries", str(folder / "queries.sdf"))
             figures = measure(folder, words, ".sdf", arguments.kills, arguments.seed)
         else:
-            figures = measure(folder, ("benchmark", "run", "demo"), "", arguments.kills, arguments.seed)
+            figures = measure(folder, ("benchmark", "run", "demo-mpro"), "", arguments.kills, arguments.seed)
     for name, value in figures.items():
         print(f"{name:30} {value:.1f}" if isinstance(value, float) else f"{name:30} {value}")
     RESULTS.mkdir(exist_ok=True)

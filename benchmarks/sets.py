@@ -3,7 +3,7 @@
 ========== ======================================================= ==========================================
 name       targets                                                 templates
 ========== ======================================================= ==========================================
-demo       144 Mpro ligands of the demo                            the demo's, dated before the target
+demo-mpro  144 Mpro ligands of the demo                            the demo's, dated before the target
 sars       150 of the Polaris SARS training set (a fixed sample)   the others of that set
 mers       the 17 of the Polaris MERS training set                 the others, and the SARS ones moved there
 complexes  126 complexes of 19 proteins                            all the others
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from templ.benchmark.builtin import DemoBenchmark, PolarisBenchmark
+from templ.benchmark.builtin import MproBenchmark, PolarisBenchmark
 from templ.benchmark.definition import list_targets
 from templ.chemistry.molecules import positions
 from templ.chemistry.receptor import Receptor
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from templ.records import Target
 
-TRAINING = ("demo", "sars", "mers", "complexes")
+TRAINING = ("demo-mpro", "sars", "mers", "complexes")
 ALL = (*TRAINING, "polaris")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SARS_SAMPLE = 150
@@ -103,12 +103,12 @@ def open_set(name: str, folder: Path) -> TargetSet:
             _build_complexes(path)
         library = open_library(path)
         return TargetSet(name, library, library, tuple(library), TemplateRule(exclude_same_ligand=True))
-    inputs = folder / ("demo" if name == "demo" else "polaris")
+    inputs = folder / ("demo-mpro" if name == "demo-mpro" else "polaris")
     inputs.mkdir(parents=True, exist_ok=True)
-    source = DemoBenchmark() if name == "demo" else PolarisBenchmark(SHARED / "polaris")
+    source = MproBenchmark() if name == "demo-mpro" else PolarisBenchmark(SHARED / "polaris")
     made = source.make(inputs)
     library = open_library(made.library)
-    if name in ("demo", "polaris"):
+    if name in ("demo-mpro", "polaris"):
         targets = open_library(made.targets)
         return TargetSet(name, library, targets, tuple(list_targets(made).sizes), made.rule)
     ids = [id for id in library if library.entry(library.row_of(id)).group == name]

@@ -5,7 +5,9 @@
 
 Writes OUT/mpro_ligands.sdf.gz and OUT/mpro_receptor.pdb.gz and compares them with the shipped files: byte by
 byte and, where another RDKit or zlib words them differently, molecule by molecule (ids, dates, SMILES,
-coordinates). Ends with 0 only when they agree. It never writes into the package; copy the files by hand and
+coordinates). What the wheel has wrong is mended by scripts/mpro_repair.csv, in which each ligand was compared
+with the component dictionary of the wwPDB: bond orders, sulphur of the protein's own cysteine, and five to
+leave out. Ends with 0 only when they agree. It never writes into the package; copy the files by hand and
 renew src/templ/data/SHA256SUMS with `sha256sum *.gz`.
 
 The dates are not in the wheel. They are asapdiscovery's `date_dict.json`, to be given with --dates as a JSON
@@ -16,6 +18,7 @@ nothing about the dates.
 from __future__ import annotations
 
 import argparse
+import csv
 import gzip
 import io
 import json
@@ -25,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 from rdkit import Chem
+from rdkit.Chem import AllChem
 
 from templ.chemistry.molecules import positions
 from templ.sources.demo import DEMO_DATE_PROPERTY, demo_files
@@ -34,6 +38,11 @@ from templ.sources.sdf import read_records
 FOLDER = "fragmenstein/demo/mpro_mols/"
 RECEPTOR = FOLDER + "template.pdb"
 MIN_HEAVY_ATOMS = 8
+REPAIRS = Path(__file__).with_name("mpro_repair.csv")
+BONDED = 2.3
+"""Angstrom from the sulphur of CYS 145 within which a ligand is bonded to it, or about to be."""
+COVALENT = "covalent"
+"""Data item of such a ligand: residue, atom and distance."""
 MAIN_SITE = 10.0
 """Angstrom from the median centroid; the ligands kept lie within 6.6, the nearest one left out at 15.7."""
 
@@ -52,6 +61,44 @@ def wheel_ligands(wheel: zipfile.ZipFile) -> dict[str, Chem.Mol]:
     centroids = np.array([positions(mol).mean(axis=0) for mol in ligands.values()])
     near = np.linalg.norm(centroids - np.median(centroids, axis=0), axis=1) <= MAIN_SITE
     return {id: mol for (id, mol), keep in zip(ligands.items(), near, strict=True) if keep}
+
+
+def mended(ligands: dict[str, Chem.Mol]) -> dict[str, Chem.Mol]:
+    """Return the ligands as they are in truth; those that bond to the cysteine are marked."""
+    with REPAIRS.open(newline="", encoding="utf-8") as lines:
+        repairs = {row["id"]: row for row in csv.DictReader(lines)}
+    made = {}
+    for id, mol in ligands.items():
+        repair = repairs[id]
+        if repair["verdict"].startswith("drop"):
+            continue
+        cut = repair["cysteine_sulphur"] == "cut"
+        if cut or repair["verdict"] == "bond orders of the CCD":
+            mol = _with_bond_orders(id, mol, repair["smiles"], cut=cut)
+        distance = float(repair["nearest_to_SG_A"])
+        if distance < BONDED:
+            mol.SetProp(COVALENT, f"CYS 145 SG {distance:.2f} A")
+        made[id] = mol
+    return made
+
+
+def _with_bond_orders(id: str, mol: Chem.Mol, smiles: str, *, cut: bool) -> Chem.Mol:
+    """Give the heavy atoms the bonds of a SMILES; with `cut`, first leave out the sulphur that it lacks."""
+    heavy = Chem.RemoveAllHs(mol, sanitize=False)
+    template = Chem.MolFromSmiles(smiles)
+    candidates = [heavy]
+    if cut:
+        for atom in heavy.GetAtoms():
+            if atom.GetSymbol() == "S" and atom.GetDegree() == 1:
+                rest = Chem.RWMol(heavy)
+                rest.RemoveAtom(atom.GetIdx())
+                candidates.append(rest.GetMol())
+    for candidate in candidates:
+        if candidate.GetNumAtoms() == template.GetNumAtoms():
+            made = AllChem.AssignBondOrdersFromTemplate(template, candidate)
+            Chem.AssignStereochemistryFrom3D(made)
+            return made
+    raise SystemExit(f"{id}: {heavy.GetNumAtoms()} heavy atoms do not fit {smiles}")
 
 
 def shipped_ligands() -> dict[str, tuple[Chem.Mol, str]]:
@@ -110,7 +157,7 @@ def main() -> int:
         dates = {id: date for id, (_, date) in shipped.items()}
         print("dates: taken from the shipped SDF, not checked")
     with zipfile.ZipFile(options.wheel) as wheel:
-        ligands = wheel_ligands(wheel)
+        ligands = mended(wheel_ligands(wheel))
         receptor = wheel.read(RECEPTOR)
 
     demo = demo_files()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from templ.scoring.ranking import ScoredPoses
     from templ.templates.split_labels import Splits
 
-METHOD_VERSION = 2
+METHOD_VERSION = 3
 """Raise it with every change that moves poses: runs of another version are not resumed or merged."""
 
 PARTS = (

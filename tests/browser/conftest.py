@@ -20,7 +20,7 @@ HOSTILE = "</script><script>document.title='hacked'</script><img src=x onerror=\
 def page_path(tmp_path_factory):
     """The page of a run of eight targets, one of which failed in a nasty way."""
     folder = tmp_path_factory.mktemp("browser")
-    run_templ("benchmark", "run", "demo", "--limit", "8", "-o", "run", cwd=folder).check_returncode()
+    run_templ("benchmark", "run", "demo-mpro", "--limit", "8", "-o", "run", cwd=folder).check_returncode()
     journal = folder / "run" / "results.jsonl"
     records = list(read_records(journal))
     nasty = {"id": f"{HOSTILE} 分子", "reason": HOSTILE, "detail": HOSTILE + "C" * 5000, "group": HOSTILE}

@@ -311,18 +311,18 @@ def test_files_that_may_not_be_read_or_written(tmp_path, demo_path, predict, loc
         predict("--queries", lock("q.smi")),
         predict("--smiles", SMILES, "--receptor", lock("r.pdb")),
         build(lock("l.sdf")),
-        ("benchmark", "run", "demo", "--targets", lock("ids")),
+        ("benchmark", "run", "demo-mpro", "--targets", lock("ids")),
     ):
         misused(*words, cwd=tmp_path, before=locked, saying=(words[-1], "not readable"))
     (tmp_path / "folder").mkdir(mode=0o500)
     words = ("predict", "--library", demo_path, "--smiles", SMILES, "-o", "folder/p.sdf")
     refused(*words, cwd=tmp_path, before=locked, saying=("folder/p.run", "Permission denied"))
-    words = ("benchmark", "run", "demo", "-o", "folder/run")
+    words = ("benchmark", "run", "demo-mpro", "-o", "folder/run")
     refused(*words, cwd=tmp_path, before=locked, saying=("folder/run", "Permission denied"))
 
 
 def test_a_run_whose_poses_may_not_be_read(tmp_path, locked):
-    run = ("benchmark", "run", "demo", "--limit", "1", "-o", "run")
+    run = ("benchmark", "run", "demo-mpro", "--limit", "1", "-o", "run")
     templ(*run, cwd=tmp_path, check=0)
     (tmp_path / "run" / "poses").chmod(0)
     done = templ(*run, cwd=tmp_path, check=2, before=locked)
@@ -361,7 +361,7 @@ RUN = ("benchmark", "run")
 def test_benchmarks_that_are_none(tmp_path):
     refused(*RUN, "nope", cwd=tmp_path, saying="'nope' is no benchmark")
     refused(*RUN, "polaris", cwd=tmp_path, saying="--data")
-    refused(*RUN, "demo", "--data", ".", cwd=tmp_path, saying="takes no --data")
+    refused(*RUN, "demo-mpro", "--data", ".", cwd=tmp_path, saying="takes no --data")
     (tmp_path / "empty").mkdir()
     refused(*RUN, "polaris", "--data", "empty", cwd=tmp_path, saying=("lacks", "train_sars"))
     refused(*RUN, "absent.toml", cwd=tmp_path, saying="absent.toml does not exist")
@@ -377,11 +377,11 @@ def test_options_of_a_benchmark_that_make_no_sense(tmp_path):
         ("--seed", str(2**31)),
         ("--recycle-after", "0"),
     ):
-        misused(*RUN, "demo", option, value, cwd=tmp_path, saying=[f"'{option}'"])
+        misused(*RUN, "demo-mpro", option, value, cwd=tmp_path, saying=[f"'{option}'"])
     for workers in ("0", "abc"):
-        refused(*RUN, "demo", "--workers", workers, cwd=tmp_path, saying=f"--workers {workers}: ")
+        refused(*RUN, "demo-mpro", "--workers", workers, cwd=tmp_path, saying=f"--workers {workers}: ")
     for shard in ("1", "3/2"):
-        refused(*RUN, "demo", "--shard", shard, "-o", f"s{shard[0]}", cwd=tmp_path, saying="shard")
+        refused(*RUN, "demo-mpro", "--shard", shard, "-o", f"s{shard[0]}", cwd=tmp_path, saying="shard")
 
 
 @pytest.mark.parametrize(
@@ -391,20 +391,20 @@ def test_options_of_a_benchmark_that_make_no_sense(tmp_path):
 )
 def test_a_list_of_targets_that_is_none(tmp_path, content, saying):
     (tmp_path / "ids").write_bytes(content)
-    refused(*RUN, "demo", "--targets", "ids", cwd=tmp_path, saying=saying)
+    refused(*RUN, "demo-mpro", "--targets", "ids", cwd=tmp_path, saying=saying)
 
 
 def test_a_folder_that_is_no_run_is_left_alone(tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "thesis.tex").write_text("x")
-    refused(*RUN, "demo", "-o", "thesis", cwd=tmp_path, saying="thesis is not empty and not a run")
-    refused(*RUN, "demo", "-o", "thesis/thesis.tex", cwd=tmp_path, saying="thesis.tex is a file")
+    refused(*RUN, "demo-mpro", "-o", "thesis", cwd=tmp_path, saying="thesis is not empty and not a run")
+    refused(*RUN, "demo-mpro", "-o", "thesis/thesis.tex", cwd=tmp_path, saying="thesis.tex is a file")
     refused("benchmark", "summary", "thesis", cwd=tmp_path, saying="thesis is not a run")
     assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["thesis.tex"]
 
 
 def test_a_run_with_other_settings_is_left_alone(tmp_path):
-    run = ("benchmark", "run", "demo", "--limit", "2", "-o", "run")
+    run = ("benchmark", "run", "demo-mpro", "--limit", "2", "-o", "run")
     templ(*run, cwd=tmp_path, check=0)
     before = (tmp_path / "run" / "results.jsonl").read_bytes()
     refused(*run, "--seed", "2", cwd=tmp_path, saying="(settings.seed: 1 -> 2)")

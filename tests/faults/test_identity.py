@@ -16,7 +16,7 @@ from templ.benchmark.merge import merge_runs
 from templ.errors import RunError
 from templ.evaluation.run import load_run
 
-RUN = ["benchmark", "run", "demo", "--limit", "4", "--workers", "2", "--shard"]
+RUN = ["benchmark", "run", "demo-mpro", "--limit", "4", "--workers", "2", "--shard"]
 
 
 def program(*words, cwd, source):

@@ -31,7 +31,7 @@ def start(running):
     """``with start(run, workers) as process``: the real command line."""
 
     def start(run, workers):
-        words = f"-m templ benchmark run demo --limit {TARGETS} --workers {workers} -o".split()
+        words = f"-m templ benchmark run demo-mpro --limit {TARGETS} --workers {workers} -o".split()
         return running([sys.executable, *words, run])
 
     return start

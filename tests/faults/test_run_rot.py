@@ -43,7 +43,7 @@ def sound(tmp_path_factory):
     """A finished run of four targets."""
     folder = tmp_path_factory.mktemp("sound") / "run"
     options = RunOptions(limit=4)
-    run_benchmark(find_benchmark("demo"), folder, RunSettings(workers=1), options)
+    run_benchmark(find_benchmark("demo-mpro"), folder, RunSettings(workers=1), options)
     return folder
 
 
@@ -177,7 +177,7 @@ def test_only_what_is_damaged_is_done_again_and_it_is_said(run, sound):
         assert read.returncode == 2, read.stdout
         assert "line 1: not the record that was written" in read.stderr
         assert "Traceback" not in read.stderr
-    again = templ("benchmark", "run", "demo", "--limit", 4, "-o", run)
+    again = templ("benchmark", "run", "demo-mpro", "--limit", 4, "-o", run)
     assert again.returncode == 0, again.stderr
     assert "1 damaged lines" in again.stderr
     assert "1 molecules are done again: their poses are missing or damaged" in again.stderr

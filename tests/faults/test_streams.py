@@ -22,12 +22,12 @@ PRINTING = [
     ("--help",),
     ("--version",),
     ("doctor",),
-    ("demo", "new"),
+    ("demo", "mpro", "new"),
     ("library", "info", "m.templ"),
     ("library", "verify", "m.templ"),
     ("library", "get", "m.templ", "Mpro-x0072"),
     ("library", "export", "m.templ"),
-    ("benchmark", "run", "demo", "--limit", "2", "-o", "run"),  # it is finished already
+    ("benchmark", "run", "demo-mpro", "--limit", "2", "-o", "run"),  # it is finished already
     ("benchmark", "summary", "run"),
     ("benchmark", "merge", "new", "shard"),
     ("benchmark", "profile", "run"),
@@ -62,7 +62,7 @@ def folder(tmp_path_factory, demo_path):
     made = tmp_path_factory.mktemp("streams")
     shutil.copytree(demo_path, made / "m.templ")
     for words in (("-o", "run"), ("--shard", "1/1", "-o", "shard")):
-        done = shell(("benchmark", "run", "demo", "--limit", "2", *words), "", made)
+        done = shell(("benchmark", "run", "demo-mpro", "--limit", "2", *words), "", made)
         assert done.returncode == 0, done.stderr
     return made
 
@@ -106,7 +106,7 @@ def test_a_command_that_prints_nothing_needs_no_stdout(fresh, words):
 
 @pytest.mark.slow
 def test_a_full_or_broken_stderr_does_not_end_a_run(fresh):
-    run = ("benchmark", "run", "demo", "--limit", "1", "-o", "new")
+    run = ("benchmark", "run", "demo-mpro", "--limit", "1", "-o", "new")
     done = shell(run, f"2> {FULL}", fresh)
     assert (done.returncode, done.stderr) == (0, "")
     assert "| attempted | 1 |" in done.stdout
@@ -126,7 +126,7 @@ def test_exit_codes_without_stderr(fresh, sdf, redirection):
     assert shell(build, redirection, fresh).returncode == 1
     with open_library(fresh / "new.templ") as library:
         library.verify()
-        assert len(library) == 239
+        assert len(library) == 234
     assert shell(build, redirection, fresh).returncode == 2
     assert shell(("library", "info", "absent"), redirection, fresh).returncode == 2
     assert shell(("library", "info"), redirection, fresh).returncode == 2

@@ -46,7 +46,7 @@ IDS = (
 
 def first_pose(folder, id):
     """SMILES and heavy atoms (Angstrom) of the first pose of a demo target."""
-    benchmark = find_benchmark("demo").make(folder)
+    benchmark = find_benchmark("demo-mpro").make(folder)
     with open_library(benchmark.library) as library, open_library(benchmark.targets) as targets:
         target = target_of(targets.entry(targets.row_of(id)))
         receptor = TargetReceptors(library, targets).of(id)

@@ -143,9 +143,8 @@ def test_a_screen_that_lets_everything_through_ends_in_a_leakage_error(demo_libr
         predict(target, demo_library, FAST, rule=TemplateRule(**{clause: True}))
 
 
-@pytest.mark.parametrize("smiles", ["C1CCC1", "O=C=O", "C1CCCCCCCCCCCC1"])
+@pytest.mark.parametrize("smiles", ["O=C=O", "C1CCCCCCCCCCCC1"])
 def test_nothing_shared_is_overlaid_and_said_so(demo_library, smiles):
-    """The ring of four is overlaid with a zinc complex among others."""
     found = predict(smiles, demo_library, FAST.model_copy(update={"min_tanimoto": 0.0}))
     assert found.status == "posed"
     assert {pose.method for pose in found.poses} <= {"overlay", "monte-carlo"}

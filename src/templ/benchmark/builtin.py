@@ -23,7 +23,16 @@ from templ.errors import InputError, RunError
 from templ.library.build import build_library
 from templ.library.store import is_sound
 from templ.records import Entry
-from templ.sources.demo import DEMO_DATE_PROPERTY, DEMO_FIRST_TARGET_DATE, demo_files, verify_demo_data
+from templ.sources.annotations import read_annotations
+from templ.sources.complexes import read_complexes
+from templ.sources.demo import (
+    CDK2_FIRST_TARGET_DATE,
+    DEMO_DATE_PROPERTY,
+    DEMO_FIRST_TARGET_DATE,
+    copy_demo,
+    demo_files,
+    verify_demo_data,
+)
 from templ.sources.ledger import Ledger
 from templ.sources.polaris import (
     TEMPLATE_GROUPS,
@@ -47,12 +56,45 @@ ALL = "all"
 
 @dataclass(frozen=True, slots=True)
 class DemoBenchmark:
+    """Rolling time split over the shipped CDK2 complexes: each from those deposited before it.
+
+    Each target in its own receptor and frame; its own ligand in another crystal is never a template.
+    """
+
+    name: ClassVar[str] = "demo"
+
+    def make(self, inputs: Path) -> Benchmark:
+        """Make the benchmark, given a folder for its library."""
+        demo, library = demo_files(), inputs / LIBRARY
+
+        def build(ledger: Ledger) -> list[str]:
+            verify_demo_data()
+            complexes = inputs / "complexes"
+            index, *_ = copy_demo("cdk2", complexes)
+            entries = read_complexes(complexes, ledger, read_annotations(index))
+            names = [demo.complexes.name]
+            build_library(library, entries, ledger=ledger, sources=names, complexes=True)
+            shutil.rmtree(complexes)
+            return []
+
+        return Benchmark(
+            name=self.name,
+            library=library,
+            targets=library,
+            rule=TemplateRule(before_date=True, exclude_same_ligand=True),
+            first_date=CDK2_FIRST_TARGET_DATE,
+            notes=_made_once(inputs, [demo.complexes], build),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MproBenchmark:
     """Rolling time split over the shipped Mpro ligands: a target of a day sees what was known before it.
 
     Ligands without a date are never used, nor is the target's own ligand under another name.
     """
 
-    name: ClassVar[str] = "demo"
+    name: ClassVar[str] = "demo-mpro"
 
     def make(self, inputs: Path) -> Benchmark:
         """Make the benchmark, given a folder for its library."""
@@ -186,8 +228,8 @@ class TimeSplit:
         )
 
 
-BUILT_IN: tuple[type[DemoBenchmark | PolarisBenchmark | LeaveOneOut | TimeSplit], ...]
-BUILT_IN = (DemoBenchmark, PolarisBenchmark, LeaveOneOut, TimeSplit)
+BUILT_IN: tuple[type[DemoBenchmark | MproBenchmark | PolarisBenchmark | LeaveOneOut | TimeSplit], ...]
+BUILT_IN = (DemoBenchmark, MproBenchmark, PolarisBenchmark, LeaveOneOut, TimeSplit)
 
 
 def find_benchmark(name: str | Path, **options: Any) -> BenchmarkSource:  # noqa: ANN401  as the fields say
@@ -196,7 +238,8 @@ def find_benchmark(name: str | Path, **options: Any) -> BenchmarkSource:  # noqa
     Parameters
     ----------
     name : str or Path
-        ``demo``, ``polaris``, ``loo``, ``timesplit``, or the path of a TOML file (see `TomlBenchmark`).
+        ``demo``, ``demo-mpro``, ``polaris``, ``loo``, ``timesplit``, or the path of a TOML file (see
+        `TomlBenchmark`).
     **options
         What it needs and may be told: the fields of its class, such as ``data`` of `PolarisBenchmark`. Those
         that are None count as not given.

@@ -29,7 +29,7 @@ app = typer.Typer(help="Run benchmarks, resume them, and summarise runs.", no_ar
 
 @app.command()
 def run(
-    benchmark: str = typer.Argument(..., help="demo, polaris, loo, timesplit, or the TOML file of one."),
+    benchmark: str = typer.Argument(..., help="demo, demo-mpro, polaris, loo, timesplit, or a TOML file."),
     out: Path | None = typer.Option(None, "-o", "--out", help="Run folder; by default runs/NAME."),
     data: Path | None = typer.Option(None, "--data", help="Folder with the files of polaris."),
     library: Path | None = typer.Option(None, "--library", help="Complexes for loo and timesplit."),

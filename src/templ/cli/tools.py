@@ -7,17 +7,34 @@ from pathlib import Path
 import typer
 
 
-def demo(folder: Path = typer.Argument(..., help="Where to put the files; made if need be.")) -> None:
-    """Copy the demo data (240 Mpro ligands and their receptor) to a folder, to try every command on."""
+def demo(
+    name: str = typer.Argument(
+        ..., help="cdk2 (232 complexes of the PDB) or mpro (235 ligands and their receptor)."
+    ),
+    folder: Path | None = typer.Argument(
+        None, help="Where to put the files; made if need be. By default the name of the set."
+    ),
+) -> None:
+    """Copy a demo set to a folder, to try every command on."""
     from templ.sources.demo import copy_demo
 
-    ligands, receptor = copy_demo(folder)
-    typer.echo(f"{ligands}\n{receptor}\n\nTry:")
-    library = folder / "mpro.templ"
-    typer.echo(
-        f"  templ library build {library} --ligands {ligands} --receptor {receptor} --date-property date"
-    )
-    typer.echo(f"  templ predict --library {library} --smiles 'CC(=O)Nc1cnccc1C' -o {folder / 'poses.sdf'}")
+    folder = Path(name) if folder is None else folder
+    made = copy_demo(name, folder)
+    library, poses = folder.with_suffix(".templ"), folder.with_name(f"{folder.name}_poses.sdf")
+    if name == "mpro":
+        ligands, receptor = made
+        typer.echo(f"{ligands}\n{receptor}\n\nTry:")
+        typer.echo(
+            f"  templ library build {library} --ligands {ligands} --receptor {receptor} --date-property date"
+        )
+        typer.echo(f"  templ predict --library {library} --smiles 'CC(=O)Nc1cnccc1C' -o {poses}")
+        return
+    index, *complexes = made
+    typer.echo(f"{len(complexes)} complexes in {folder}\n{index}\n\nTry:")
+    typer.echo(f"  templ library build {library} --complexes {folder} --index {index}")
+    receptor = complexes[-1] / f"{complexes[-1].name}_protein.pdb"
+    query = "Nc1nc(Nc2ccc(S(N)(=O)=O)cc2)ncc1F"
+    typer.echo(f"  templ predict --library {library} --receptor {receptor} --smiles '{query}' -o {poses}")
 
 
 def doctor() -> None:

@@ -1,9 +1,13 @@
-"""The data set that ships inside the package: Mpro ligands with dates, and their receptor."""
+"""The data sets that ship inside the package: CDK2 complexes; Mpro ligands and their receptor; with dates."""
 
 from __future__ import annotations
 
 import datetime
 import hashlib
+import io
+import lzma
+import tarfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +18,11 @@ from templ.errors import InputError, LibraryError
 
 DEMO_DATE_PROPERTY: Final = "date"
 DEMO_FIRST_TARGET_DATE: Final = datetime.date(2020, 6, 1)
-"""Ligands dated from this day on are the targets of the demo benchmark."""
+"""Mpro ligands dated from this day on are the targets of ``demo-mpro``."""
+CDK2_FIRST_TARGET_DATE: Final = datetime.date(2012, 1, 1)
+"""Complexes deposited from this day on are the targets of ``demo``."""
+CDK2_INDEX: Final = "cdk2.csv"
+"""Ids, dates, groups and SMILES of the CDK2 complexes, inside their archive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +32,23 @@ class DemoFiles:
     Attributes
     ----------
     ligands : Path
-        SDF.gz of 240 ligands in one frame; the title is the crystal's id.
+        SDF.gz of 235 Mpro ligands in one frame; the title is the crystal's id.
     receptor : Path
-        PDB.gz of one protein in that frame.
+        PDB.gz of one Mpro protein in that frame.
+    complexes : Path
+        Archive of 232 CDK2 complexes: folders as `templ.sources.complexes` reads them, and `CDK2_INDEX`.
     """
 
     ligands: Path
     receptor: Path
+    complexes: Path
 
 
 def demo_files() -> DemoFiles:
     """Return where the demo data lie inside the installed package."""
     folder = _data_folder()
-    return DemoFiles(folder / "mpro_ligands.sdf.gz", folder / "mpro_receptor.pdb.gz")
+    names = ("mpro_ligands.sdf.gz", "mpro_receptor.pdb.gz", "cdk2.tar.xz")
+    return DemoFiles(*(folder / name for name in names))
 
 
 def verify_demo_data() -> None:
@@ -52,39 +64,67 @@ def verify_demo_data() -> None:
     try:
         lines = [line.split() for line in sums.read_text(encoding="utf-8").splitlines()]
         expected = {name: digest for digest, name in lines}
-        for path in (demo.ligands, demo.receptor):
+        for path in (demo.ligands, demo.receptor, demo.complexes):
             if hashlib.sha256(path.read_bytes()).hexdigest() != expected.get(path.name):
                 raise LibraryError(f"{path} is not the file that was shipped; {mend}")
     except OSError as error:
         raise LibraryError(f"{error.filename} cannot be read: {error.strerror}; {mend}") from None
 
 
-def copy_demo(folder: str | Path) -> list[Path]:
-    """Copy the demo data to a folder of the user's, made if need be.
+def copy_demo(name: str, folder: str | Path) -> list[Path]:
+    """Copy a demo set to a folder of the user's, made if need be.
+
+    Parameters
+    ----------
+    name : {"cdk2", "mpro"}
+        Which.
+    folder : str or Path
+        Where to.
 
     Returns
     -------
     list of Path
-        The copies.
+        What was made at the top of the folder: files, and folders of complexes.
 
     Raises
     ------
     InputError
-        When one of them is there already; nothing is copied then.
+        When there is no such set, or one of the files is there already; nothing is copied then.
     StorageError
         When the disk refuses.
     """
-    demo, folder = demo_files(), Path(folder)
-    copies = {source: folder / source.name for source in (demo.ligands, demo.receptor)}
-    for copy in copies.values():
-        if copy.exists():
-            raise InputError(f"{copy} exists and is not overwritten; name another folder or remove it")
-    make_folder(folder)
-    for source, copy in copies.items():
-        data = source.read_bytes()
-        with replacing(copy) as output:
+    if name not in DEMO_SETS:
+        raise InputError(f"'{name}' is no demo set; expected {' or '.join(DEMO_SETS)}")
+    folder = Path(folder)
+    made: dict[Path, None] = {}
+    for path, _ in DEMO_SETS[name]():
+        top = folder / Path(path).parts[0]
+        if top.exists():
+            raise InputError(f"{top} exists and is not overwritten; name another folder or remove it")
+        made[top] = None
+    for path, data in DEMO_SETS[name]():
+        make_folder((folder / path).parent)
+        with replacing(folder / path) as output:
             output.write(data)
-    return list(copies.values())
+    return list(made)
+
+
+def _mpro() -> Iterator[tuple[str, bytes]]:
+    demo = demo_files()
+    return ((path.name, path.read_bytes()) for path in (demo.ligands, demo.receptor))
+
+
+def _cdk2() -> Iterator[tuple[str, bytes]]:
+    archive = io.BytesIO(lzma.decompress(demo_files().complexes.read_bytes()))
+    with tarfile.open(fileobj=archive) as tar:
+        for entry in tar:
+            content = tar.extractfile(entry)
+            if content is not None:
+                yield entry.name, content.read()
+
+
+DEMO_SETS: Final[dict[str, Callable[[], Iterator[tuple[str, bytes]]]]] = {"cdk2": _cdk2, "mpro": _mpro}
+"""Names and contents of the files of each set."""
 
 
 def _data_folder() -> Path:

@@ -13,6 +13,7 @@ from templ.benchmark.builtin import (
     BUILT_IN,
     RECIPE,
     DemoBenchmark,
+    MproBenchmark,
     PolarisBenchmark,
     TimeSplit,
     find_benchmark,
@@ -28,13 +29,13 @@ from templ.library.store import open_library
 def inputs(tmp_path_factory):
     """The demo benchmark's inputs; tests change nothing in them."""
     inputs = tmp_path_factory.mktemp("run") / "inputs"
-    DemoBenchmark().make(inputs)
+    MproBenchmark().make(inputs)
     return inputs
 
 
-def test_the_demo_is_a_strict_time_split(inputs):
-    benchmark = DemoBenchmark().make(inputs)
-    assert (benchmark.name, benchmark.first_date) == ("demo", datetime.date(2020, 6, 1))
+def test_the_demo_of_mpro_is_a_strict_time_split(inputs):
+    benchmark = MproBenchmark().make(inputs)
+    assert (benchmark.name, benchmark.first_date) == ("demo-mpro", datetime.date(2020, 6, 1))
     assert benchmark.rule.before_date
     assert benchmark.rule.exclude_same_ligand
     assert benchmark.library == benchmark.targets
@@ -43,9 +44,20 @@ def test_the_demo_is_a_strict_time_split(inputs):
         assert library.receptor_path() is not None
 
 
+def test_the_demo_of_complexes_is_a_strict_time_split(tmp_path):
+    benchmark = DemoBenchmark().make(tmp_path / "inputs")
+    assert (benchmark.name, benchmark.first_date) == ("demo", datetime.date(2012, 1, 1))
+    assert benchmark.rule.before_date
+    assert benchmark.rule.exclude_same_ligand
+    assert len(list_targets(benchmark).sizes) == 44
+    assert not (tmp_path / "inputs" / "complexes").exists()
+    with open_library(benchmark.library) as library:
+        assert (len(library), library.has_receptors) == (232, True)
+
+
 def test_inputs_are_made_once(inputs):
     before = {path: path.stat().st_mtime_ns for path in inputs.rglob("*")}
-    DemoBenchmark().make(inputs)
+    MproBenchmark().make(inputs)
     assert {path: path.stat().st_mtime_ns for path in inputs.rglob("*")} == before
 
 
@@ -53,8 +65,8 @@ def test_what_an_interruption_left_is_made_anew(tmp_path):
     inputs = tmp_path / "inputs"
     inputs.mkdir()
     (inputs / "library.templ").write_text("half")
-    with open_library(DemoBenchmark().make(inputs).library) as library:
-        assert len(library) == 240
+    with open_library(MproBenchmark().make(inputs).library) as library:
+        assert len(library) == 235
     assert (inputs / RECIPE).exists()
 
 
@@ -71,7 +83,7 @@ def test_what_an_interruption_left_is_made_anew(tmp_path):
 def test_inputs_that_are_damaged_are_made_again_and_are_the_same(inputs, tmp_path, name, damage):
     copy = shutil.copytree(inputs, tmp_path / "inputs")
     (copy / name).write_bytes(damage((copy / name).read_bytes()))
-    made = DemoBenchmark().make(copy)
+    made = MproBenchmark().make(copy)
     with open_library(made.library) as library, open_library(inputs / "library.templ") as sound:
         library.verify()
         assert library.digest == sound.digest
@@ -79,25 +91,33 @@ def test_inputs_that_are_damaged_are_made_again_and_are_the_same(inputs, tmp_pat
 
 def test_inputs_of_other_files_are_refused(tmp_path):
     inputs = tmp_path / "inputs"
-    DemoBenchmark().make(inputs)
+    MproBenchmark().make(inputs)
     recipe = json.loads((inputs / RECIPE).read_text())
     name = next(iter(recipe["files"]))
     recipe["files"][name] = "0" * 64
     (inputs / RECIPE).write_text(json.dumps(with_checksum(recipe)))
     with pytest.raises(RunError, match=f"{tmp_path} was started with another {name}; choose another folder"):
-        DemoBenchmark().make(inputs)
+        MproBenchmark().make(inputs)
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
         ("polaris", {}, "the benchmark polaris needs --data"),
-        ("demo", {"data": Path()}, "the benchmark demo takes no --data"),
+        ("demo-mpro", {"data": Path()}, "the benchmark demo-mpro takes no --data"),
         ("mine.toml", {"data": Path()}, r"mine\.toml takes no --data"),
         ("mine.toml", {"max_identity": 0.5}, r"mine\.toml takes no --max-identity"),
-        ("nope", {}, "'nope' is no benchmark; expected demo, polaris, loo, timesplit or a TOML file"),
+        (
+            "nope",
+            {},
+            "'nope' is no benchmark; expected demo, demo-mpro, polaris, loo, timesplit or a",
+        ),
         ("", {}, "'' is no benchmark"),
-        ("demo", {"exclude_same_ligand": False}, "the benchmark demo takes no --exclude-same-ligand"),
+        (
+            "demo-mpro",
+            {"exclude_same_ligand": False},
+            "the benchmark demo-mpro takes no --exclude-same-ligand",
+        ),
         ("polaris", {"data": None}, "the benchmark polaris needs --data"),
         ("loo", {}, "loo needs --library"),
         ("loo", {"library": Path(), "exclude_same_ligand": True}, "loo takes no --exclude-same-ligand"),
@@ -123,7 +143,7 @@ def test_the_options_of_a_benchmark_are_its_fields():
     assert find_benchmark("timesplit", library="l", splits="s", rule="both", max_identity=None) == TimeSplit(
         "l", "s", rule="both"
     )
-    assert find_benchmark("demo", library=None, max_identity=None) == DemoBenchmark()
+    assert find_benchmark("demo-mpro", library=None, max_identity=None) == MproBenchmark()
 
 
 def test_every_option_of_a_benchmark_is_one_of_the_command_line():

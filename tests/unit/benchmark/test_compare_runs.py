@@ -29,7 +29,7 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     for seed in (1, 2):
         options = RunOptions(prediction=FAST | {"seed": seed}, limit=4)
-        run_benchmark(find_benchmark("demo"), folder / f"s{seed}", RunSettings(workers=2), options)
+        run_benchmark(find_benchmark("demo-mpro"), folder / f"s{seed}", RunSettings(workers=2), options)
     return folder
 
 
@@ -98,7 +98,7 @@ def test_runs_over_different_crystals_are_refused(runs, copy):
     change_identity(copy, truth="0" * 64)
     change_manifest(copy, name="polaris")
     with pytest.raises(
-        RunError, match=r"s1 \(demo\) and .*copy \(polaris\) are judged by different crystals"
+        RunError, match=r"s1 \(demo-mpro\) and .*copy \(polaris\) are judged by different crystals"
     ):
         compare_runs(runs / "s1", copy)
     change_identity(copy, truth="")

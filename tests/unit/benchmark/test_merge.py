@@ -21,7 +21,7 @@ FAST = {"conformers": 5, "screened": 5}
 
 def run(folder, shard=None, **changes):
     return run_benchmark(
-        find_benchmark("demo"),
+        find_benchmark("demo-mpro"),
         folder,
         RunSettings(workers=2),
         RunOptions(prediction=FAST | changes, limit=5, shard=shard),

@@ -19,7 +19,7 @@ pytest.importorskip("posebusters", reason="the extra 'validity' is not installed
 
 def run(folder, **changes):
     return run_benchmark(
-        find_benchmark("demo"),
+        find_benchmark("demo-mpro"),
         folder,
         RunSettings(workers=1),
         RunOptions(prediction={"conformers": 5, "screened": 5}, limit=2, **changes),
@@ -57,7 +57,7 @@ def test_without_posebusters_nothing_is_begun(tmp_path, monkeypatch):
 
 def test_the_option(tmp_path):
     begun = CliRunner().invoke(
-        app, ["benchmark", "run", "demo", "-o", str(tmp_path / "run"), "--validity", "--dry-run"]
+        app, ["benchmark", "run", "demo-mpro", "-o", str(tmp_path / "run"), "--validity", "--dry-run"]
     )
     assert begun.exit_code == 0, begun.output
     assert read_manifest(tmp_path / "run").identity.validity.startswith("PoseBusters ")

@@ -36,14 +36,14 @@ def test_version_and_doctor(tmp_path):
 
 
 def test_demo_copies_files_that_the_other_commands_take(tmp_path):
-    assert run("demo", "data", cwd=tmp_path).returncode == 0
-    again = run("demo", "data", cwd=tmp_path)
+    assert run("demo", "mpro", "data", cwd=tmp_path).returncode == 0
+    again = run("demo", "mpro", "data", cwd=tmp_path)
     assert (again.returncode, "exists and is not overwritten" in again.stderr) == (2, True)
     ligands, receptor = "data/mpro_ligands.sdf.gz", "data/mpro_receptor.pdb.gz"
     words = ("library", "build", "m.templ", "--ligands", ligands, "--receptor", receptor)
     assert run(*words, "--date-property", "date", "--group", "mpro", cwd=tmp_path).returncode == 0
     info = run("library", "info", "m.templ", cwd=tmp_path).stdout
-    for part in ("ligands    240", "groups     mpro", "2020-02-26 to 2020-10-15", "receptors/mpro.pdb.gz"):
+    for part in ("ligands    235", "groups     mpro", "2020-02-26 to 2020-10-15", "receptors/mpro.pdb.gz"):
         assert part in info
     assert "all checksums agree" in run("library", "verify", "m.templ", cwd=tmp_path).stdout
 

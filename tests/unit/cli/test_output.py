@@ -23,13 +23,13 @@ FULL = Path("/dev/full")
 def finished(tmp_path_factory):
     """A run of two targets."""
     folder = tmp_path_factory.mktemp("finished")
-    done = templ("benchmark", "run", "demo", "--limit", "2", "-o", "run", cwd=folder)
+    done = templ("benchmark", "run", "demo-mpro", "--limit", "2", "-o", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / "run"
 
 
 def test_a_run_refuses_what_it_is_less_sure_of_than_asked(finished, tmp_path):
-    words = ("benchmark", "run", "demo", "--limit", "2", "--min-confidence", "1", "-o", "run")
+    words = ("benchmark", "run", "demo-mpro", "--limit", "2", "--min-confidence", "1", "-o", "run")
     done = templ(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     records = list(read_records(tmp_path / "run" / "results.jsonl"))
@@ -66,8 +66,8 @@ def test_a_place_for_results_that_is_none_is_named_with_its_own_mend(finished, d
     in_the_way = "move the file that is in the way"
     for words, named, mend in (
         ((*predict, "file/p.sdf"), "file/p.run", in_the_way),
-        (("benchmark", "run", "demo", "-o", "file/run"), "file/run", in_the_way),
-        (("demo", "file/data"), "file/data", in_the_way),
+        (("benchmark", "run", "demo-mpro", "-o", "file/run"), "file/run", in_the_way),
+        (("demo", "mpro", "file/data"), "file/data", in_the_way),
         (("report", finished, "-o", "absent/page.html"), "absent/page.html", "make the folder first"),
     ):
         done = templ(*words, cwd=tmp_path)

@@ -46,7 +46,7 @@ def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run") / "demo"
     settings = {"conformers": 5, "screened": 5, "top": 2}
     options = RunOptions(prediction=settings, limit=3)
-    run_benchmark(find_benchmark("demo"), folder, RunSettings(workers=2), options)
+    run_benchmark(find_benchmark("demo-mpro"), folder, RunSettings(workers=2), options)
     return folder
 
 

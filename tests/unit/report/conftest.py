@@ -17,7 +17,7 @@ from templ.runs.journal import read_records
 def demo_run(tmp_path_factory):
     """A finished run of five targets."""
     folder = tmp_path_factory.mktemp("report") / "run"
-    run_templ("benchmark", "run", "demo", "--limit", "5", "-o", folder).check_returncode()
+    run_templ("benchmark", "run", "demo-mpro", "--limit", "5", "-o", folder).check_returncode()
     return folder
 
 

@@ -36,7 +36,7 @@ def test_the_page_of_a_run(run, tmp_path):
     assert [row[names.index("RMSD")] for row in table["rows"]] == [record.rmsd for record in records]
     assert "$3Dmol" in unpacked(page, "viewer")
     assert all(json.loads(unpacked(page, index))["models"] for index in range(5))
-    assert "templ benchmark run demo --limit 5" in page
+    assert "templ benchmark run demo-mpro --limit 5" in page
     assert out.stat().st_size < 2.5e6
     assert "Partial" not in page
 

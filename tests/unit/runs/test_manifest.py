@@ -50,7 +50,7 @@ def manifest(changes=(), **fields):
         "host": Host(name="node7", cores=2, memory_bytes=8_000_000_000, system="Linux", python="3.12.1"),
         "targets": 144,
         "created": datetime(2026, 1, 2, tzinfo=UTC),
-        "command": ["templ", "benchmark", "run", "demo"],
+        "command": ["templ", "benchmark", "run", "demo-mpro"],
     }
     return RunManifest(**made | fields)
 
