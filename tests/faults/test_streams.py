@@ -97,7 +97,11 @@ def test_what_is_printed_and_cannot_be_is_an_error(fresh, words):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("words", SILENT, ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "words",
+    [SILENT[0], *(pytest.param(words, marks=pytest.mark.slow) for words in SILENT[1:])],
+    ids=lambda words: words[0],
+)
 def test_a_command_that_prints_nothing_needs_no_stdout(fresh, words):
     done = shell(words, ">&- <&-", fresh)
     assert done.returncode == 0, done.stderr

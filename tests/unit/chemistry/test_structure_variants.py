@@ -81,6 +81,12 @@ class Structures(list):
         return f"{len(self)} structures"
 
 
+@pytest.fixture(params=["some", pytest.param("all", marks=pytest.mark.slow)])
+def chosen(request, structures):
+    """Every day a third of them, in CI all."""
+    return structures if request.param == "all" else structures[::3]
+
+
 @pytest.fixture(scope="module")
 def structures(shared):
     """Their atoms, each in one location."""
@@ -131,16 +137,16 @@ def check(receptor, expected, sequence=None):
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_ways_to_write(structures, tmp_path, way):
-    for lines in structures:
+def test_ways_to_write(chosen, tmp_path, way):
+    for lines in chosen:
         base = read(tmp_path, variants.pdb(lines).encode())
         check(base, truth(lines))
         check(read(tmp_path, WAYS[way](lines).encode()), truth(lines), base.residues.sequence)
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_manners_of_programs(structures, tmp_path, change):
-    for lines in structures:
+def test_manners_of_programs(chosen, tmp_path, change):
+    for lines in chosen:
         base = read(tmp_path, variants.pdb(lines).encode())
         written = variants.pdb(CHANGES[change](lines))
         check(read(tmp_path, written.encode()), truth(lines), base.residues.sequence)

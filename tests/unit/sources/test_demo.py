@@ -109,6 +109,7 @@ def test_the_shipped_complexes_are_what_their_index_says(tmp_path):
         assert smiles == Chem.MolToSmiles(expected, isomericSmiles=False), entry.id
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason=f"no data in {SHARED}")
 def test_the_shipped_complexes_are_the_shared_ones(tmp_path):
     script = SCRIPT.with_name("build_cdk2_data.py")
