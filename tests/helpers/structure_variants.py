@@ -316,7 +316,7 @@ def mmcif(lines: list[Line], *, auth: bool) -> str:
 def _asym(line: Line) -> tuple[object, ...]:
     """A polymer chain is one molecule for the dictionary, all water of a chain one, and each ligand one."""
     if _is_standard(line.residue):
-        return (line.chain, line.segment)
+        return (line.chain or line.segment,)
     return (line.chain, line.residue, None if line.residue == "HOH" else line.number)
 
 

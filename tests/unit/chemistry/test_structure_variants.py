@@ -71,8 +71,8 @@ def found_receptors(shared):
         for path in sorted(shared.glob("data/**/*_protein.pdb.gz")):
             by_protein.setdefault(path.name.split("-")[0] if "-" in path.name else path.name, path)
         chosen = [path for path in by_protein.values() if path.stat().st_size < LARGEST]
-        paths += chosen[:: max(1, len(chosen) // (RECEPTORS - 1))]
-    return paths[:RECEPTORS]
+        paths += [chosen[number * len(chosen) // (RECEPTORS - 1)] for number in range(RECEPTORS - 1)]
+    return paths
 
 
 class Structures(list):
