@@ -6,6 +6,7 @@ The parts load on first use: importing this module is cheap, and a process that 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ METHOD_VERSION = 3
 """Raise it with every change that moves poses: runs of another version are not resumed or merged."""
 
 PARTS = (
+    "templ.chemistry.isomers",
     "templ.poses.hydrogens",
     "templ.poses.pose_selection",
     "templ.sampling.monte_carlo",
@@ -45,6 +47,7 @@ PARTS = (
     "templ.templates.applicability",
     "templ.templates.frame",
     "templ.templates.screening",
+    "templ.templates.warnings",
     *(["pandas"] if find_spec("pandas") else []),
 )
 """What loads on first use; a process that will predict, or fork those that do, may load it before. Of itself
@@ -101,11 +104,47 @@ def predict(
     settings = settings or PredictionSettings()
     work = Prediction(_target(query), library, settings, rule, receptor, site, splits)
     try:
-        return work.run()
+        isomers = work.isomers()
+        if len(isomers) == 1:
+            work.molecule = isomers[0]
+            return work.run()
+        return _merged(work, [_ended(replace(work, molecule=isomer)) for isomer in isomers])
     except Refusal as refusal:
         return replace(work.outcome, reason=refusal.reason, detail=refusal.detail)
     finally:
         library.release_pages()
+
+
+def _ended(work: Prediction) -> Outcome:
+    """Run a prediction; a refusal is its outcome."""
+    try:
+        return work.run()
+    except Refusal as refusal:
+        return replace(work.outcome, reason=refusal.reason, detail=refusal.detail)
+
+
+def _merged(work: Prediction, outcomes: list[Outcome]) -> Outcome:
+    """Put the outcomes of a query's isomers together, their poses in the order of their confidence."""
+    posed = [outcome for outcome in outcomes if outcome.poses]
+    if not posed:
+        return replace(outcomes[0], notes=(*work.outcome.notes, *outcomes[0].notes))
+    poses = sorted(
+        (pose for outcome in posed for pose in outcome.poses),
+        key=lambda pose: (-pose.confidence, -pose.score, pose.rank),
+    )[: work.settings.top]
+    first = next(outcome for outcome in posed if poses[0] in outcome.poses)
+    notes = dict.fromkeys(note for outcome in posed for note in outcome.notes)
+    if len(posed) < len(outcomes):
+        notes[f"{len(outcomes) - len(posed)} isomers have no pose"] = None
+    seconds = Counter[str]()
+    for outcome in outcomes:
+        seconds.update(outcome.seconds)
+    return replace(
+        first,
+        poses=tuple(replace(pose, rank=rank) for rank, pose in enumerate(poses, 1)),
+        notes=(*work.outcome.notes, *notes),
+        seconds=dict(seconds),
+    )
 
 
 def _target(query: str | Mol | Target) -> Target:
@@ -146,7 +185,8 @@ class Sample:
 class Prediction:
     """State of one prediction; dropped as a whole when it ends, so nothing stays for the next target.
 
-    `predict` says what the parameters mean; `outcome` is what is known so far, refused until it is posed.
+    `predict` says what the parameters mean; `molecule` is what is posed, by default what the target's SMILES
+    says; `outcome` is what is known so far, refused until it is posed.
     """
 
     target: Target
@@ -156,10 +196,27 @@ class Prediction:
     receptor: Receptor | None = None
     site: NDArray[np.float64] | None = None
     splits: Splits | None = None
+    molecule: Mol | None = None
 
     def __post_init__(self) -> None:
         self.outcome = Outcome(self.target.id, "refused")
         self._since = time.perf_counter()
+
+    def isomers(self) -> list[Mol]:
+        """Return the isomers that the target may be, ready to be posed; note what was done to it."""
+        from templ.chemistry.isomers import stereoisomers
+        from templ.chemistry.molecules import heavy, largest_fragment, parse_smiles
+        from templ.templates.applicability import refuse_unfit
+
+        try:
+            mol, left_out = largest_fragment(parse_smiles(self.target.smiles))
+        except InputError as error:
+            raise InputError(f"{self.target.id}: {error}") from None
+        mol = heavy(mol)
+        refuse_unfit(mol, self.settings)
+        isomers, left_open = stereoisomers(mol)
+        self._note(*filter(None, (left_out, left_open)))
+        return isomers
 
     def run(self) -> Outcome:
         """Sample, select, and say how it ended; a refusal is raised."""
@@ -190,6 +247,7 @@ class Prediction:
         from templ.scoring.pocket import Pocket
         from templ.templates.frame import Frame
         from templ.templates.screening import AllowedTemplates, find_templates
+        from templ.templates.warnings import warnings_of
 
         query = self._prepare()
         self._stage("prepare")
@@ -210,7 +268,7 @@ class Prediction:
         placements, notes = place_query(
             query, templates, self.settings, has_receptor=frame.receptor is not None
         )
-        self._note(*notes)
+        self._note(*notes, *warnings_of(query.mol, templates, self.library, frame.receptor))
         self._stage("pose")
         pocket = Pocket.of(query.mol, templates, self.settings.consensus, frame)
         placed = ranked = rank_placements(query, placements, pocket)
@@ -235,17 +293,8 @@ class Prediction:
 
     def _prepare(self) -> PreparedQuery:
         from templ.chemistry.conformers import PreparedQuery
-        from templ.chemistry.molecules import heavy, largest_fragment, parse_smiles
-        from templ.templates.applicability import refuse_unfit
 
-        try:
-            mol, note = largest_fragment(parse_smiles(self.target.smiles))
-        except InputError as error:
-            raise InputError(f"{self.target.id}: {error}") from None
-        if note:
-            self._note(note)
-        mol = heavy(mol)
-        refuse_unfit(mol, self.settings)
+        mol = self.isomers()[0] if self.molecule is None else self.molecule
         return PreparedQuery(mol, self.settings.conformers, self.settings.seed)
 
     def _know(self, **facts: Any) -> None:  # noqa: ANN401  as the fields of an outcome are
@@ -277,6 +326,7 @@ def _poses(sample: Sample, selected: list[SelectedPose]) -> tuple[Pose, ...]:
     poses = []
     for number, pose in enumerate(selected):
         copied = sample.placements[placement[number]]
+        lies_on = _template_of(pose.xyz, copied, sample.placements)
         consensus = float(ranked.terms["consensus"][pose.cluster.centre])
         poses.append(
             Pose(
@@ -286,12 +336,18 @@ def _poses(sample: Sample, selected: list[SelectedPose]) -> tuple[Pose, ...]:
                 # Of the cluster, not of its representative: so the model was fitted.
                 confidence=confidence(pose.cluster.probability, consensus),
                 terms={name: float(values[number]) for name, values in terms.items()},
-                template_id=copied.template.id,
+                template_id=lies_on.template.id,
                 method="monte-carlo" if ranked.moved[pose.index] else copied.method,
-                core=dict(copied.pairs),
-                core_smarts=copied.smarts,
-                core_rmsd=float(core_rmsd[number]),
-                superposition={} if copied.template.fit is None else copied.template.fit.numbers(),
+                core=dict(lies_on.pairs),
+                core_smarts=lies_on.smarts,
+                core_rmsd=lies_on.rmsd_of(pose.xyz),
+                superposition={} if lies_on.template.fit is None else lies_on.template.fit.numbers(),
             )
         )
     return tuple(poses)
+
+
+def _template_of(xyz: NDArray[np.float64], copied: Placement, placements: list[Placement]) -> Placement:
+    """Choose the template that a finished pose lies on: its own, unless more atoms lie on another."""
+    best = max(placements, key=lambda placement: (placement.atoms_near(xyz), -placement.rmsd_of(xyz)))
+    return best if best.atoms_near(xyz) > copied.atoms_near(xyz) else copied

@@ -102,16 +102,17 @@ class Pose:
     terms : Mapping[str, float]
         The terms of the score (`templ.scoring.terms`), of these coordinates.
     template_id : str
-        The template whose coordinates were copied, at first.
+        The template that the pose lies on: most of the atoms that they share are near the template's. An
+        overlay's is the one that it was laid onto.
     method : str
         How it was placed: ``core``, ``partial-core`` or ``overlay``; ``monte-carlo`` when such a pose was
         moved since and came to rest elsewhere.
     core : Mapping of int to int
-        Copied atoms: index in the query, and in the template; empty for an overlay.
+        Atoms shared with it: index in the query, and in the template; empty for an overlay.
     core_smarts : str
         The shared substructure; empty for an overlay.
     core_rmsd : float
-        RMSD in Angstrom between the copied atoms and the template's; 0 when nothing was copied.
+        RMSD in Angstrom between these atoms and the template's; 0 where there are none.
     superposition : Mapping[str, float]
         How the template was brought into the query's frame: ``identity`` and ``pocket_identity`` (0 to 1),
         ``pocket_rmsd`` (C-alpha, Angstrom), ``pairs`` (residues); empty where all share one frame.
@@ -128,6 +129,13 @@ class Pose:
     core_smarts: str
     core_rmsd: float
     superposition: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def smiles(self) -> str:
+        """The molecule that was posed: which isomer, where the query left that open."""
+        from templ.chemistry.molecules import to_smiles
+
+        return to_smiles(self.mol)
 
     def __repr__(self) -> str:
         likely = f"confidence {self.confidence:.2f}"

@@ -24,6 +24,7 @@ SCHEMA = pa.schema(
     {
         **dict.fromkeys(("id", "group", "status", "reason", "detail", "notes", "smiles"), pa.string()),
         "rank": pa.int32(),
+        "posed_smiles": pa.string(),
         "score": pa.float64(),
         "confidence": pa.float64(),
         "prior_confidence": pa.float64(),
@@ -83,6 +84,7 @@ def rows_of(record: Record) -> list[dict[str, Any]]:
 def _pose_columns(pose: PoseRecord, rank: int) -> dict[str, Any]:
     return {
         "rank": rank,
+        "posed_smiles": pose.smiles,
         **{name: getattr(pose, name) for name in ("score", "confidence", "template", "placement_method")},
         **{f"score_{name}": value for name, value in pose.terms.items()},
         "core_atoms": len(pose.core),

@@ -13,6 +13,7 @@ from templ.templates.superposition import SUPERPOSITION
 
 PROPERTIES = (
     "rank",
+    "posed_smiles",
     "score",
     "confidence",
     *(f"score_{term.name}" for term in TERMS),
@@ -43,6 +44,7 @@ def pose_properties(pose: Pose) -> dict[str, str]:
     """What a file of poses says about each: rank, score and its terms, and where it was copied from."""
     return {
         "rank": str(pose.rank),
+        "posed_smiles": pose.smiles,
         "score": f"{pose.score:.4f}",
         "confidence": f"{pose.confidence:.3f}",
         **{f"score_{name}": f"{value:.4f}" for name, value in pose.terms.items()},

@@ -16,7 +16,7 @@ from templ.checksums import CHECKSUM, checksum
 from templ.errors import RunError, TemplError
 from templ.records import Outcome, Pose, Status, Target
 
-RECORD_VERSION = 3
+RECORD_VERSION = 4
 """Of the fields below. Version 1 had no field ``version``, version 2 no checksums."""
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 MOST = 10**9
@@ -54,7 +54,8 @@ class Cost:
 class PoseRecord:
     """One pose of a molecule, without its coordinates; docs/formats.md describes the fields.
 
-    `core` pairs copied atoms: index in the query and in the template; `rmsd` is None without a crystal.
+    `core` pairs shared atoms: index in the query and in the template; `rmsd` is None without a crystal;
+    `smiles` is what was posed.
     """
 
     __pydantic_config__ = STRICT
@@ -69,6 +70,7 @@ class PoseRecord:
     terms: Mapping[str, float] = field(default_factory=dict)
     superposition: Mapping[str, float] = field(default_factory=dict)
     rmsd: float | None = None
+    smiles: str = ""
 
     @classmethod
     def of(cls, pose: Pose, rmsd: float | None = None) -> PoseRecord:
@@ -84,6 +86,7 @@ class PoseRecord:
             terms={name: round(value, 4) for name, value in pose.terms.items()},
             superposition={name: round(value, 4) for name, value in pose.superposition.items()},
             rmsd=None if rmsd is None else round(rmsd, 4),
+            smiles=pose.smiles,
         )
 
 

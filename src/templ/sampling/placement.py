@@ -17,6 +17,10 @@ Method = Literal["core", "partial-core", "overlay", "monte-carlo"]
 any of these that a Monte Carlo move took elsewhere."""
 
 
+NEAR = 1.0
+"""Angstrom within which an atom lies where a template has it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Placement:
     """Poses copied from one template by one mapping of atoms.
@@ -46,6 +50,12 @@ class Placement:
     smarts: str
     pairs: Mapping[int, int]
     onto: NDArray[np.float64]
+
+    def atoms_near(self, pose: NDArray[np.float64]) -> int:
+        """Count the shared atoms of a pose, shape (atoms, 3), that lie where the template has them."""
+        if not self.pairs:
+            return 0
+        return int((np.linalg.norm(pose[list(self.pairs)] - self.onto, axis=1) < NEAR).sum())
 
     def rmsd_of(self, pose: NDArray[np.float64]) -> float:
         """RMSD of the copied atoms of a pose, shape (atoms, 3), from the template's; 0 for an overlay."""

@@ -111,9 +111,9 @@ def test_a_number_that_is_not_finite_is_not_written(change, value):
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        (changed(version=4), "a record of format 4, but this TEMPL reads format 3: use the version that"),
+        (changed(version=5), "a record of format 5, but this TEMPL reads format 4: use the version that"),
         (changed(version=1), "a record of format 1, but"),
-        (changed(version="3"), "a record of format '3', but"),
+        (changed(version="4"), "a record of format '4', but"),
         (b'{"id":"a"}', "a record of format 1, but"),
         (b'{"version":2,"id":"a"}', "a record of format 2, but"),
         (b'{"version":null}', "a record of format None, but"),
@@ -126,7 +126,7 @@ def test_a_record_of_another_version_is_refused(line, says):
 
 NOT_WRITTEN = [
     *(b"", b"\n", b"[1]", b"7", b'"text"', RECORD.to_line()[:-3], b"\xff\x00", b"\0" * 40, b"[" * 10**5),
-    *(b'{"version":3,"id":"a"}', b'{"a":' * 10**5, b'{"version":' + b"1" * 5000 + b"}"),
+    *(b'{"version":4,"id":"a"}', b'{"a":' * 10**5, b'{"version":' + b"1" * 5000 + b"}"),
     json.dumps(json.loads(RECORD.to_line())).encode(),  # what another program makes of it
 ]
 # With checksums that agree: nobody but a forger writes these.
@@ -206,7 +206,7 @@ def test_an_outcome_is_described():
     assert record == Record(
         4, "t", "posed", group="sars", smiles="CCCCO", query_atoms=5, rotors=2, templates_allowed=9,
         poses=(PoseRecord(0.12346, 0.9877, "core", "x1", ((0, 3),), "C", 0.1235, {"clash": 1.2346},
-                          {"identity": 1.0}, 1.2346),),
+                          {"identity": 1.0}, 1.2346, "CCO"),),
         notes=("salt stripped",), tanimoto=0.4444, identity=0.7778, prior_confidence=0.3333, stereo_kept=True,
     )  # fmt: skip
     assert Record.of(outcome, Target("t", "CCCCO")).poses[0].rmsd is None

@@ -1,0 +1,50 @@
+"""The stereoisomers that a molecule may be where it does not say which."""
+
+from __future__ import annotations
+
+from rdkit import Chem
+from rdkit.Chem.EnumerateStereoisomers import (
+    EnumerateStereoisomers,
+    GetStereoisomerCount,
+    StereoEnumerationOptions,
+)
+
+MOST_ISOMERS = 16
+
+
+def stereoisomers(mol: Chem.Mol) -> tuple[list[Chem.Mol], str]:
+    """Return a molecule in each configuration of the centres and double bonds that it leaves open.
+
+    Centres that a CXSMILES extension groups as a racemate (``&``) or as one of two (``o``) are open too.
+
+    Returns
+    -------
+    isomers : list of rdkit.Chem.Mol
+        Atoms in the order of `mol`; the molecule itself where nothing is open; at most `MOST_ISOMERS`.
+    note : str
+        What was open, and how many isomers there are; empty where nothing was.
+
+    Examples
+    --------
+    >>> isomers, note = stereoisomers(Chem.MolFromSmiles("C[C@H](N)C(O)F"))
+    >>> [Chem.MolToSmiles(isomer) for isomer in isomers], note
+    (['C[C@H](N)[C@H](O)F', 'C[C@H](N)[C@@H](O)F'], 'stereochemistry left open: each of 2 isomers is posed')
+    """
+    options = StereoEnumerationOptions(onlyUnassigned=True, unique=True, maxIsomers=MOST_ISOMERS)
+    there_are = GetStereoisomerCount(mol, options)
+    if there_are < 2:
+        return [mol], ""
+    isomers = []
+    for isomer in EnumerateStereoisomers(mol, options):
+        for name in isomer.GetPropNames(includePrivate=True):  # what RDKit notes while it enumerates
+            if not mol.HasProp(name):
+                isomer.ClearProp(name)
+        Chem.AssignStereochemistry(isomer, cleanIt=True, force=True)
+        isomers.append(isomer)
+    if len(isomers) < 2:  # it was open for mirror images of one molecule only
+        return isomers or [mol], ""
+    if there_are > MOST_ISOMERS:
+        said = f"{len(isomers)} of up to {there_are:,} isomers are posed; give the SMILES of the one you mean"
+    else:
+        said = f"each of {len(isomers)} isomers is posed"
+    return isomers, f"stereochemistry left open: {said}"
