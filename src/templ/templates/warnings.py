@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from rdkit import Chem
 
 from templ.chemistry.elements import standard_name
@@ -69,15 +70,13 @@ def warnings_of(
     for name, pattern, residues in _PATTERNS:
         if not query.HasSubstructMatch(pattern):
             continue
-        near = reactive_residues(
-            receptor, np.concatenate([positions(one.mol) for one in templates]), residues
-        )
+        near = reactive_residues(receptor, site, residues)
         if near:
             article = "an" if name[0] in "aeiou" else "a"
             yield f"{article} {name} near {', '.join(near)}: it may bond to it, and the poses do not"
 
 
-def reactive_residues(receptor: Receptor, xyz: np.ndarray, wanted: tuple[str, ...]) -> list[str]:
+def reactive_residues(receptor: Receptor, xyz: NDArray[np.float64], wanted: tuple[str, ...]) -> list[str]:
     """Name the residues of some kinds whose reactive atom is within `REACH` of points, shape (points, 3)."""
     atoms, found = receptor.atoms, []
     for index in np.flatnonzero(atoms.residues >= 0):
