@@ -47,12 +47,19 @@ class FileResidue:
     atoms: list[int]
 
 
-def read_receptor(path: str | Path) -> Receptor:
+def read_receptor(path: str | Path, *, ligand: str = "") -> Receptor:
     """Read a receptor from PDB or mmCIF, gzipped or not: its first model, without hydrogens and water.
 
     Of alternate locations each residue has the one with the highest summed occupancy (the first label
     where two are equal). Molecules of the crystallisation liquid are left out. `Receptor.left_out` says what
     was.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file.
+    ligand : str
+        Residue name of a ligand that is in the file and not part of the receptor: every copy is left out.
 
     Raises
     ------
@@ -62,13 +69,31 @@ def read_receptor(path: str | Path) -> Receptor:
     table, models = read_structure_file(path)
     if not len(table):
         raise InputError(f"{path} holds no atoms; expected a PDB or mmCIF file of a receptor")
-    receptor = _as_receptor(table, models)
+    receptor = _as_receptor(table, models, ligand)
     if not len(receptor.atoms):
         raise InputError(f"{path} holds no heavy atoms besides water; expected a receptor")
     return receptor
 
 
-def _as_receptor(table: AtomTable, models: int) -> Receptor:
+def find_ligand(path: str | Path, name: str) -> NDArray[np.float64]:
+    """Find the middle of a ligand in a structure file, shape (3,), Angstrom; of copies that of the first.
+
+    Raises
+    ------
+    InputError
+        When there is none of that name; the message names those there are.
+    """
+    table, _ = read_structure_file(path)
+    small = [residue for residue in group_residues(table) if not _is_polymer(residue.name)]
+    first = next((residue for residue in small if residue.name == name), None)
+    if first is None:
+        there = ", ".join(sorted({residue.name for residue in small} - WATERS)) or "none"
+        raise InputError(f"{path} has no ligand '{name}'; small molecules in it: {there}")
+    middle: NDArray[np.float64] = table.xyz[first.atoms].mean(axis=0)
+    return middle
+
+
+def _as_receptor(table: AtomTable, models: int, ligand: str) -> Receptor:
     chosen = one_location(table)
     left_out = Counter({"further models": models, "atoms of other alternate locations": int((~chosen).sum())})
     table = table.only(chosen)
@@ -84,6 +109,9 @@ def _as_receptor(table: AtomTable, models: int) -> Receptor:
         atoms = [atom for atom in residue.atoms if elements[atom] > 1]
         if residue.name in WATERS and len(atoms) <= 1:
             left_out["waters"] += 1
+            continue
+        if residue.name == ligand:
+            left_out[f"molecules of the ligand {ligand}"] += 1
             continue
         if residue.name in ADDITIVES or (len(residue.atoms) == 1 and elements[residue.atoms[0]] in SALT):
             additives[residue.name] += 1

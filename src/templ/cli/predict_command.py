@@ -23,9 +23,6 @@ from templ.cli.options import (
 from templ.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from templ.jobs.recording import Progress
     from templ.runs.record import Record
 
@@ -48,7 +45,10 @@ def predict(
         "frame. Else in the templates' frame, and by default the library's own.",
     ),
     site: str | None = typer.Option(
-        None, "--site", help="The pocket of --receptor: x,y,z or a ligand file; by default the templates say."
+        None,
+        "--site",
+        help="The pocket of --receptor: x,y,z, a ligand file, or the name of the ligand that it has in it, "
+        "which is left out of it; by default the templates say.",
     ),
     group: str = typer.Option("", "--group", help="Use only the library's templates of this group."),
     template_ids: Path | None = typer.Option(
@@ -108,7 +108,7 @@ def predict(
                 receptor,
                 group,
                 () if template_ids is None else read_ids(template_ids),
-                None if site is None else parse_site(site).tolist(),
+                None if site is None else parse_site(site),
             ),
             out,
             PredictionSettings(
@@ -147,14 +147,20 @@ def parse_by(text: str) -> Literal["sequence", "embedding", "all"]:
     raise InputError(f"--by {text}: expected sequence, embedding or all")
 
 
-def parse_site(text: str) -> NDArray[np.float64]:
-    """Read ``--site``, coordinates or a file whose molecule has its middle there, as shape (3,), Angstrom."""
+LONGEST_NAME = 5
+"""Characters of a residue name."""
+
+
+def parse_site(text: str) -> list[float] | str:
+    """Read ``--site``: coordinates, Angstrom, those of the middle of a file's molecule, or a residue name."""
     import numpy as np
 
     from templ.chemistry.molecules import positions
     from templ.sources.ledger import Ledger
     from templ.sources.sdf import read_sdf
 
+    if text.isascii() and text.isalnum() and len(text) <= LONGEST_NAME and not Path(text).exists():
+        return text
     try:
         site = np.array([float(part) for part in text.split(",")])
     except ValueError:
@@ -163,8 +169,7 @@ def parse_site(text: str) -> NDArray[np.float64]:
             raise InputError(
                 f"--site {text}: no molecule in it can be read; expected x,y,z or an SDF"
             ) from None
-        middle: NDArray[np.float64] = positions(entry.mol).mean(axis=0)
-        return middle
+        return [float(number) for number in positions(entry.mol).mean(axis=0)]
     if site.shape != (3,) or not np.isfinite(site).all():
         raise InputError(f"--site {text}: expected three coordinates x,y,z or a ligand file")
-    return site
+    return [float(number) for number in site]

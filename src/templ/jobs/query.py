@@ -39,7 +39,9 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
     """
     library = open_library(context["library"])
     settings = PredictionSettings.model_validate(context["settings"])
-    receptor = None if context["receptor"] is None else read_receptor(context["receptor"])
+    receptor = (
+        None if context["receptor"] is None else read_receptor(context["receptor"], ligand=context["ligand"])
+    )
     if receptor is not None and context["embedding"] is not None:
         receptor = replace(receptor, embedding=np.array(context["embedding"], np.float32))
     group, rule = context["group"], TemplateRule.from_json(context["rule"])

@@ -15,7 +15,7 @@ from rdkit import Chem
 
 from templ.chemistry.molecules import to_smiles
 from templ.chemistry.receptor import Receptor, check_protein, describe
-from templ.chemistry.receptor_file import read_receptor
+from templ.chemistry.receptor_file import find_ligand, read_receptor
 from templ.disk import make_folder, path_text, replacing
 from templ.engine.executor import TaskResult, Work, choose_executor
 from templ.errors import InputError, RunError
@@ -53,15 +53,16 @@ class BindingSite:
         Use the templates of this group only.
     template_ids : sequence of str
         Use only these templates; all of them when empty.
-    site : sequence of float, optional
-        Where the pocket is, Angstrom; for libraries whose templates have a receptor each.
+    site : sequence of float or str, optional
+        Where the pocket is, Angstrom, for libraries whose templates have a receptor each; or the residue name
+        of the ligand that `receptor` has in it, which is then no part of the receptor.
     """
 
     library: str | Path
     receptor: str | Path | None = None
     group: str = ""
     template_ids: Sequence[str] = ()
-    site: Sequence[float] | None = None
+    site: Sequence[float] | str | None = None
 
     @property
     def rule(self) -> TemplateRule:
@@ -213,20 +214,28 @@ def _context(binding: BindingSite, settings: PredictionSettings) -> tuple[dict[s
             opened.row_of(id)
         if opened.has_receptors and receptor is None:
             raise InputError(f"{library} holds complexes, each in a frame of its own: give --receptor")
-        if not opened.has_receptors and (binding.site is not None or settings.by != "sequence"):
+        ligand = binding.site if isinstance(binding.site, str) else ""
+        if ligand and receptor is None:
+            raise InputError(f"--site {ligand}: a ligand of which file? give --receptor")
+        if not opened.has_receptors and ((binding.site and not ligand) or settings.by != "sequence"):
             raise InputError(
                 f"{library} has one frame and no receptors to choose by: leave out --site and --by"
             )
         if settings.by == "embedding":
             opened.embeddings  # noqa: B018  # refused here when there are none, and not by every worker
         receptor = receptor or opened.receptor_path(binding.group)
-    protein = None if receptor is None else read_receptor(receptor)
+        has_receptors = opened.has_receptors
+    protein = None if receptor is None else read_receptor(receptor, ligand=ligand)
+    site = find_ligand(str(receptor), ligand) if ligand else binding.site
+    if not has_receptors:
+        site = None
     return {
         "library": str(library.absolute()),
         "receptor": None if receptor is None else str(Path(receptor).absolute()),
         "rule": binding.rule.to_json(),
         "group": binding.group,
-        "site": None if binding.site is None else [float(number) for number in binding.site],
+        "site": None if site is None else [float(number) for number in site],
+        "ligand": ligand,
         "embedding": _embed(protein, str(receptor)) if protein and settings.by == "embedding" else None,
         "settings": settings.model_dump(mode="json"),
     }, [] if protein is None else [_note(Path(str(receptor)), protein)]
@@ -264,7 +273,7 @@ def _manifest(
         library=library_digest,
         targets=queries.digest,
         receptor="" if context["receptor"] is None else _digest(Path(context["receptor"])),
-        site="" if context["site"] is None else str(context["site"]),
+        site=" ".join(filter(None, (str(context["site"] or ""), context["ligand"]))),
     )
     return RunManifest(
         name=NAME,

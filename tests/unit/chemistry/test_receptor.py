@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from templ.chemistry.molecules import positions
 from templ.chemistry.receptor import ATOM_REACH, POCKET_REACH, around, check_protein
-from templ.chemistry.receptor_file import read_receptor
+from templ.chemistry.receptor_file import find_ligand, read_receptor
 from templ.errors import InputError
 from templ.sources.demo import demo_files
 
@@ -306,3 +306,17 @@ def test_around_leaves_the_whole_as_it_was(mpro, demo_library):
     np.testing.assert_array_equal(mpro.atoms.residues, before)
     assert 10 < len(cut.pocket) < 40
     assert len(cut.atoms) < len(mpro.atoms) / 3
+
+
+def test_a_ligand_that_is_named_is_found_and_left_out(tmp_path):
+    path = tmp_path / "x.pdb"
+    copies = het("C1", "LIG", 7, (4, 0, 0)) + het("C2", "LIG", 7, (6, 0, 0)) + het("C1", "LIG", 8, (40, 0, 0))
+    path.write_text(
+        residue("GLY", 1, 0) + copies + het("C1", "NAP", 9, (7, 0, 0)) + het("O", "HOH", 10, (9, 9, 9))
+    )
+    assert find_ligand(path, "LIG").tolist() == [5, 0, 0]
+    receptor = read_receptor(path, ligand="LIG")
+    assert set(receptor.atoms.residue_names.tolist()) == {"GLY", "NAP"}
+    assert receptor.left_out == ("2 molecules of the ligand LIG", "1 waters")
+    with pytest.raises(InputError, match=r"no ligand 'ABC'; small molecules in it: LIG, NAP"):
+        find_ligand(path, "ABC")

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 from rdkit import Chem
 
+from templ.chemistry.molecules import positions
 from templ.errors import InputError, LibraryError, RunError
 from templ.evaluation.run import load_run
 from templ.jobs import query_run
@@ -191,6 +192,13 @@ def test_an_output_that_is_none_leaves_everything_as_it_was(predict, tmp_path, o
         ({"site": [1.0, 2.0, 3.0]}, {}, InputError, "one frame and no receptors to choose by"),
         ({}, {"by": "all"}, InputError, "one frame and no receptors to choose by"),
         ({"receptor": "absent.pdb"}, {}, InputError, "absent.pdb"),
+        ({"site": "LIG"}, {}, InputError, "--site LIG: a ligand of which file"),
+        (
+            {"site": "LIG", "receptor": demo_files().receptor},
+            {},
+            InputError,
+            "no ligand 'LIG'; small molecules",
+        ),
     ],
 )
 def test_a_binding_site_that_is_none_is_refused_before_anything_is_written(
@@ -243,3 +251,27 @@ def test_predictions_are_those_of_the_library_whatever_does_them(demo_path, tmp_
         assert [record.ending for record in run] == ["posed", "failed: unreadable", "posed"]
         assert [row["rank"] for row in rows(out.with_suffix(".csv"))] == ["1", "2", "", "1", "2"]
     assert found[0] == found[1]
+
+
+def test_a_ligand_that_the_receptor_file_has_is_no_part_of_the_receptor(demo_path, demo_library, tmp_path):
+    """Named by --site, it leaves the pocket free: the poses are those of the file without it."""
+    ligand = demo_library["Mpro-x0072"]
+    lines = [
+        f"HETATM{number:5}  C{number:<3}LIG Z   1    {x:8.3f}{y:8.3f}{z:8.3f}  1.00 10.00           C"
+        for number, (x, y, z) in enumerate(positions(ligand), 1)
+    ]
+    holo = tmp_path / "holo.pdb"
+    apo = gzip.decompress(demo_files().receptor.read_bytes()).decode()
+    holo.write_text(apo.removesuffix("END\n") + "\n".join(lines) + "\nEND\n")
+    settings = PredictionSettings(conformers=3, screened=8, top=1)
+    texts = {}
+    for name, binding in {
+        "apo": BindingSite(demo_path),
+        "named": BindingSite(demo_path, receptor=holo, site="LIG"),
+        "in the way": BindingSite(demo_path, receptor=holo),
+    }.items():
+        out = tmp_path / name / "p.sdf"
+        run = predict_queries(["CC(=O)Nc1cnccc1C"], binding, out, settings, RunSettings(workers=1))
+        texts[name] = out.read_text()
+        assert ("1 molecules of the ligand LIG" in run.manifest.notes[0]) == (name == "named")
+    assert texts["apo"] == texts["named"] != texts["in the way"]
