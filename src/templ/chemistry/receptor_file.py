@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import cache
@@ -144,7 +145,7 @@ def _as_receptor(table: AtomTable, models: int, ligand: str) -> Receptor:
             table.b_factors[kept],
         ),
         np.empty(0, np.int32),
-        left_out=tuple(f"{count:,} {what}" for what, count in left_out.items() if count),
+        left_out=tuple(_counted(count, what) for what, count in left_out.items() if count),
     )
 
 
@@ -280,6 +281,12 @@ def _alpha(residue: FileResidue, table: AtomTable, elements: NDArray[np.uint8]) 
         return None
     known = gemmi.find_tabulated_residue(standard_name(residue.name)).is_amino_acid()
     return alpha if known or {"N", "C"} <= row_of.keys() else None
+
+
+def _counted(count: int, what: str) -> str:
+    """Say how many there are of a plural."""
+    one = re.sub(r"s\b", "", what, count=1)
+    return f"{count:,} {what if count != 1 else one}"
 
 
 @cache

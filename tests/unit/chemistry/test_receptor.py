@@ -317,6 +317,6 @@ def test_a_ligand_that_is_named_is_found_and_left_out(tmp_path):
     assert find_ligand(path, "LIG").tolist() == [5, 0, 0]
     receptor = read_receptor(path, ligand="LIG")
     assert set(receptor.atoms.residue_names.tolist()) == {"GLY", "NAP"}
-    assert receptor.left_out == ("2 molecules of the ligand LIG", "1 waters")
+    assert receptor.left_out == ("2 molecules of the ligand LIG", "1 water")
     with pytest.raises(InputError, match=r"no ligand 'ABC'; small molecules in it: LIG, NAP"):
         find_ligand(path, "ABC")

@@ -273,5 +273,5 @@ def test_a_ligand_that_the_receptor_file_has_is_no_part_of_the_receptor(demo_pat
         out = tmp_path / name / "p.sdf"
         run = predict_queries(["CC(=O)Nc1cnccc1C"], binding, out, settings, RunSettings(workers=1))
         texts[name] = out.read_text()
-        assert ("1 molecules of the ligand LIG" in run.manifest.notes[0]) == (name == "named")
+        assert ("1 molecule of the ligand LIG" in run.manifest.notes[0]) == (name == "named")
     assert texts["apo"] == texts["named"] != texts["in the way"]

@@ -14,7 +14,8 @@ from templ.sources.ledger import Ledger
 from templ.sources.queries import count_queries, read_queries
 from templ.sources.sdf import read_records
 
-ATOMS = ("hydrogens", "atoms of other alternate locations", "atoms of no element")
+ATOMS = ("hydrogen", "atom of other alternate locations", "atom of no element")
+"""Of what is counted by the atom, one."""
 
 
 def files_of(shared, folder, *endings):
@@ -50,6 +51,7 @@ def account(path):
     said = dict.fromkeys(ATOMS, 0)
     for sentence in receptor.left_out:
         count, what = re.fullmatch(r"([\d,]+) (.*)", sentence).groups()
+        what = what if count == "1" else re.sub(r"s\b", "", what, count=1)
         if what in said:
             said[what] = int(count.replace(",", ""))
     in_file = sum(line.startswith(("ATOM", "HETATM")) for line in text.splitlines())
