@@ -112,6 +112,7 @@ def test_a_setting_edited_in_the_manifest_is_found(runs, tmp_path, ours):
         assert "manifest.json was edited or is damaged, it is not what the run was started" in done.stderr
 
 
+@pytest.mark.slow
 def test_queries_of_other_weights_are_not_gone_on_with(demo_path, tmp_path, ours, negated):
     (tmp_path / "q.smi").write_text("CC(=O)Nc1cnccc1C q\n")
     words = ("predict", "--library", demo_path, "--queries", "q.smi", "--top", "1")

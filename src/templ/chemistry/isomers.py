@@ -10,6 +10,9 @@ from rdkit.Chem.EnumerateStereoisomers import (
 )
 
 MOST_ISOMERS = 16
+LARGE = 120
+"""Heavy atoms: the square of this, divided by that of a molecule's, bounds the number of its isomers, for the work
+of posing one grows so. Four at 60 atoms, and two at least."""
 
 
 def stereoisomers(mol: Chem.Mol) -> tuple[list[Chem.Mol], str]:
@@ -20,7 +23,8 @@ def stereoisomers(mol: Chem.Mol) -> tuple[list[Chem.Mol], str]:
     Returns
     -------
     isomers : list of rdkit.Chem.Mol
-        Atoms in the order of `mol`; the molecule itself where nothing is open; at most `MOST_ISOMERS`.
+        Atoms in the order of `mol`; the molecule itself where nothing is open; at most `MOST_ISOMERS`, fewer
+        of molecules above 30 heavy atoms (`LARGE`).
     note : str
         What was open, and how many isomers there are; empty where nothing was.
 
@@ -30,7 +34,8 @@ def stereoisomers(mol: Chem.Mol) -> tuple[list[Chem.Mol], str]:
     >>> [Chem.MolToSmiles(isomer) for isomer in isomers], note
     (['C[C@H](N)[C@H](O)F', 'C[C@H](N)[C@@H](O)F'], 'stereochemistry left open: each of 2 isomers is posed')
     """
-    options = StereoEnumerationOptions(onlyUnassigned=True, unique=True, maxIsomers=MOST_ISOMERS)
+    most = max(2, min(MOST_ISOMERS, LARGE**2 // max(mol.GetNumHeavyAtoms(), 1) ** 2))
+    options = StereoEnumerationOptions(onlyUnassigned=True, unique=True, maxIsomers=most)
     there_are = GetStereoisomerCount(mol, options)
     if there_are < 2:
         return [mol], ""
@@ -43,7 +48,7 @@ def stereoisomers(mol: Chem.Mol) -> tuple[list[Chem.Mol], str]:
         isomers.append(isomer)
     if len(isomers) < 2:  # it was open for mirror images of one molecule only
         return isomers or [mol], ""
-    if there_are > MOST_ISOMERS:
+    if there_are > most:
         said = f"{len(isomers)} of up to {there_are:,} isomers are posed; give the SMILES of the one you mean"
     else:
         said = f"each of {len(isomers)} isomers is posed"

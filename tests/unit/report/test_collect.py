@@ -63,7 +63,7 @@ def test_a_prediction(predicted):
     posed, refused, salt, unreadable = results.records
     assert len(posed.poses) == 2
     assert 0 < posed.first.confidence <= 1
-    assert salt.notes == ("largest fragment kept, left out: Cl",)
+    assert salt.notes[0] == "largest fragment kept, left out: Cl"
     assert (refused.reason, refused.poses) == ("unsupported-element", ())
     # The same poses as in the file, in its order.
     folder = results.run.path
