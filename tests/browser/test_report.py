@@ -41,7 +41,7 @@ def open_first(page):
 
 def test_nothing_sticks_out(page):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert page.title() == "demo: TEMPL report"
+    assert page.title() == "demo-mpro: TEMPL report"
 
 
 def test_sorting(page):
@@ -84,7 +84,7 @@ def test_what_others_wrote_is_shown_as_text(page):
     assert "<script>document.title" in page.locator(".sheet p").first.inner_text()
     assert "分子" in page.locator("#table td.target").inner_text()
     assert page.locator("img").count() == 0
-    assert page.title() == "demo: TEMPL report"
+    assert page.title() == "demo-mpro: TEMPL report"
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 

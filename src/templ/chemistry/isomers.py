@@ -11,8 +11,8 @@ from rdkit.Chem.EnumerateStereoisomers import (
 
 MOST_ISOMERS = 16
 LARGE = 120
-"""Heavy atoms: the square of this, divided by that of a molecule's, bounds the number of its isomers, for the work
-of posing one grows so. Four at 60 atoms, and two at least."""
+"""Heavy atoms: the square of this, divided by that of a molecule's, bounds the number of its isomers, for the
+work of posing one grows so. Four at 60 atoms, and two at least."""
 
 
 def stereoisomers(mol: Chem.Mol) -> tuple[list[Chem.Mol], str]:
