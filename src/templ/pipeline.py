@@ -110,7 +110,7 @@ def predict(
             return work.run()
         return _merged(work, [_ended(replace(work, molecule=isomer)) for isomer in isomers])
     except Refusal as refusal:
-        return replace(work.outcome, reason=refusal.reason, detail=refusal.detail)
+        return work.refused(refusal)
     finally:
         library.release_pages()
 
@@ -120,7 +120,7 @@ def _ended(work: Prediction) -> Outcome:
     try:
         return work.run()
     except Refusal as refusal:
-        return replace(work.outcome, reason=refusal.reason, detail=refusal.detail)
+        return work.refused(refusal)
 
 
 def _merged(work: Prediction, outcomes: list[Outcome]) -> Outcome:
@@ -231,6 +231,10 @@ class Prediction:
             )
         used = len({placement.template.row for placement in sample.placements})
         return replace(self.outcome, status="posed", poses=poses, templates_used=used, stereo_kept=True)
+
+    def refused(self, refusal: Refusal) -> Outcome:
+        """Say how it ended without a pose."""
+        return replace(self.outcome, reason=refusal.reason, detail=refusal.detail)
 
     def sample(self) -> Sample:
         """Make and score all poses.

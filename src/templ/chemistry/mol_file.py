@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from rdkit import Chem
 
-from templ.chemistry.molecules import has_3d, quiet_rdkit, sanitise
+from templ.chemistry.molecules import has_3d, heavy, largest_fragment, quiet_rdkit, sanitise
 from templ.errors import InputError
 
 MENDED = "_templ_mended"
@@ -54,6 +54,22 @@ def parse_mol2_block(block: str) -> Chem.Mol:
         if mol is None or mol.GetNumAtoms() == 0:
             raise InputError("the MOL2 block is malformed")
         return _finished(mol)
+
+
+def as_template(mol: Chem.Mol) -> tuple[Chem.Mol, str]:
+    """Reduce a molecule to what templates are: the largest fragment, without dummy atoms and hydrogens.
+
+    Returns
+    -------
+    mol : rdkit.Chem.Mol
+        With its coordinates.
+    note : str
+        What was done to it, mended when it was read included; empty where nothing was.
+    """
+    whole, dummies = without_dummies(mol)
+    fragment, dropped = largest_fragment(whole)
+    mended = mol.GetProp(MENDED) if mol.HasProp(MENDED) else ""
+    return heavy(fragment), "; ".join(filter(None, (mended, dummies, dropped)))
 
 
 def without_dummies(mol: Chem.Mol) -> tuple[Chem.Mol, str]:

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from rdkit import Chem
 
 from templ import __version__
-from templ.chemistry.mol_file import MENDED, without_dummies
-from templ.chemistry.molecules import has_3d, heavy, inchikey, largest_fragment
+from templ.chemistry.mol_file import as_template
+from templ.chemistry.molecules import has_3d, inchikey
 from templ.chemistry.receptor import Receptor
 from templ.disk import locked, storage_errors, sync_file, sync_folder
 from templ.errors import EmptyLibraryError, InputError, LibraryError, TemplError
@@ -183,10 +183,7 @@ def prepare(entry: Entry) -> Row:
     """
     if not has_3d(entry.mol):
         raise InputError("no 3D coordinates: a template needs them")
-    whole, dummies = without_dummies(entry.mol)
-    fragment, dropped = largest_fragment(whole)
-    mol = heavy(fragment)
-    mended = entry.mol.GetProp(MENDED) if entry.mol.HasProp(MENDED) else ""
+    mol, note = as_template(entry.mol)
     if not 0 < mol.GetNumHeavyAtoms() <= _MOST_ATOMS:
         raise InputError(f"no heavy atoms: expected 1 to {_MOST_ATOMS}, found {mol.GetNumHeavyAtoms()}")
     smiles, xyz = encode(mol)
@@ -200,7 +197,7 @@ def prepare(entry: Entry) -> Row:
         "date": entry.date,
         "group": entry.group,
         "source": entry.source,
-        "note": "; ".join(filter(None, (mended, dummies, dropped))),
+        "note": note,
     }
     try:
         "".join(value for value in values.values() if isinstance(value, str)).encode()

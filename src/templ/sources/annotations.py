@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from templ.errors import InputError
-from templ.sources.files import DAMAGED, DELIMITERS, check_input, open_text
+from templ.sources.files import DAMAGED, check_input, delimiter_of, open_text
 from templ.sources.sdf import parse_date
 
 INDEX_ROW = re.compile(r"(\w{4})\s+(?:[A-Za-z/-]+|[\d.]+)\s+([12]\d{3})(?:\s|$)", re.ASCII)
@@ -77,8 +77,7 @@ def read_annotations(path: str | Path) -> dict[str, Annotation]:
 
 def _from_csv(path: Path, text: str) -> Iterator[tuple[int, str, Annotation]]:
     first = text.partition("\n")[0]
-    delimiter = max(DELIMITERS, key=first.count)
-    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True)
+    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter_of(first), skipinitialspace=True)
     rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
     names = rows.fieldnames
     if "id" not in names or not set(COLUMNS[1:]) & set(names):

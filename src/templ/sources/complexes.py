@@ -15,8 +15,8 @@ from pathlib import Path
 
 from rdkit.Chem import Mol
 
-from templ.chemistry.mol_file import parse_mol2_block, without_dummies
-from templ.chemistry.molecules import heavy, largest_fragment, positions
+from templ.chemistry.mol_file import as_template, parse_mol2_block
+from templ.chemistry.molecules import positions
 from templ.chemistry.receptor import around, check_protein
 from templ.chemistry.receptor_file import read_receptor
 from templ.chemistry.structure_file import STRUCTURE_SUFFIXES
@@ -128,7 +128,7 @@ def read_complex(files: ComplexFiles, annotation: Annotation | None = None) -> E
     if not files.ligands:
         raise InputError(f"no ligand file: expected {files.id}{LIGAND}.sdf or .mol2")
     source, mol = _first_readable(files.ligands)
-    ligand = positions(heavy(largest_fragment(without_dummies(mol)[0])[0]))
+    ligand = positions(as_template(mol)[0])
     protein = read_receptor(files.protein)
     check_protein(protein, files.protein.name)
     receptor = around(protein, ligand)

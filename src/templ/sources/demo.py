@@ -95,14 +95,14 @@ def copy_demo(name: str, folder: str | Path) -> list[Path]:
     """
     if name not in DEMO_SETS:
         raise InputError(f"'{name}' is no demo set; expected {' or '.join(DEMO_SETS)}")
-    folder = Path(folder)
+    folder, contents = Path(folder), list(DEMO_SETS[name]())
     made: dict[Path, None] = {}
-    for path, _ in DEMO_SETS[name]():
+    for path, _ in contents:
         top = folder / Path(path).parts[0]
         if top.exists():
             raise InputError(f"{top} exists and is not overwritten; name another folder or remove it")
         made[top] = None
-    for path, data in DEMO_SETS[name]():
+    for path, data in contents:
         make_folder((folder / path).parent)
         with replacing(folder / path) as output:
             output.write(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import gzip
 import io
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +18,21 @@ DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 
 DELIMITERS = (",", ";", "\t")
 """Of tables: spreadsheets write the one of the country that they are in."""
+QUOTED = re.compile(r'"[^"]*"')
 HEAD_BYTES = 4096
 """Binary junk shows itself by a NUL byte among this many."""
+
+
+def delimiter_of(header: str) -> str:
+    """Separator of a table by its first line; what is quoted does not count.
+
+    Examples
+    --------
+    >>> delimiter_of('id;"a, b, or c"')
+    ';'
+    """
+    plain = QUOTED.sub("", header)
+    return max(DELIMITERS, key=plain.count)
 
 
 def file_stem(path: str | Path) -> str:

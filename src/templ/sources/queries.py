@@ -20,9 +20,9 @@ from templ.chemistry.molecules import heavy, parse_smiles
 from templ.errors import InputError
 from templ.sources.files import (
     DAMAGED,
-    DELIMITERS,
     HEAD_BYTES,
     check_input,
+    delimiter_of,
     file_stem,
     open_input,
     open_text,
@@ -35,7 +35,6 @@ ID_COLUMNS = (
     *("title", "identifier", "catalog_id", "molecule_chembl_id"),
 )
 """As tables of vendors, of ChEMBL and of spreadsheets name them, in small letters with underscores."""
-QUOTED = re.compile(r'"[^"]*"')
 EXTENSION = re.compile(r"(\|[^|]*\|)?\s*(.*)", re.DOTALL)
 """What follows a SMILES: perhaps a CXSMILES extension between bars, then the id."""
 NOT_BLANK = re.compile(rb"\S")
@@ -241,9 +240,9 @@ def _table_rows(path: Path, columns: TableColumns) -> Iterator[QueryReference]:
 
     text = lines()
     first = next(text, "")
-    # Spreadsheets write the separator of the country they are in.
-    delimiter = max(DELIMITERS, key=lambda each: QUOTED.sub("", first).count(each))
-    reader = csv.reader(chain([first], text), delimiter=delimiter, strict=True, skipinitialspace=True)
+    reader = csv.reader(
+        chain([first], text), delimiter=delimiter_of(first), strict=True, skipinitialspace=True
+    )
     try:
         header = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
