@@ -33,6 +33,7 @@ IONS = {
 }  # fmt: skip
 """Single atoms under names that are no element: of CHARMM, of Amber, and of the component dictionary."""
 
+WITH_SELENIUM = ("MSE", "SEC", "CSE")
 _TERMINI = "NC"
 _LIGHT = frozenset("CNOHSPBFD")
 
@@ -99,7 +100,7 @@ def _symbol(name: str, residue: str, given: str, in_column_14: bool, alone: bool
     letters = "".join(letter for letter in name.upper() if letter.isalpha())
     given = given.capitalize() if given.isalpha() and _is_element(given) else ""
     if _has_plain_names(residue):
-        if letters == "SE" and residue in ("MSE", "SEC", "CSE"):
+        if letters == "SE" and residue in WITH_SELENIUM:
             return "Se"
         return letters[0] if letters and letters[0] in "CNOSHDP" else given or "X"
     if alone:
@@ -116,9 +117,15 @@ def _symbol(name: str, residue: str, given: str, in_column_14: bool, alone: bool
 
 def _has_plain_names(residue: str) -> bool:
     """Tell the standard amino acids and nucleotides: their elements are the first letters of their names."""
+    standard = gemmi.find_tabulated_residue(standard_name(residue)).is_standard()
+    return is_polymer(residue) and (standard or residue in WITH_SELENIUM)
+
+
+@lru_cache(maxsize=4096)
+def is_polymer(residue: str) -> bool:
+    """Tell whether a dictionary knows the residue as an amino acid or a nucleotide."""
     found = gemmi.find_tabulated_residue(standard_name(residue))
-    polymer = found.is_amino_acid() or found.is_nucleic_acid()
-    return bool(polymer and (found.is_standard() or residue in ("MSE", "SEC", "CSE")))
+    return bool(found.is_amino_acid() or found.is_nucleic_acid())
 
 
 def _single(letters: str, residue: str, given: str) -> str:

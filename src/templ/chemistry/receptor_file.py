@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from templ.chemistry.elements import atomic_numbers, standard_name
+from templ.chemistry.elements import atomic_numbers, is_polymer, standard_name
 from templ.chemistry.receptor import Atoms, Receptor, Residues
 from templ.chemistry.structure_file import AtomTable, read_structure_file
 from templ.errors import InputError
@@ -85,7 +84,7 @@ def find_ligand(path: str | Path, name: str) -> NDArray[np.float64]:
         When there is none of that name; the message names those there are.
     """
     table, _ = read_structure_file(path)
-    small = [residue for residue in group_residues(table) if not _is_polymer(residue.name)]
+    small = [residue for residue in group_residues(table) if not is_polymer(residue.name)]
     first = next((residue for residue in small if residue.name == name), None)
     if first is None:
         there = ", ".join(sorted({residue.name for residue in small} - WATERS)) or "none"
@@ -187,7 +186,7 @@ def group_residues(table: AtomTable) -> list[FileResidue]:
     columns = (table.chains, table.numbers, table.insertions, table.residue_names, table.names)
     for row, (*key, name) in enumerate(zip(*(column.tolist() for column in columns), strict=True)):
         chain, number, insertion, residue = identity = tuple(key)
-        again = name == first_name and (residue in WATERS or residue == name or _is_polymer(residue))
+        again = name == first_name and (residue in WATERS or residue == name or is_polymer(residue))
         if identity != last or again:
             runs.append(FileResidue(residue, chain, number, insertion, []))
             last, first_name = identity, name
@@ -287,12 +286,6 @@ def _counted(count: int, what: str) -> str:
     """Say how many there are of a plural."""
     one = re.sub(r"s\b", "", what, count=1)
     return f"{count:,} {what if count != 1 else one}"
-
-
-@cache
-def _is_polymer(name: str) -> bool:
-    found = gemmi.find_tabulated_residue(standard_name(name))
-    return bool(found.is_amino_acid() or found.is_nucleic_acid())
 
 
 def _letter(name: str) -> str:

@@ -196,11 +196,11 @@ def _cut_columns(lines: list[bytes], numbers: list[int], molecules: NDArray[np.i
     """
     cells = _cells(lines)
     try:
-        xyz = _floats(cells, 30, 54, 8)
+        xyz = _coordinates(cells)
     except ValueError:  # of some line; most files never come here
         lines = [_aligned(line, number) for line, number in zip(lines, numbers, strict=True)]
         cells = _cells(lines)
-        xyz = _floats(cells, 30, 54, 8)
+        xyz = _coordinates(cells)
     letter4 = _text(cells, 20, 21)
     residue_names, chains = _text(cells, 17, 20), _text(cells, 21, 22)
     for name, fourth in {*zip(residue_names[letter4 != ""], letter4[letter4 != ""], strict=True)}:
@@ -243,9 +243,8 @@ def _text(cells: NDArray[np.bytes_], start: int, end: int) -> NDArray[np.str_]:
     return texts[which]
 
 
-def _floats(cells: NDArray[np.bytes_], start: int, end: int, width: int) -> NDArray[np.float64]:
-    fields = np.ascontiguousarray(cells[:, start:end]).view(f"S{width}")
-    return fields.astype(np.float64)
+def _coordinates(cells: NDArray[np.bytes_]) -> NDArray[np.float64]:
+    return np.ascontiguousarray(cells[:, 30:54]).view("S8").astype(np.float64)
 
 
 def _floats_or(texts: NDArray[np.str_], default: float) -> NDArray[np.float32]:
@@ -300,7 +299,7 @@ def _aligned(line: bytes, number: int) -> bytes:
 
 def _has_coordinates(line: bytes) -> bool:
     try:
-        _floats(_cells([line]), 30, 54, 8)
+        _coordinates(_cells([line]))
     except ValueError:
         return False
     return True
@@ -308,14 +307,9 @@ def _has_coordinates(line: bytes) -> bool:
 
 def _is_four_letters(name: str, fourth: str) -> bool:
     """Tell a residue name of four letters (columns 18 to 21) from one of three before a chain of two."""
-    if is_amino_acid((name + fourth)[1:]) and name[0] in "NC":  # Amber's ends of a chain: NALA, CALA
-        return True
+    if name.startswith(("N", "C")) and gemmi.find_tabulated_residue((name + fourth)[1:]).is_amino_acid():
+        return True  # Amber's ends of a chain: NALA, CALA
     return not gemmi.find_tabulated_residue(name).found()
-
-
-def is_amino_acid(name: str) -> bool:
-    """Tell whether a dictionary knows the residue as an amino acid."""
-    return gemmi.find_tabulated_residue(name).is_amino_acid()
 
 
 # mmCIF ---------------------------------------------------------------------------------------------------
