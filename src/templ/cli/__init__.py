@@ -16,6 +16,7 @@ from templ import __version__
 from templ.cli import (
     benchmark_commands,
     export_command,
+    fetch_command,
     library_commands,
     predict_command,
     report_command,
@@ -38,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # a wrong option is said in one line, not in a box
 )
+app.command("fetch")(fetch_command.fetch)
 app.command("predict")(predict_command.predict)
 app.add_typer(library_commands.app, name="library")
 app.add_typer(benchmark_commands.app, name="benchmark")
