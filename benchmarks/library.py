@@ -55,7 +55,7 @@ def private_mb() -> float:
 
 def read_components() -> Iterator[Chem.Mol]:
     """Yield the dictionary's ligands, hydrogens included, not sanitised."""
-    from biotite.structure.info import get_ccd  # type: ignore[import-not-found]  # an optional tool
+    from biotite.structure.info import get_ccd  # an optional tool
 
     dictionary = get_ccd()
     atoms, bonds, components = (dictionary[f"chem_comp{part}"] for part in ("_atom", "_bond", ""))

@@ -81,6 +81,11 @@ def build(folder: Path) -> bytes:
         files[f"{id}/{id}_ligand.sdf"] = ligand
         protein = path.with_name(f"{id}_protein.pdb.gz")
         files[f"{id}/{id}_protein.pdb"] = cut_protein(protein, positions(heavy(record.mol)))
+    return archive_of(files)
+
+
+def archive_of(files: dict[str, bytes]) -> bytes:
+    """Pack files, the same bytes whenever it is done."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for name, data in files.items():

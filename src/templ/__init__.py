@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from templ.evaluation.run import load_run as load_run
     from templ.export.run_export import export_run as export_run
     from templ.jobs.library_part import build_complexes as build_complexes
+    from templ.jobs.library_part import build_structures as build_structures
     from templ.jobs.query_run import BindingSite as BindingSite
     from templ.jobs.query_run import predict_queries as predict_queries
     from templ.library.build import build_library as build_library
@@ -61,7 +62,7 @@ _NAMES = {
     "errors": ("TemplError",),
     "evaluation.run": ("Run", "load_run"),
     "export.run_export": ("export_run",),
-    "jobs.library_part": ("build_complexes",),
+    "jobs.library_part": ("build_complexes", "build_structures"),
     "jobs.query_run": ("BindingSite", "predict_queries"),
     "library.build": ("build_library",),
     "library.store": ("Library", "open_library"),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rdkit.Chem import Mol
 
     from templ.chemistry.receptor import Receptor
+    from templ.chemistry.structure_header import AtomName
     from templ.sources.sdf import MoleculeReference
 
 Status = Literal["posed", "refused", "failed"]
@@ -43,6 +44,10 @@ class Entry:
         What the molecule is bound to, in its frame, where the source tells.
     reference : MoleculeReference or None
         Where its record lies, when that was an SDF file.
+    resolution : float or None
+        Of the crystal, Angstrom, where the source tells.
+    links : frozenset of AtomName
+        Atoms of the protein that the source says the molecule is bonded to; others are found by distance.
     """
 
     id: str
@@ -53,6 +58,8 @@ class Entry:
     group: str = ""
     receptor: Receptor | None = None
     reference: MoleculeReference | None = None
+    resolution: float | None = None
+    links: frozenset[AtomName] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

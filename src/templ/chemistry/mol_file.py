@@ -38,7 +38,7 @@ def parse_mol_block(block: str) -> Chem.Mol:
         mol = Chem.MolFromMolBlock(block, sanitize=False, removeHs=False, strictParsing=True)
         if mol is None:
             raise InputError("the MOL block is malformed")
-        return _finished(mol)
+        return as_molecule(mol)
 
 
 def parse_mol2_block(block: str) -> Chem.Mol:
@@ -53,7 +53,7 @@ def parse_mol2_block(block: str) -> Chem.Mol:
         mol = Chem.MolFromMol2Block(block, sanitize=False, removeHs=False)
         if mol is None or mol.GetNumAtoms() == 0:
             raise InputError("the MOL2 block is malformed")
-        return _finished(mol)
+        return as_molecule(mol)
 
 
 def as_template(mol: Chem.Mol) -> tuple[Chem.Mol, str]:
@@ -96,10 +96,17 @@ def without_dummies(mol: Chem.Mol) -> tuple[Chem.Mol, str]:
     return rest, f"dummy atoms left out: {len(dummies)}"
 
 
-def _finished(mol: Chem.Mol) -> Chem.Mol:
+def as_molecule(mol: Chem.Mol) -> Chem.Mol:
+    """Make a molecule of atoms and bonds as a file has them: sanitised or mended, stereochemistry from 3D.
+
+    Raises
+    ------
+    InputError
+        When it has no atoms, is a pattern, or its chemistry does not add up.
+    """
     if mol.GetNumAtoms() == 0:
         raise InputError("the molecule has no atoms")
-    mol = _without_bonds_of_no_order(_as_molecule(mol))
+    mol = _without_bonds_of_no_order(_without_queries(mol))
     asked = Chem.Mol(mol)  # sanitising may stop half-way
     try:
         sanitise(mol, "the molecule")
@@ -124,7 +131,7 @@ def _finished(mol: Chem.Mol) -> Chem.Mol:
     return mol
 
 
-def _as_molecule(mol: Chem.Mol) -> Chem.Mol:
+def _without_queries(mol: Chem.Mol) -> Chem.Mol:
     """Turn atoms and bonds of a query into those of a molecule; those that may be several are refused."""
     atoms = [atom for atom in mol.GetAtoms() if atom.HasQuery()]
     bonds = [bond for bond in mol.GetBonds() if bond.HasQuery()]
@@ -198,6 +205,8 @@ def _mended(mol: Chem.Mol) -> tuple[Chem.Mol, str]:
         atom.SetFormalCharge(charge)
         atom.SetNoImplicit(False)
         done.append(f"charge {charge:+d} given to {atom.GetSymbol()} {atom.GetIdx() + 1}")
+        if charge == 1 and atom.GetSymbol() == "N":
+            done += _with_oxygen(atom)
     problems = Chem.DetectChemistryProblems(made)
     for problem in problems:
         if problem.GetType() != "KekulizeException":
@@ -211,6 +220,17 @@ def _mended(mol: Chem.Mol) -> tuple[Chem.Mol, str]:
         made.GetAtomWithIdx(nitrogen).SetNumExplicitHs(1)
         done.append(f"hydrogen given to aromatic N {nitrogen + 1}")
     return made, "; ".join(done)
+
+
+def _with_oxygen(nitrogen: Chem.Atom) -> list[str]:
+    """Give the charge that balances a nitrogen's to an oxygen that has only it (nitro group, N-oxide)."""
+    for oxygen in nitrogen.GetNeighbors():
+        alone = oxygen.GetDegree() == 1 and not oxygen.GetNumExplicitHs() and not oxygen.GetFormalCharge()
+        bond = oxygen.GetOwningMol().GetBondBetweenAtoms(nitrogen.GetIdx(), oxygen.GetIdx())
+        if oxygen.GetSymbol() == "O" and alone and bond.GetBondType() == Chem.BondType.SINGLE:
+            oxygen.SetFormalCharge(-1)
+            return [f"charge -1 given to O {oxygen.GetIdx() + 1}"]
+    return []
 
 
 def _lacks_hydrogen(mol: Chem.Mol, index: int) -> bool:

@@ -69,7 +69,7 @@ def read_receptor(path: str | Path, *, ligand: str = "") -> Receptor:
     table, models = read_structure_file(path)
     if not len(table):
         raise InputError(f"{path} holds no atoms; expected a PDB or mmCIF file of a receptor")
-    receptor = _as_receptor(table, models, ligand)
+    receptor = as_receptor(understand(table, models), ligand)
     if not len(receptor.atoms):
         raise InputError(f"{path} holds no heavy atoms besides water; expected a receptor")
     return receptor
@@ -93,12 +93,41 @@ def find_ligand(path: str | Path, name: str) -> NDArray[np.float64]:
     return middle
 
 
-def _as_receptor(table: AtomTable, models: int, ligand: str) -> Receptor:
+@dataclass(slots=True)
+class Structure:
+    """A structure file as it is understood: one location of each residue, its residues, true elements.
+
+    Attributes
+    ----------
+    table : AtomTable
+        Atoms that are in it.
+    residues : list of FileResidue
+        In the order of the file.
+    elements : array, shape (atoms,), uint8
+        Atomic numbers.
+    left_out : Counter of str
+        What was in the file and is not here.
+    """
+
+    table: AtomTable
+    residues: list[FileResidue]
+    elements: NDArray[np.uint8]
+    left_out: Counter[str]
+
+
+def understand(table: AtomTable, models: int) -> Structure:
+    """Choose alternate locations, put residues together and decide elements (`read_structure_file`)."""
     chosen = one_location(table)
     left_out = Counter({"further models": models, "atoms of other alternate locations": int((~chosen).sum())})
     table = table.only(chosen)
     residues = group_residues(table)
-    elements = _elements(table, residues)
+    return Structure(table, residues, _elements(table, residues), left_out)
+
+
+def as_receptor(structure: Structure, ligand: str = "") -> Receptor:
+    """Make a receptor of a structure, which may still have its ligand (`read_receptor`)."""
+    table, residues, elements = structure.table, structure.residues, structure.elements
+    left_out = Counter(structure.left_out)
     additives: Counter[str] = Counter()
     chains = _Chains()
     kept: list[int] = []

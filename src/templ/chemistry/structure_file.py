@@ -55,6 +55,8 @@ class AtomTable:
         B factors in Angstrom^2.
     molecules : array of int32
         TER lines before the atom.
+    hetero : array of bool
+        HETATM and no ATOM.
     """
 
     xyz: NDArray[np.float64]
@@ -69,6 +71,7 @@ class AtomTable:
     occupancies: NDArray[np.float32]
     b_factors: NDArray[np.float32]
     molecules: NDArray[np.int32]
+    hetero: NDArray[np.bool_]
 
     def __len__(self) -> int:
         """Atoms."""
@@ -97,22 +100,28 @@ def read_structure_file(path: str | Path) -> tuple[AtomTable, int]:
     InputError
         When the file is missing, damaged, or no structure; the message names the line.
     """
+    table, models, _ = read_structure_with_text(path)
+    return table, models
+
+
+def read_structure_with_text(path: str | Path) -> tuple[AtomTable, int, bytes]:
+    """Read as `read_structure_file` does; return the text too: UTF-8, lines that end with a line feed."""
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: no such receptor file; expected a PDB or mmCIF file")
+        raise InputError(f"{path}: no such structure file; expected a PDB or mmCIF file")
     try:
         text = _as_lines(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())
-        table, models = _read_mmcif(text) if _is_mmcif(text) else _read_pdb(text)
+        table, models = _read_mmcif(text) if is_mmcif(text) else _read_pdb(text)
     except (RuntimeError, ValueError, OSError, EOFError, zlib.error) as error:
         raise InputError(
-            f"{path} is not a receptor that can be read ({error}); expected PDB or mmCIF"
+            f"{path} is not a structure that can be read ({error}); expected PDB or mmCIF"
         ) from None
     if not (np.abs(table.xyz) < LARGEST_COORDINATE).all():
         raise InputError(
-            f"{path} is not a receptor that can be read (a coordinate is no number or beyond any structure); "
-            "expected PDB or mmCIF"
+            f"{path} is not a structure that can be read (a coordinate is no number or beyond any structure)"
+            "; expected PDB or mmCIF"
         )
-    return table, models
+    return table, models, text
 
 
 def _as_lines(data: bytes) -> bytes:
@@ -124,7 +133,8 @@ def _as_lines(data: bytes) -> bytes:
     return data.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
-def _is_mmcif(text: bytes) -> bool:
+def is_mmcif(text: bytes) -> bool:
+    """Tell mmCIF from PDB by its first line that says something."""
     lines = (line.strip() for line in text[:100_000].split(b"\n"))
     first = next((line for line in lines if line and not line.startswith(b"#")), b"")
     return first.lower().startswith(b"data_")
@@ -223,6 +233,7 @@ def _cut_columns(lines: list[bytes], numbers: list[int], molecules: NDArray[np.i
         _floats_or(_text(cells, 54, 60), 1.0),
         _floats_or(_text(cells, 60, 66), 0.0),
         molecules,
+        cells[:, 0] == b"H",
     )
 
 
@@ -354,6 +365,7 @@ def _read_mmcif(text: bytes) -> tuple[AtomTable, int]:
         _floats_or(or_blank(column("occupancy")), 1.0),
         _floats_or(or_blank(column("B_iso_or_equiv")), 0.0),
         np.zeros(count, np.int32),
+        or_blank(column("group_PDB")) == "HETATM",
     )
     return table.only(model == model[0]), len(set(model.tolist())) - 1
 
@@ -362,5 +374,17 @@ def _empty() -> AtomTable:
     text, number = np.empty(0, np.str_), np.empty(0, np.float32)
     integers, truths = np.empty(0, np.int32), np.empty(0, np.bool_)
     return AtomTable(
-        np.empty((0, 3)), text, text, text, integers, text, text, text, truths, number, number, integers
+        np.empty((0, 3)),
+        text,
+        text,
+        text,
+        integers,
+        text,
+        text,
+        text,
+        truths,
+        number,
+        number,
+        integers,
+        truths,
     )

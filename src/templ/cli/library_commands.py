@@ -24,14 +24,24 @@ LIBRARY = typer.Argument(..., help="A library folder, usually NAME.templ.")
 @app.command()
 def build(
     out: Path = typer.Argument(..., help="The library to make, usually NAME.templ; must not exist."),
-    ligands: list[Path] = typer.Option(
-        [], "--ligands", help="SDF, SDF.gz or MOL in one frame; may be given often."
+    more: list[Path] = typer.Argument(
+        None, metavar="[FILES]...", help="More files or folders for --ligands or --structures."
+    ),
+    ligands: list[Path] = typer.Option([], "--ligands", help="SDF, SDF.gz or MOL in one frame."),
+    structures: list[Path] = typer.Option(
+        [], "--structures", help="PDB or mmCIF with the ligands inside, or folders of such; one frame each."
     ),
     complexes: Path | None = typer.Option(
         None, "--complexes", help="Folder with <id>/<id>_protein.pdb and <id>_ligand.sdf, as PDBbind has it."
     ),
     index: Path | None = typer.Option(
-        None, "--index", help="Date and group of the complexes: a CSV (id, date, group, cluster) or an INDEX."
+        None, "--index", help="Date and group of each complex: a CSV (id, date, group, cluster) or an INDEX."
+    ),
+    ligands_csv: Path | None = typer.Option(
+        None, "--ligands-csv", help="SMILES of the ligands in --structures: a CSV (id, residue, smiles)."
+    ),
+    all_copies: bool = typer.Option(
+        False, "--all-copies", help="Of --structures all copies of a ligand, not the best-resolved one."
     ),
     embeddings: Path | None = typer.Option(
         None, "--embeddings", help="Embeddings of the complexes' receptors: .npz with pdb_ids, embeddings."
@@ -46,35 +56,36 @@ def build(
 ) -> None:
     """Build a library; what cannot be read goes to OUT.ledger.csv.
 
-    A build of complexes that was stopped goes on with the same command.
+    A build of complexes or structures that was stopped goes on with the same command.
     """
     from itertools import chain
 
     from templ.engine.executor import choose_executor
-    from templ.jobs.library_part import build_complexes
+    from templ.jobs.library_part import build_complexes, build_structures
     from templ.library.build import build_library
     from templ.settings import RunSettings
     from templ.sources.ledger import Ledger
     from templ.sources.sdf import read_sdf
 
-    if bool(ligands) == (complexes is not None):
-        raise InputError("give either --ligands or --complexes")
-    if complexes is None and (index is not None or embeddings is not None):
+    if sum((bool(ligands), complexes is not None, bool(structures))) != 1:
+        raise InputError("give one of --ligands, --complexes and --structures")
+    if more and complexes is not None:
+        raise InputError(f"{more[0]}: --complexes takes one folder")
+    if ligands and (index is not None or embeddings is not None):
         raise InputError("--index and --embeddings are for --complexes")
-    if complexes is not None and (receptor is not None or date_property is not None or group):
-        raise InputError("--complexes take no --receptor, --date-property or --group; see --index")
+    if not ligands and (receptor is not None or date_property is not None or group):
+        raise InputError("--receptor, --date-property and --group are for --ligands; see --index")
+    if not structures and (ligands_csv is not None or all_copies):
+        raise InputError("--ligands-csv and --all-copies are for --structures")
+    if structures and embeddings is not None:
+        raise InputError("--embeddings are for --complexes")
     with Ledger(f"{out}.ledger.csv") as ledger, progress("reading") as show:
 
         def count(read: int) -> None:
             show(read, None, "")
 
-        if complexes is not None:
-            executor = choose_executor(RunSettings(workers=parse_workers(workers)))
-            say(str(executor))
-            manifest = build_complexes(
-                out, complexes, executor, ledger=ledger, index=index, embeddings=embeddings, on_progress=count
-            )
-        else:
+        if ligands:
+            ligands = [*ligands, *(more or ())]
             read = (read_sdf(path, ledger, group=group, date_property=date_property) for path in ligands)
             manifest = build_library(
                 out,
@@ -84,6 +95,26 @@ def build(
                 receptors={group: receptor} if receptor else None,
                 on_progress=count,
             )
+        else:
+            executor = choose_executor(RunSettings(workers=parse_workers(workers)))
+            say(str(executor))
+            if complexes is not None:
+                manifest = build_complexes(
+                    *(out, complexes, executor),
+                    ledger=ledger,
+                    index=index,
+                    embeddings=embeddings,
+                    on_progress=count,
+                )
+            else:
+                manifest = build_structures(
+                    *(out, [*structures, *(more or ())], executor),
+                    ledger=ledger,
+                    index=index,
+                    ligands=ligands_csv,
+                    all_copies=all_copies,
+                    on_progress=count,
+                )
     report_ledger(ledger)
     say(f"{out}: {manifest.counts.ligands} ligands")
     if embeddings is not None:
@@ -108,7 +139,9 @@ def info(
 
     with open_library(library) as opened:
         if receptor is not None:
-            _print_rows(describe(opened.receptor_of(receptor)))
+            bond = opened.entry(opened.row_of(receptor)).covalent
+            bonded = {} if bond is None else {"bonded to": str(bond)}
+            _print_rows({**describe(opened.receptor_of(receptor)), **bonded})
             return
         manifest = opened.manifest
         rows = {
@@ -161,7 +194,7 @@ def _write_sdf(library: Library, rows: Iterable[int]) -> None:
 
     for number, row in enumerate(rows):
         mol, entry = library.ligand(row), library.entry(row)
-        for name in ("date", "group", "source", "inchikey"):
+        for name in ("date", "group", "source", "inchikey", "resolution", "covalent", "note"):
             value = getattr(entry, name)
             if value:
                 mol.SetProp(name, str(value))

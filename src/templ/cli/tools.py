@@ -9,14 +9,16 @@ import typer
 
 def demo(
     name: str = typer.Argument(
-        ..., help="cdk2 (232 complexes of the PDB) or mpro (235 ligands and their receptor)."
+        ...,
+        help="cdk2 (232 complexes of the PDB), mpro (235 ligands and their receptor) or structures (20 files "
+        "as the PDB gives them).",
     ),
     folder: Path | None = typer.Argument(
         None, help="Where to put the files; made if need be. By default the name of the set."
     ),
 ) -> None:
     """Copy a demo set to a folder, to try every command on."""
-    from templ.sources.demo import copy_demo
+    from templ.sources.demo import ITS_LIGAND, STRUCTURE, copy_demo
 
     folder = Path(name) if folder is None else folder
     made = copy_demo(name, folder)
@@ -29,10 +31,18 @@ def demo(
         )
         typer.echo(f"  templ predict --library {library} --smiles 'CC(=O)Nc1cnccc1C' -o {poses}")
         return
+    if name == "structures":
+        typer.echo(f"{len(made)} structures in {folder}\n\nTry:")
+        typer.echo(f"  templ library build {library} --structures {folder}")
+        _try_predict(library, f"{folder / STRUCTURE} --site {ITS_LIGAND}", poses)
+        return
     index, *complexes = made
     typer.echo(f"{len(complexes)} complexes in {folder}\n{index}\n\nTry:")
     typer.echo(f"  templ library build {library} --complexes {folder} --index {index}")
-    receptor = complexes[-1] / f"{complexes[-1].name}_protein.pdb"
+    _try_predict(library, complexes[-1] / f"{complexes[-1].name}_protein.pdb", poses)
+
+
+def _try_predict(library: Path, receptor: Path | str, poses: Path) -> None:
     query = "Nc1nc(Nc2ccc(S(N)(=O)=O)cc2)ncc1F"
     typer.echo(f"  templ predict --library {library} --receptor {receptor} --smiles '{query}' -o {poses}")
 

@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from rdkit import Chem
 
 from templ import __version__
+from templ.chemistry.covalent import covalent_bond
 from templ.chemistry.mol_file import as_template
-from templ.chemistry.molecules import has_3d, inchikey
+from templ.chemistry.molecules import has_3d, inchikey, positions
 from templ.chemistry.receptor import Receptor
 from templ.disk import locked, storage_errors, sync_file, sync_folder
 from templ.errors import EmptyLibraryError, InputError, LibraryError, TemplError
-from templ.library.codec import encode
+from templ.library.codec import decode, encode
 from templ.library.embeddings import write_embeddings
 from templ.library.fingerprints import PARAMETERS, fingerprint
 from templ.library.format import (
@@ -187,6 +188,10 @@ def prepare(entry: Entry) -> Row:
     if not 0 < mol.GetNumHeavyAtoms() <= _MOST_ATOMS:
         raise InputError(f"no heavy atoms: expected 1 to {_MOST_ATOMS}, found {mol.GetNumHeavyAtoms()}")
     smiles, xyz = encode(mol)
+    bond = None
+    if entry.receptor is not None and (stored := decode(smiles, xyz)) is not None:
+        elements = [atom.GetAtomicNum() for atom in stored.GetAtoms()]
+        bond = covalent_bond(positions(stored), elements, entry.receptor, entry.links)
     values: dict[str, Any] = {
         "id": entry.id,
         "name": entry.name,
@@ -198,6 +203,8 @@ def prepare(entry: Entry) -> Row:
         "group": entry.group,
         "source": entry.source,
         "note": note,
+        "resolution": entry.resolution,
+        "covalent": None if bond is None else asdict(bond),
     }
     try:
         "".join(value for value in values.values() if isinstance(value, str)).encode()

@@ -42,7 +42,7 @@ from templ.disk import sync_file
 from templ.errors import LibraryError
 
 FORMAT_NAME: Final = "templ-library"
-FORMAT_VERSION: Final = 3
+FORMAT_VERSION: Final = 4
 
 MANIFEST = "manifest.json"
 LIGANDS = "ligands.arrow"
@@ -72,6 +72,21 @@ SCHEMA = pa.schema(
         pa.field("group", pa.string(), nullable=False),
         pa.field("source", pa.string(), nullable=False),
         pa.field("note", pa.string(), nullable=False),
+        pa.field("resolution", pa.float32()),
+        pa.field(
+            "covalent",
+            pa.struct(
+                [
+                    pa.field("residue", pa.string(), nullable=False),
+                    pa.field("chain", pa.string(), nullable=False),
+                    pa.field("number", pa.int32(), nullable=False),
+                    pa.field("insertion", pa.string(), nullable=False),
+                    pa.field("atom", pa.string(), nullable=False),
+                    pa.field("ligand_atom", pa.uint16(), nullable=False),
+                    pa.field("length", pa.float32(), nullable=False),
+                ]
+            ),
+        ),
     ]
 )
 
@@ -131,7 +146,7 @@ class Manifest(_Frozen):
     """
 
     format: Literal["templ-library"]
-    version: Literal[3]
+    version: Literal[4]
     created: str
     built_by: str
     rdkit: str

@@ -13,6 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from rdkit.Chem import Mol
 
+from templ.chemistry.covalent import CovalentBond
 from templ.disk import storage_errors
 from templ.errors import LibraryError
 from templ.library.codec import decode
@@ -44,8 +45,11 @@ class LigandRecord:
     ----------
     row : int
         In the library, from 0.
-    id, name, smiles, heavy_atoms, inchikey, date, group, source, note
-        The columns of ``ligands.arrow``; `note` says what preparation changed, empty when nothing.
+    id, name, smiles, heavy_atoms, inchikey, date, group, source, note, resolution
+        The columns of ``ligands.arrow``; `note` says what preparation changed, empty when nothing;
+        `resolution` in Angstrom.
+    covalent : CovalentBond or None
+        Its bond to the protein, where it has one and its receptor is known.
     """
 
     row: int
@@ -58,6 +62,8 @@ class LigandRecord:
     group: str
     source: str
     note: str
+    resolution: float | None
+    covalent: CovalentBond | None
 
 
 _RECORD_COLUMNS = tuple(name for name in SCHEMA.names if name != "xyz")
@@ -126,7 +132,9 @@ class MappedLigands:
 
     def record(self, row: int) -> LigandRecord:
         """Everything about a ligand but its molecule."""
-        return LigandRecord(row=row, **self.values(row, _RECORD_COLUMNS))
+        values = self.values(row, _RECORD_COLUMNS)
+        bond = values.pop("covalent")
+        return LigandRecord(row=row, **values, covalent=None if bond is None else CovalentBond(**bond))
 
     def molecule(self, row: int) -> Mol:
         """Rebuild the molecule of a row."""

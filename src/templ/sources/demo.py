@@ -1,4 +1,4 @@
-"""The data sets that ship inside the package: CDK2 complexes; Mpro ligands and their receptor; with dates."""
+"""The data sets that ship inside the package, with dates: CDK2 complexes; Mpro ligands and their receptor."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ CDK2_FIRST_TARGET_DATE: Final = datetime.date(2012, 1, 1)
 CDK2_INDEX: Final = "cdk2.csv"
 """Ids, dates, groups and SMILES of the CDK2 complexes, inside their archive."""
 
+STRUCTURE: Final = "5and.cif"
+"""One of the raw structures, to predict into."""
+ITS_LIGAND: Final = "5JE"
+
 
 @dataclass(frozen=True, slots=True)
 class DemoFiles:
@@ -37,17 +41,20 @@ class DemoFiles:
         PDB.gz of one Mpro protein in that frame.
     complexes : Path
         Archive of 232 CDK2 complexes: folders as `templ.sources.complexes` reads them, and `CDK2_INDEX`.
+    structures : Path
+        Archive of 20 of them as PDB and mmCIF files with the ligand inside.
     """
 
     ligands: Path
     receptor: Path
     complexes: Path
+    structures: Path
 
 
 def demo_files() -> DemoFiles:
     """Return where the demo data lie inside the installed package."""
     folder = _data_folder()
-    names = ("mpro_ligands.sdf.gz", "mpro_receptor.pdb.gz", "cdk2.tar.xz")
+    names = ("mpro_ligands.sdf.gz", "mpro_receptor.pdb.gz", "cdk2.tar.xz", "structures.tar.xz")
     return DemoFiles(*(folder / name for name in names))
 
 
@@ -64,7 +71,7 @@ def verify_demo_data() -> None:
     try:
         lines = [line.split() for line in sums.read_text(encoding="utf-8").splitlines()]
         expected = {name: digest for digest, name in lines}
-        for path in (demo.ligands, demo.receptor, demo.complexes):
+        for path in (demo.ligands, demo.receptor, demo.complexes, demo.structures):
             if hashlib.sha256(path.read_bytes()).hexdigest() != expected.get(path.name):
                 raise LibraryError(f"{path} is not the file that was shipped; {mend}")
     except OSError as error:
@@ -76,7 +83,7 @@ def copy_demo(name: str, folder: str | Path) -> list[Path]:
 
     Parameters
     ----------
-    name : {"cdk2", "mpro"}
+    name : {"cdk2", "mpro", "structures"}
         Which.
     folder : str or Path
         Where to.
@@ -114,8 +121,8 @@ def _mpro() -> Iterator[tuple[str, bytes]]:
     return ((path.name, path.read_bytes()) for path in (demo.ligands, demo.receptor))
 
 
-def _cdk2() -> Iterator[tuple[str, bytes]]:
-    archive = io.BytesIO(lzma.decompress(demo_files().complexes.read_bytes()))
+def _unpacked(path: Path) -> Iterator[tuple[str, bytes]]:
+    archive = io.BytesIO(lzma.decompress(path.read_bytes()))
     with tarfile.open(fileobj=archive) as tar:
         for entry in tar:
             content = tar.extractfile(entry)
@@ -123,7 +130,11 @@ def _cdk2() -> Iterator[tuple[str, bytes]]:
                 yield entry.name, content.read()
 
 
-DEMO_SETS: Final[dict[str, Callable[[], Iterator[tuple[str, bytes]]]]] = {"cdk2": _cdk2, "mpro": _mpro}
+DEMO_SETS: Final[dict[str, Callable[[], Iterator[tuple[str, bytes]]]]] = {
+    "cdk2": lambda: _unpacked(demo_files().complexes),
+    "mpro": _mpro,
+    "structures": lambda: _unpacked(demo_files().structures),
+}
 """Names and contents of the files of each set."""
 
 

@@ -247,13 +247,13 @@ def _table_rows(path: Path, columns: TableColumns) -> Iterator[QueryReference]:
         header = [name.strip() for name in next(reader, [])]
     except csv.Error as error:
         raise InputError(f"{path} has a malformed header ({error}), expected column names") from None
-    smiles_at = _column(path, header, columns.smiles, SMILES_COLUMNS, "smiles")
+    smiles_at = find_column(path, header, columns.smiles, SMILES_COLUMNS, "smiles")
     if smiles_at is None:
         raise InputError(
             f"{path} has no column 'smiles', only {', '.join(header)}; name the one with SMILES by "
             "--smiles-column"
         )
-    id_at = _column(path, header, columns.id, ID_COLUMNS, "id")
+    id_at = find_column(path, header, columns.id, ID_COLUMNS, "id")
     index = 0
     while True:
         try:
@@ -273,7 +273,7 @@ def _table_rows(path: Path, columns: TableColumns) -> Iterator[QueryReference]:
         yield _reference(path, index, reader.line_num, "", "", fault)
 
 
-def _column(
+def find_column(
     path: Path, header: Sequence[str], named: str | None, known: Sequence[str], option: str
 ) -> int | None:
     """Index of a column: the one that was named, else the first of the known names, in any case."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import gemmi
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from templ.chemistry.receptor import Residues
+from templ.library.receptors import kmers
 from templ.library.store import Library
 
 MOST_ALIGNED = 200
@@ -19,6 +21,11 @@ MOST_ALIGNED_BELOW = 2000
 """Where too close relatives are left out: they would be all of the first."""
 MIN_ALIGNED = 0.5
 """Share of the shorter chain that must be aligned: less is a domain or a tag that two proteins share."""
+
+SAME_PROTEIN = 0.9
+"""Identity from which two receptors are one protein: point mutants and species that are near."""
+MIN_SHARED = 0.5
+"""Share of 3-mers: ten substitutions in a hundred residues leave seven of ten."""
 
 _THREE = {one: gemmi.expand_one_letter(one, gemmi.ResidueKind.AA) for one in "ACDEFGHIKLMNPQRSTVWY"}
 
@@ -73,6 +80,47 @@ def related_rows(
             known[chain] = least <= max(identity(part, chain, aligner) for part in own) <= most
         related[row] = known[chain]
     return related
+
+
+def cluster_sequences(sequences: Sequence[str], least: float = SAME_PROTEIN) -> list[int]:
+    """Put sequences into clusters: the longest first, each to the first cluster whose longest is like it.
+
+    Greedy, as W. Li and A. Godzik do it (Bioinformatics 22 (2006) 1658); sequences that share less than half
+    of their 3-mers are not aligned.
+
+    Parameters
+    ----------
+    sequences : sequence of str
+        One letter a residue.
+    least : float
+        Share of aligned residues that are the same, 0 to 1, within a cluster.
+
+    Returns
+    -------
+    list of int
+        For each sequence the first one, in the order given, of its cluster.
+
+    Examples
+    --------
+    >>> cluster_sequences(["MKTAYIAKQR", "GSHMWWLLVV", "KTAYIAKQR"])
+    [0, 1, 0]
+    """
+    aligner, longest = Aligner(), list[tuple[str, frozenset[int]]]()
+    cluster_of: dict[str, int] = {}
+    for sequence in sorted(set(sequences), key=lambda sequence: (-len(sequence), sequence)):
+        own = frozenset(kmers(sequence).tolist())
+        for number, (other, words) in enumerate(longest):
+            enough = max(1.0, MIN_SHARED * min(len(own), len(words)))
+            if len(own & words) >= enough and identity(sequence, other, aligner) >= least:
+                cluster_of[sequence] = number
+                break
+        else:
+            cluster_of[sequence] = len(longest)
+            longest.append((sequence, own))
+    first: dict[int, int] = {}
+    for index, sequence in enumerate(sequences):
+        first.setdefault(cluster_of[sequence], index)
+    return [first[cluster_of[sequence]] for sequence in sequences]
 
 
 def identity(query: str, template: str, aligner: Aligner) -> float:

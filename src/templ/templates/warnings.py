@@ -11,6 +11,7 @@ from rdkit import Chem
 
 from templ.chemistry.elements import standard_name
 from templ.chemistry.molecules import first_block, ligand_key, positions
+from templ.chemistry.receptor import METALS, ON_LIGAND
 
 if TYPE_CHECKING:
     from templ.chemistry.receptor import Receptor
@@ -21,6 +22,10 @@ SAME = 0.999
 """Tanimoto similarity from which two ligands may be one."""
 REACH = 6.0
 """Angstrom from the templates' atoms within which a residue can be bonded to."""
+LEAST_ATOMS = 6
+"""Heavy atoms of a molecule that can be a ligand."""
+ON_TEMPLATES = 0.5
+"""Share of a molecule's atoms that lie on atoms of templates where it is a ligand in their place."""
 REACTIVE_ATOMS = {"CYS": "SG", "SER": "OG", "THR": "OG1", "LYS": "NZ", "TYR": "OH"}
 WARHEADS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("acrylamide", "[CX3;!R]=[CX3;!R]C(=O)[NX3]", ("CYS",)),
@@ -44,7 +49,7 @@ _PATTERNS = [(name, Chem.MolFromSmarts(smarts), residues) for name, smarts, resi
 def warnings_of(
     query: Chem.Mol, templates: list[Template], library: Library, receptor: Receptor | None
 ) -> Iterator[str]:
-    """Say that a query is in the library itself, and that it may bond to the protein.
+    """Say that a query is in the library itself, may bond to the protein, or shares its site with a ligand.
 
     Parameters
     ----------
@@ -67,6 +72,10 @@ def warnings_of(
     if receptor is None or not templates:
         return
     site = np.concatenate([positions(template.mol) for template in templates])
+    for name in molecules_in_site(receptor, site):
+        yield (
+            f"{name} lies where the templates do, as part of the receptor; if it is a ligand: --site {name}"
+        )
     for name, pattern, residues in _PATTERNS:
         if not query.HasSubstructMatch(pattern):
             continue
@@ -74,6 +83,19 @@ def warnings_of(
         if near:
             article = "an" if name[0] in "aeiou" else "a"
             yield f"{article} {name} near {', '.join(near)}: it may bond to it, and the poses do not"
+
+
+def molecules_in_site(receptor: Receptor, xyz: NDArray[np.float64]) -> list[str]:
+    """Name the small molecules of a receptor of which half lies on points, shape (points, 3)."""
+    atoms = receptor.atoms
+    free = np.flatnonzero((atoms.residues < 0) & ~np.isin(atoms.elements, METALS))
+    gaps = np.linalg.norm(xyz[:, None] - atoms.xyz[free][None], axis=-1).min(axis=0, initial=np.inf)
+    names = atoms.residue_names[free]
+    return [
+        str(name)
+        for name in np.unique(names)
+        if (names == name).sum() >= LEAST_ATOMS and (gaps[names == name] < ON_LIGAND).mean() >= ON_TEMPLATES
+    ]
 
 
 def reactive_residues(receptor: Receptor, xyz: NDArray[np.float64], wanted: tuple[str, ...]) -> list[str]:

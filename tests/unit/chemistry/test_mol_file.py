@@ -130,6 +130,12 @@ def test_of_a_wavy_bond_the_coordinates_know(stereo):
     ("atoms", "bonds", "smiles", "mended"),
     [
         (list("NCCCC"), [(1, n, 1) for n in (2, 3, 4, 5)], "C[N+](C)(C)C", "charge +1 given to N 1"),
+        (
+            list("NCOO"),
+            [(1, 2, 1), (1, 3, 2), (1, 4, 1)],
+            "C[N+](=O)[O-]",
+            "charge +1 given to N 1; charge -1 given to O 4",
+        ),
         (list("OCCC"), [(1, n, 1) for n in (2, 3, 4)], "C[O+](C)C", "charge +1 given to O 1"),
         (list("BCCCC"), [(1, n, 1) for n in (2, 3, 4, 5)], "C[B-](C)(C)C", "charge -1 given to B 1"),
         (

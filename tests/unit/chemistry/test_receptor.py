@@ -198,7 +198,7 @@ def test_what_is_no_receptor_is_named(tmp_path, name, content):
 
 def test_a_missing_receptor_and_a_folder(tmp_path):
     for path in (tmp_path / "absent.pdb", tmp_path):
-        with pytest.raises(InputError, match="no such receptor file"):
+        with pytest.raises(InputError, match="no such structure file"):
             read_receptor(path)
 
 

@@ -152,3 +152,45 @@ def test_workers_and_shards():
     for text in ("", "2", "2/", "/4", "-1/4", "2/4/8"):
         with pytest.raises(InputError, match="--shard"):
             parse_shard(text)
+
+
+def test_raw_structures_become_a_library_and_poses_with_two_commands(tmp_path):
+    run("demo", "structures", cwd=tmp_path)
+    raw = sorted(path.name for path in (tmp_path / "structures").iterdir())
+    first, *others = (f"structures/{name}" for name in raw[:8])
+    built = run("library", "build", "l.templ", "--structures", first, *others, cwd=tmp_path)
+    assert (built.returncode, "l.templ: 8 ligands" in built.stderr) == (0, True)
+    words = ("--receptor", "structures/5and.cif", "--site", "5JE", "--smiles", "Nc1nc(NC2CCCCC2)ncc1F")
+    assert run("predict", "--library", "l.templ", *words, "-o", "p.sdf", cwd=tmp_path).returncode == 0
+    [best, *_] = Chem.SDMolSupplier(str(tmp_path / "p.sdf"))
+    assert best.GetProp("template").partition("-")[0] in {name.partition(".")[0] for name in raw}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ("--structures", "a.pdb", "--complexes", "b"),
+            "give one of --ligands, --complexes and --structures",
+        ),
+        ((), "give one of"),
+        (("--ligands", "a.sdf", "--all-copies"), "--ligands-csv and --all-copies are for --structures"),
+        (("--structures", "a.pdb", "--group", "x"), "--group are for --ligands"),
+        (("--structures", "gone.pdb"), "gone.pdb does not exist"),
+        (("--structures", "a.sdf"), "a.sdf is no structure by its name"),
+        (("--complexes", "b", "c"), "--complexes takes one folder"),
+    ],
+)
+def test_words_of_a_build_that_do_not_go_together(tmp_path, words, message):
+    done = run("library", "build", "l.templ", *words, cwd=tmp_path)
+    assert (done.returncode, message in done.stderr) == (2, True)
+
+
+def test_fetch_says_what_cannot_be_had_and_ends_with_one(tmp_path):
+    done = run(
+        "fetch", "1abc", "-o", "pdb", "--mirror", "http://127.0.0.1:9/{id}?x=404", cwd=tmp_path, timeout=120
+    )
+    assert done.returncode == 1
+    assert "1abc: no connection" in done.stderr
+    assert "0 structures are in pdb" in done.stderr
+    assert run("fetch", "nothing", "-o", "x", cwd=tmp_path).returncode == 2

@@ -16,7 +16,7 @@ from templ.records import Entry
 from templ.sources.demo import demo_files
 from templ.sources.ledger import Ledger
 from templ.templates import sequence as module
-from templ.templates.sequence import Aligner, identity, related_rows
+from templ.templates.sequence import Aligner, cluster_sequences, identity, related_rows
 
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
 SHARES = (1.0, 0.8, 0.6, 0.45, 0.2)
@@ -149,3 +149,15 @@ def test_an_alignment_keeps_the_order_and_stays_inside(query, template):
     for rows, size in ((own, len(query)), (other, len(template))):
         assert (np.diff(rows) > 0).all()
         assert len(rows) == 0 or (rows[0] >= 0 and rows[-1] < size)
+
+
+def test_clusters_are_of_one_protein():
+    random = np.random.default_rng(3)
+    first, second = ("".join(random.choice(list(LETTERS), 200)) for _ in range(2))
+    sequences = [first[20:], mutated(first, 0.95), second, first, mutated(first, 0.8), mutated(second, 0.97)]
+    assert cluster_sequences(sequences) == [0, 0, 2, 0, 4, 2]
+
+
+def test_clusters_of_nothing_and_of_short_sequences():
+    assert cluster_sequences([]) == []
+    assert cluster_sequences(["", "AC", "AC", ""]) == [0, 1, 1, 0]

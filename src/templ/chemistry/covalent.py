@@ -1,0 +1,101 @@
+"""The covalent bond between a ligand and its protein, where there is one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import gemmi
+import numpy as np
+from numpy.typing import NDArray
+
+from templ.chemistry.receptor import Receptor
+from templ.chemistry.structure_header import AtomName
+
+SLACK = 0.3
+"""Angstrom by which a bond may exceed the sum of the covalent radii (C-S 2.06 A)."""
+NAMED_SLACK = 0.8
+"""Angstrom: the same, where the header of the file names the bond."""
+_RADII = np.array([0.0] + [gemmi.Element(number).covalent_r for number in range(1, 119)])
+
+
+@dataclass(frozen=True, slots=True)
+class CovalentBond:
+    """A bond between a ligand and its protein.
+
+    Attributes
+    ----------
+    residue, chain, number, insertion, atom : str, str, int, str, str
+        The atom of the protein, as its file names it.
+    ligand_atom : int
+        The other atom, by index in the ligand.
+    length : float
+        Angstrom.
+    """
+
+    residue: str
+    chain: str
+    number: int
+    insertion: str
+    atom: str
+    ligand_atom: int
+    length: float
+
+    def __str__(self) -> str:
+        place = f"{self.chain}{self.number}{self.insertion.strip()}"
+        return f"{self.atom} of {self.residue} {place}, {self.length:.2f} A"
+
+
+def covalent_bond(
+    xyz: NDArray[np.float64],
+    elements: Sequence[int],
+    receptor: Receptor,
+    named: Collection[AtomName] = (),
+) -> CovalentBond | None:
+    """Find the shortest bond between a ligand and the chains of its receptor.
+
+    Parameters
+    ----------
+    xyz, elements : array of shape (atoms, 3), sequence of int
+        Heavy atoms of the ligand: Angstrom, and atomic numbers.
+    named : collection of AtomName
+        Atoms of chains that the header of the file says are bonded to the ligand.
+    """
+    atoms, residues = receptor.atoms, receptor.residues
+    chains = [
+        name
+        for name, part in zip(residues.chains, residues.slices(), strict=True)
+        for _ in range(part.stop - part.start)
+    ]
+
+    def name_of(atom: int) -> AtomName:
+        residue = int(atoms.residues[atom])
+        return AtomName(
+            chains[residue],
+            int(residues.numbers[residue]),
+            residues.insertions[residue],
+            str(atoms.names[atom]),
+        )
+
+    own = np.asarray(elements, np.intp)
+    near = np.flatnonzero(atoms.residues >= 0)
+    gaps = np.linalg.norm(xyz[:, None] - atoms.xyz[near][None], axis=-1)
+    over = gaps - _RADII[own][:, None] - _RADII[atoms.elements[near]][None]
+    found = [
+        (float(gaps[ligand, column]), int(ligand), int(near[column]))
+        for ligand, column in np.argwhere(over < NAMED_SLACK)
+        if over[ligand, column] < SLACK or name_of(int(near[column])) in named
+    ]
+    if not found:
+        return None
+    length, ligand, atom = min(found)
+    name = name_of(atom)
+    return CovalentBond(
+        str(atoms.residue_names[atom]),
+        name.chain,
+        name.number,
+        name.insertion,
+        name.atom,
+        ligand,
+        round(length, 3),
+    )
