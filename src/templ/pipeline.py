@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from templ.scoring.ranking import ScoredPoses
     from templ.templates.split_labels import Splits
 
-METHOD_VERSION = 3
+METHOD_VERSION = 4
 """Raise it with every change that moves poses: runs of another version are not resumed or merged."""
 
 PARTS = (
@@ -124,7 +124,7 @@ def _ended(work: Prediction) -> Outcome:
 
 
 def _merged(work: Prediction, outcomes: list[Outcome]) -> Outcome:
-    """Put the outcomes of a query's isomers together, their poses in the order of their confidence."""
+    """Put the outcomes of a query's isomers and states together, poses in the order of their confidence."""
     posed = [outcome for outcome in outcomes if outcome.poses]
     if not posed:
         return replace(outcomes[0], notes=(*work.outcome.notes, *outcomes[0].notes))
@@ -135,7 +135,7 @@ def _merged(work: Prediction, outcomes: list[Outcome]) -> Outcome:
     first = next(outcome for outcome in posed if poses[0] in outcome.poses)
     notes = dict.fromkeys(note for outcome in posed for note in outcome.notes)
     if len(posed) < len(outcomes):
-        notes[f"{len(outcomes) - len(posed)} isomers have no pose"] = None
+        notes[f"{len(outcomes) - len(posed)} of {len(outcomes)} isomers or states have no pose"] = None
     seconds = Counter[str]()
     for outcome in outcomes:
         seconds.update(outcome.seconds)
@@ -203,9 +203,10 @@ class Prediction:
         self._since = time.perf_counter()
 
     def isomers(self) -> list[Mol]:
-        """Return the isomers that the target may be, ready to be posed; note what was done to it."""
-        from templ.chemistry.isomers import stereoisomers
-        from templ.chemistry.molecules import heavy, largest_fragment, parse_smiles
+        """Return the isomers and states that the target may be, ready to be posed; note what was done."""
+        from templ.chemistry.isomers import most_isomers, stereoisomers
+        from templ.chemistry.molecules import heavy, largest_fragment, ligand_key, parse_smiles
+        from templ.chemistry.states import states, unlikely_charges
         from templ.templates.applicability import refuse_unfit
 
         try:
@@ -215,7 +216,14 @@ class Prediction:
         mol = heavy(mol)
         refuse_unfit(mol, self.settings)
         isomers, left_open = stereoisomers(mol)
-        self._note(*filter(None, (left_out, left_open)))
+        self._note(*filter(None, (left_out, left_open, *unlikely_charges(mol))))
+        if self.settings.states:
+            if self.rule.exclude_same_ligand and not self.target.ligand_key:
+                # A tautomer can have another key, and would then copy the crystal that it is to predict.
+                self.target = replace(self.target, ligand_key=ligand_key(mol))
+            found, said = states(mol, most_isomers(mol))
+            isomers = [isomer for state in found for isomer in stereoisomers(state)[0]][: most_isomers(mol)]
+            self._note(*filter(None, (said,)))
         return isomers
 
     def run(self) -> Outcome:

@@ -25,7 +25,7 @@ from templ.checksums import CHECKSUM
 from templ.evaluation.run import load_run
 from templ.evaluation.run_table import COST, SCHEMA
 from templ.library import format, receptors
-from templ.poses.pose_file import PROPERTIES
+from templ.poses.pose_file import MOLECULE_PROPERTIES, POSE_PROPERTIES
 from templ.runs.identity import Identity
 from templ.runs.manifest import FORMAT_VERSION, Host, RunManifest
 from templ.runs.record import RECORD_VERSION, Cost, PoseAddress, PoseRecord, Record
@@ -197,8 +197,9 @@ def test_versions_and_parts_of_a_run():
 
 def test_properties_of_a_pose():
     told = columns("formats.md", "query. Properties of each pose:")
-    parts = {name for name in PROPERTIES if name.startswith("score_")}
-    assert told.keys() - {"score_..."} == set(PROPERTIES) - parts
+    names = {*POSE_PROPERTIES, *MOLECULE_PROPERTIES}
+    parts = {name for name in names if name.startswith("score_")}
+    assert told.keys() - {"score_..."} == names - parts
 
 
 def test_terms_of_the_score():

@@ -12,6 +12,7 @@ from rdkit import Chem
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.molecules import parse_smiles, positions
+from templ.chemistry.receptor import Atoms
 from templ.chemistry.receptor_file import read_receptor
 from templ.errors import InputError, LeakageError
 from templ.evaluation.rmsd import symmetric_rmsd
@@ -21,7 +22,7 @@ from templ.pipeline import Prediction, predict
 from templ.poses.pose_file import to_sdf
 from templ.poses.pose_selection import DISTINCT_POSES
 from templ.poses.stereo import keeps_stereo
-from templ.records import Target
+from templ.records import Outcome, Target
 from templ.scoring.confidence import confidence, evidence, prior_confidence
 from templ.scoring.posterior import clusters
 from templ.scoring.shape import shape_similarity
@@ -250,7 +251,7 @@ def unsure(demo_library, receptor):
 def from_file(poses):
     """Coordinates of heavy atoms, and the properties, of poses in an SDF."""
     supplier = Chem.SDMolSupplier()
-    supplier.SetData(to_sdf("x", poses), removeHs=False)
+    supplier.SetData(to_sdf(Outcome("x", "posed", poses=tuple(poses))), removeHs=False)
     return [(positions(mol)[: mol.GetNumHeavyAtoms()], mol.GetPropsAsDict()) for mol in supplier]
 
 
@@ -387,3 +388,37 @@ def test_a_pose_names_the_template_that_it_lies_on(unsure):
             if placement.template.id == pose.template_id and dict(placement.pairs) == pose.core
         )
         assert pose.core_rmsd == pytest.approx(own.rmsd_of(xyz), abs=1e-6)
+
+
+def test_states_are_posed_and_the_pose_says_which(demo_library):
+    settings = FAST.model_copy(update={"states": True, "top": 20})
+    outcome = predict("OC(=O)Cc1ccncc1", demo_library, settings)
+    assert any("states is posed" in note for note in outcome.notes)
+    assert len({pose.smiles for pose in outcome.poses}) > 1
+    alone = predict("OC(=O)Cc1ccncc1", demo_library, FAST)
+    assert {pose.smiles for pose in alone.poses} == {"O=C(O)Cc1ccncc1"}
+
+
+def test_an_unlikely_charge_is_noted(demo_library):
+    notes = predict("[NH3+]c1ccc(C)cc1", demo_library, FAST).notes
+    assert "an aniline with a proton more: a charge that is unlikely at pH 7" in notes
+
+
+def test_a_ligand_in_the_way_is_noted(demo_library, receptor):
+    """The receptor still has a ligand where the templates lie."""
+    ligand = demo_library[next(iter(demo_library))]
+    count = ligand.GetNumAtoms()
+    atoms = receptor.atoms
+    more = {
+        "xyz": positions(ligand).astype(np.float32),
+        "elements": np.full(count, 6, np.uint8),
+        "residues": np.full(count, -1, np.int32),
+        "names": np.full(count, "C"),
+        "residue_names": np.full(count, "LIG"),
+        "b_factors": np.zeros(count, np.float32),
+    }
+    joined = Atoms(*(np.concatenate([getattr(atoms, name), more[name]]) for name in atoms.__slots__))
+    note = "LIG lies where the templates do, as part of the receptor; if it is a ligand: --site LIG"
+    query = "CC(=O)Nc1cnccc1C"
+    assert note in predict(query, demo_library, FAST, receptor=replace(receptor, atoms=joined)).notes
+    assert note not in predict(query, demo_library, FAST, receptor=receptor).notes

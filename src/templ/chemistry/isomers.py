@@ -15,6 +15,12 @@ LARGE = 120
 work of posing one grows so. Four at 60 atoms, and two at least."""
 
 
+def most_isomers(mol: Chem.Mol) -> int:
+    """How many forms of a molecule are posed, at most: fewer above 30 heavy atoms (`LARGE`)."""
+    atoms: int = mol.GetNumHeavyAtoms()
+    return max(2, min(MOST_ISOMERS, LARGE**2 // max(atoms, 1) ** 2))
+
+
 def stereoisomers(mol: Chem.Mol) -> tuple[list[Chem.Mol], str]:
     """Return a molecule in each configuration of the centres and double bonds that it leaves open.
 
@@ -23,8 +29,7 @@ def stereoisomers(mol: Chem.Mol) -> tuple[list[Chem.Mol], str]:
     Returns
     -------
     isomers : list of rdkit.Chem.Mol
-        Atoms in the order of `mol`; the molecule itself where nothing is open; at most `MOST_ISOMERS`, fewer
-        of molecules above 30 heavy atoms (`LARGE`).
+        Atoms in the order of `mol`; the molecule itself where nothing is open; at most `most_isomers`.
     note : str
         What was open, and how many isomers there are; empty where nothing was.
 
@@ -34,7 +39,7 @@ def stereoisomers(mol: Chem.Mol) -> tuple[list[Chem.Mol], str]:
     >>> [Chem.MolToSmiles(isomer) for isomer in isomers], note
     (['C[C@H](N)[C@H](O)F', 'C[C@H](N)[C@@H](O)F'], 'stereochemistry left open: each of 2 isomers is posed')
     """
-    most = max(2, min(MOST_ISOMERS, LARGE**2 // max(mol.GetNumHeavyAtoms(), 1) ** 2))
+    most = most_isomers(mol)
     options = StereoEnumerationOptions(onlyUnassigned=True, unique=True, maxIsomers=most)
     there_are = GetStereoisomerCount(mol, options)
     if there_are < 2:

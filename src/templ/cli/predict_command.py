@@ -69,6 +69,9 @@ def predict(
         max=1,
         help="Refuse where the best pose is less likely right than this.",
     ),
+    states: bool = typer.Option(
+        False, "--states", help="Pose tautomers and protonation states near pH 7.4 too (extra: states)."
+    ),
     out: Path = typer.Option(
         Path("poses.sdf"), "-o", "--out", help="SDF of the poses; a table goes beside it."
     ),
@@ -112,7 +115,12 @@ def predict(
             ),
             out,
             PredictionSettings(
-                top=top, seed=seed, by=parse_by(by), min_identity=min_identity, min_confidence=min_confidence
+                top=top,
+                seed=seed,
+                by=parse_by(by),
+                min_identity=min_identity,
+                min_confidence=min_confidence,
+                states=states,
             ),
             RunSettings(
                 workers=parse_workers(workers), memory=parse_memory(memory), retry_failed=retry_failed

@@ -22,7 +22,9 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 SCHEMA = pa.schema(
     {
-        **dict.fromkeys(("id", "group", "status", "reason", "detail", "notes", "smiles"), pa.string()),
+        **dict.fromkeys(
+            ("id", "group", "status", "reason", "detail", "notes", "smiles", "receptor"), pa.string()
+        ),
         "rank": pa.int32(),
         "posed_smiles": pa.string(),
         "score": pa.float64(),
@@ -60,7 +62,10 @@ COST = ("cpu_s", "wall_s", "uss_bytes")
 def rows_of(record: Record) -> list[dict[str, Any]]:
     """Rows of a molecule by the names of `SCHEMA`; columns that are left out are empty."""
     common = {
-        **{name: getattr(record, name) for name in ("id", "group", "status", "reason", "detail", "smiles")},
+        **{
+            name: getattr(record, name)
+            for name in ("id", "group", "status", "reason", "detail", "smiles", "receptor")
+        },
         "notes": "; ".join(record.notes),
         "prior_confidence": record.prior_confidence,
         "nearest_tanimoto": record.tanimoto,

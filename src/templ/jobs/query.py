@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,7 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
     if receptor is not None and context["embedding"] is not None:
         receptor = replace(receptor, embedding=np.array(context["embedding"], np.float32))
     group, rule = context["group"], TemplateRule.from_json(context["rule"])
+    name = "" if context["receptor"] is None else Path(context["receptor"]).name
     site = None if context["site"] is None else np.array(context["site"])
 
     def work(task: str) -> MoleculeResult:
@@ -57,8 +59,8 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
         target = Target(f"query {reference.id}", smiles, group)
         outcome = predict(target, library, settings, rule=rule, receptor=receptor, site=site)
         outcome, target = replace(outcome, id=reference.id), replace(target, id=reference.id)
-        record = Record.of(outcome, target, reference.index)
-        return MoleculeResult(record, to_sdf(reference.id, outcome.poses))
+        record = Record.of(outcome, target, reference.index, receptor=name)
+        return MoleculeResult(record, to_sdf(outcome, name))
 
     return work
 

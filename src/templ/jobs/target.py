@@ -64,13 +64,14 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
         outcome = predict(target, library, settings, rule=rule, receptor=receptor, splits=splits)
         truth = targets.ligand(row)
         rmsd = [symmetric_rmsd(pose.mol, truth) for pose in outcome.poses]
-        record = Record.of(outcome, target, index, rmsd)
+        name = "" if receptor is None else receptors.name_of(id)
+        record = Record.of(outcome, target, index, rmsd, receptor=name)
         if context["validity"] and outcome.poses:
             begin = time.perf_counter()
             failed = failed_checks(outcome.poses[0].mol, truth=truth, receptor=receptor)
             stages = {**record.cost.stages, "validity": round(time.perf_counter() - begin, 4)}
             record = replace(record, failed_checks=tuple(failed), cost=Cost(stages=stages))
-        return MoleculeResult(record, to_sdf(id, outcome.poses))
+        return MoleculeResult(record, to_sdf(outcome, name))
 
     work.release = receptors.forget  # type: ignore[attr-defined]  # the engine's hook to empty caches
     return work

@@ -16,7 +16,7 @@ from templ.checksums import CHECKSUM, checksum
 from templ.errors import RunError, TemplError
 from templ.records import Outcome, Pose, Status, Target
 
-RECORD_VERSION = 4
+RECORD_VERSION = 5
 """Of the fields below. Version 1 had no field ``version``, version 2 no checksums."""
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 MOST = 10**9
@@ -106,6 +106,8 @@ class Record:
         In which function a fault arose.
     group, smiles : str
         Of the target; the SMILES is empty where it could not be read.
+    receptor : str
+        Name of what it was posed in: a file's, or the id of its own complex; empty where there is none.
     poses : tuple of PoseRecord
         Best first.
     address : PoseAddress or None
@@ -132,6 +134,7 @@ class Record:
     stage: str = ""
     group: str = ""
     smiles: str = ""
+    receptor: str = ""
     poses: tuple[PoseRecord, ...] = ()
     address: PoseAddress | None = None
     failed_checks: tuple[str, ...] | None = None
@@ -155,6 +158,7 @@ class Record:
         rmsd: Sequence[float | None] | None = None,
         *,
         stage: str = "",
+        receptor: str = "",
     ) -> Record:
         """Describe how a prediction ended.
 
@@ -168,6 +172,8 @@ class Record:
             Of each pose from the crystal, Angstrom.
         stage : str
             Function in which a fault arose.
+        receptor : str
+            Name of what it was posed in.
         """
         from rdkit.Chem.rdMolDescriptors import CalcNumRotatableBonds
 
@@ -184,6 +190,7 @@ class Record:
             stage=stage,
             group=target.group,
             smiles=target.smiles,
+            receptor=receptor,
             poses=tuple(map(PoseRecord.of, outcome.poses, rmsd or [None] * len(outcome.poses))),
             prior_confidence=None if prior is None else round(prior, 4),
             tanimoto=round(outcome.best_tanimoto, 4),

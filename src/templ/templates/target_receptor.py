@@ -39,6 +39,11 @@ class TargetReceptors:
         group = self._targets.entry(self._targets.row_of(id)).group if id in self._targets else ""
         return self._templates.receptor_path(group)
 
+    def name_of(self, id: str) -> str:
+        """Name of a target's receptor: of its file, or the target's own where it has its own."""
+        path = self.file_of(id)
+        return id if path is None else path.name
+
     def forget(self) -> None:
         """Drop what was read."""
         self._read.clear()

@@ -49,7 +49,7 @@ def read(table, columns):
 def test_columns(table):
     found = [name for name, *_ in duckdb.sql(f"describe select * from '{table}'").fetchall()]
     assert found == SCHEMA.names
-    assert found[:8] == ["id", "group", "status", "reason", "detail", "notes", "smiles", "rank"]
+    assert found[:7] == ["id", "group", "status", "reason", "detail", "notes", "smiles"]
     assert {f"score_{term.name}" for term in TERMS} | set(SUPERPOSITION) | set(COST) <= set(found)
     assert {"placement_method", "prior_confidence", "core_atoms", "core_smarts", "core_rmsd"} <= set(found)
 

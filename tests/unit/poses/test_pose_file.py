@@ -9,8 +9,8 @@ from rdkit import Chem
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.molecules import parse_smiles, positions
 from templ.poses.hydrogens import add_hydrogens
-from templ.poses.pose_file import PROPERTIES, pose_properties, to_sdf
-from templ.records import Pose
+from templ.poses.pose_file import MOLECULE_PROPERTIES, POSE_PROPERTIES, pose_properties, to_sdf
+from templ.records import Outcome, Pose
 from templ.scoring.terms import TERMS
 from templ.templates.superposition import SUPERPOSITION
 
@@ -43,20 +43,20 @@ def read(text):
 
 
 def test_what_is_written_reads_back(poses):
-    found = read(to_sdf("query 7", poses))
+    found = read(to_sdf(Outcome("query 7", "posed", poses=tuple(poses))))
     assert len(found) == 2
     for mol, pose in zip(found, poses, strict=True):
         assert mol.GetProp("_Name") == "query 7"
         assert Chem.MolToSmiles(mol) == Chem.MolToSmiles(pose.mol)
         assert np.allclose(positions(mol), positions(pose.mol), atol=1e-4)
-        names = [name for name in PROPERTIES if mol.HasProp(name)]
+        names = [name for name in POSE_PROPERTIES if mol.HasProp(name)]
         assert {name: mol.GetProp(name) for name in names} == pose_properties(pose)
 
 
 def test_properties_come_in_the_order_that_is_promised(poses):
     superposed = replace(poses[0], superposition=dict.fromkeys(SUPERPOSITION, 0.5))
-    assert tuple(pose_properties(superposed)) == PROPERTIES
-    assert tuple(pose_properties(poses[0])) == PROPERTIES[: -len(SUPERPOSITION)]
+    assert tuple(pose_properties(superposed)) == POSE_PROPERTIES
+    assert tuple(pose_properties(poses[0])) == POSE_PROPERTIES[: -len(SUPERPOSITION)]
 
 
 def test_properties_say_it_plainly(poses):
@@ -71,9 +71,28 @@ def test_properties_say_it_plainly(poses):
 
 
 def test_writing_leaves_the_pose_as_it_was(poses):
-    to_sdf("other", poses)
+    to_sdf(Outcome("other", "posed", poses=tuple(poses)))
     assert not poses[0].mol.HasProp("rank")
 
 
 def test_no_poses_are_no_records():
-    assert to_sdf("query", []) == ""
+    assert to_sdf(Outcome("query", "refused")) == ""
+
+
+def test_a_pose_says_what_it_takes_to_judge_it(poses):
+    outcome = Outcome(
+        "q", "posed", poses=tuple(poses), best_tanimoto=0.4321, prior_confidence=0.5, best_identity=0.98765
+    )
+    for mol in read(to_sdf(outcome, "target.pdb")):
+        assert [mol.GetProp(name) for name in MOLECULE_PROPERTIES] == [
+            "12",
+            "0.500",
+            "0.432",
+            "0.988",
+            "target.pdb",
+        ]
+
+
+def test_what_is_not_known_is_not_said(poses):
+    [first, _] = read(to_sdf(Outcome("q", "posed", poses=tuple(poses))))
+    assert not any(first.HasProp(name) for name in ("prior_confidence", "nearest_identity", "receptor"))

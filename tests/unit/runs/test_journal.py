@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from templ.errors import RunError, TemplError
 from templ.runs.journal import Indices, Journal, all_lines, read_lines, read_records
-from templ.runs.record import Record
+from templ.runs.record import RECORD_VERSION, Record
 
 RECORDS = st.lists(
     st.builds(Record, st.integers(0, 10**4), st.text(), st.just("posed"), detail=st.text()),
@@ -104,7 +104,7 @@ DAMAGED = [
     b"[" * 10**5,
     B.to_line().strip().replace(b'"b"', b"7"),
     B.to_line().strip().replace(b'"index":1', b'"index":2'),
-    B.to_line().strip().replace(b'"version":4', b'"version":3'),
+    B.to_line().strip().replace(b'"version":%d' % RECORD_VERSION, b'"version":3'),
 ]
 
 
@@ -126,7 +126,11 @@ def test_a_damaged_line_in_the_middle_is_named_and_left_out_when_the_run_goes_on
         assert journal.damaged == 0
 
 
-OTHER_VERSION = [b'{"name":"b"}', b'{"version":2,"id":"b"}', b'{"version":5,"id":"b"}']
+OTHER_VERSION = [
+    b'{"name":"b"}',
+    b'{"version":2,"id":"b"}',
+    b'{"version":%d,"id":"b"}' % (RECORD_VERSION + 1),
+]
 
 
 @pytest.mark.parametrize("other", OTHER_VERSION)
@@ -136,7 +140,9 @@ def test_a_journal_of_another_version_is_left_alone(tmp_path, other, after):
     content = A.to_line() + other + b"\n" + after
     path.write_bytes(content)
     for use in (lambda: list(read_records(path)), lambda: Journal.open(path)):
-        with pytest.raises(RunError, match=r"line 2: a record of format \d, but this TEMPL reads format 4"):
+        with pytest.raises(
+            RunError, match=rf"line 2: a record of format \d, but this TEMPL reads format {RECORD_VERSION}"
+        ):
             use()
     assert path.read_bytes() == content
 

@@ -111,9 +111,12 @@ def test_a_number_that_is_not_finite_is_not_written(change, value):
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        (changed(version=5), "a record of format 5, but this TEMPL reads format 4: use the version that"),
+        (
+            changed(version=RECORD_VERSION + 1),
+            f"a record of format {RECORD_VERSION + 1}, but this TEMPL reads format {RECORD_VERSION}: use the",
+        ),
         (changed(version=1), "a record of format 1, but"),
-        (changed(version="4"), "a record of format '4', but"),
+        (changed(version=str(RECORD_VERSION)), f"a record of format '{RECORD_VERSION}', but"),
         (b'{"id":"a"}', "a record of format 1, but"),
         (b'{"version":2,"id":"a"}', "a record of format 2, but"),
         (b'{"version":null}', "a record of format None, but"),
@@ -126,7 +129,7 @@ def test_a_record_of_another_version_is_refused(line, says):
 
 NOT_WRITTEN = [
     *(b"", b"\n", b"[1]", b"7", b'"text"', RECORD.to_line()[:-3], b"\xff\x00", b"\0" * 40, b"[" * 10**5),
-    *(b'{"version":4,"id":"a"}', b'{"a":' * 10**5, b'{"version":' + b"1" * 5000 + b"}"),
+    *(b'{"version":%d,"id":"a"}' % RECORD_VERSION, b'{"a":' * 10**5, b'{"version":' + b"1" * 5000 + b"}"),
     json.dumps(json.loads(RECORD.to_line())).encode(),  # what another program makes of it
 ]
 # With checksums that agree: nobody but a forger writes these.
