@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from templ.chemistry.components import write_dictionary
 from templ.engine import probe
 from templ.library.build import build_library
 from templ.library.store import open_library
@@ -89,14 +92,61 @@ def calm(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def demo_path(tmp_path_factory):
+def once(tmp_path_factory):
+    """``once(name, make)``: a folder that one of the tests' processes makes, for all of them to read."""
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def made(name, make):
+        folder, mark = base / f"once-{name}", base / f"once-{name}.made"
+        with (base / f"once-{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not mark.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a process that failed
+                folder.mkdir()
+                make(folder)
+                mark.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def demo_path(once):
     """The demo ligands as a library with their receptor."""
-    out = tmp_path_factory.mktemp("demo") / "mpro.templ"
-    demo, ledger = demo_files(), Ledger()
-    entries = read_sdf(demo.ligands, ledger, date_property=DEMO_DATE_PROPERTY)
-    build_library(out, entries, ledger=ledger, receptors={"": demo.receptor})
-    assert ledger.total == 0
-    return out
+
+    def make(folder):
+        demo, ledger = demo_files(), Ledger()
+        entries = read_sdf(demo.ligands, ledger, date_property=DEMO_DATE_PROPERTY)
+        build_library(folder / "mpro.templ", entries, ledger=ledger, receptors={"": demo.receptor})
+        assert ledger.total == 0
+
+    return once("demo", make) / "mpro.templ"
+
+
+@pytest.fixture(scope="session")
+def fast_benchmark(once, demo_path):
+    """File of a benchmark of the demo ligands, whose targets take a tenth of those of ``demo-mpro``."""
+    text = f"""
+library = "{demo_path}"
+first_date = 2020-06-01
+[rule]
+before_date = true
+[settings]
+conformers = 5
+screened = 5
+templates = 3
+minimised = 10
+rounds = 0
+top = 2
+"""
+    return once("benchmark", lambda folder: (folder / "fast.toml").write_text(text)) / "fast.toml"
+
+
+@pytest.fixture(scope="session")
+def components(once):
+    """Where the component dictionary is, heavy atoms only."""
+    return once("components", write_dictionary)
 
 
 @pytest.fixture(scope="session")

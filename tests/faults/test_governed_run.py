@@ -128,8 +128,9 @@ def test_the_deadline_holds_though_the_clock_is_set_back(work, monkeypatch):
     assert {result.task: result.kind for result in results} == {"hang": "timeout", "echo 1": "done"}
 
 
-def test_a_run_writes_what_it_saw_of_memory(tmp_path):
-    run_benchmark(find_benchmark("demo-mpro"), tmp_path / "run", RunSettings(workers=1), RunOptions(limit=2))
+def test_a_run_writes_what_it_saw_of_memory(tmp_path, fast_benchmark):
+    benchmark = find_benchmark(str(fast_benchmark))
+    run_benchmark(benchmark, tmp_path / "run", RunSettings(workers=1), RunOptions(limit=2))
     lines = [json.loads(line) for line in (tmp_path / "run" / "memory.jsonl").read_text().splitlines()]
     assert lines
     assert all(line["tree"] > 0 and line["available"] > 0 for line in lines)

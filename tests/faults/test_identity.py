@@ -16,8 +16,6 @@ from templ.benchmark.merge import merge_runs
 from templ.errors import RunError
 from templ.evaluation.run import load_run
 
-RUN = ["benchmark", "run", "demo-mpro", "--limit", "4", "--workers", "2", "--shard"]
-
 
 def program(*words, cwd, source):
     """Run the program from a folder of sources."""
@@ -31,6 +29,11 @@ def program(*words, cwd, source):
     )
     assert "Traceback" not in done.stderr
     return done
+
+
+@pytest.fixture(scope="module")
+def run_shard(fast_benchmark):
+    return ["benchmark", "run", fast_benchmark, "--limit", "4", "--workers", "2", "--shard"]
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +59,11 @@ def negated(tmp_path_factory, ours):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, ours, negated):
+def runs(tmp_path_factory, ours, negated, run_shard):
     """One shard by the program, another by the one with other weights."""
     folder = tmp_path_factory.mktemp("runs")
     for name, shard, source in (("ours", "1/2", ours), ("theirs", "2/2", negated)):
-        done = program(*RUN, shard, "-o", name, cwd=folder, source=source)
+        done = program(*run_shard, shard, "-o", name, cwd=folder, source=source)
         assert done.returncode == 0, done.stderr
     return folder
 
@@ -73,10 +76,10 @@ def test_other_weights_give_another_identity_and_other_scores(runs):
     assert max(record.first.confidence for record in other) < min(record.first.confidence for record in one)
 
 
-def test_a_run_of_other_weights_is_not_gone_on_with(runs, tmp_path, ours):
+def test_a_run_of_other_weights_is_not_gone_on_with(runs, tmp_path, ours, run_shard):
     run = shutil.copytree(runs / "theirs", tmp_path / "run")
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    done = program(*RUN, "2/2", "-o", run, cwd=tmp_path, source=ours)
+    done = program(*run_shard, "2/2", "-o", run, cwd=tmp_path, source=ours)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
         f"templ: error: {run} holds a run with other settings (other fitted weights); choose another folder"
@@ -94,7 +97,7 @@ def test_a_run_of_other_weights_is_not_merged(runs, tmp_path, ours):
     assert not out.exists()
 
 
-def test_a_setting_edited_in_the_manifest_is_found(runs, tmp_path, ours):
+def test_a_setting_edited_in_the_manifest_is_found(runs, tmp_path, ours, run_shard):
     """At resume, as it says now; by merge and summary."""
     run = shutil.copytree(runs / "ours", tmp_path / "run")
     path = run / "manifest.json"
@@ -102,8 +105,8 @@ def test_a_setting_edited_in_the_manifest_is_found(runs, tmp_path, ours):
     content["identity"]["settings"]["seed"] = 2
     path.write_text(json.dumps(content))
     for words in (
-        (*RUN, "1/2", "-o", run),
-        (*RUN, "1/2", "--seed", "2", "-o", run),
+        (*run_shard, "1/2", "-o", run),
+        (*run_shard, "1/2", "--seed", "2", "-o", run),
         ("benchmark", "merge", tmp_path / "merged", run, runs / "theirs"),
         ("benchmark", "summary", run),
     ):
@@ -136,8 +139,8 @@ def lose(run, number):
 
 
 @pytest.fixture(scope="module")
-def shards(runs, ours):
-    done = program(*RUN, "2/2", "-o", "second", cwd=runs, source=ours)
+def shards(runs, ours, run_shard):
+    done = program(*run_shard, "2/2", "-o", "second", cwd=runs, source=ours)
     assert done.returncode == 0, done.stderr
     return runs / "ours", runs / "second"
 

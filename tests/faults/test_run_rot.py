@@ -39,11 +39,11 @@ def templ(*words):
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory):
+def sound(tmp_path_factory, fast_benchmark):
     """A finished run of four targets."""
     folder = tmp_path_factory.mktemp("sound") / "run"
     options = RunOptions(limit=4)
-    run_benchmark(find_benchmark("demo-mpro"), folder, RunSettings(workers=1), options)
+    run_benchmark(find_benchmark(str(fast_benchmark)), folder, RunSettings(workers=1), options)
     return folder
 
 
@@ -156,7 +156,7 @@ def test_going_on_makes_a_damaged_run_whole(sound, name, choose):
             assert len(executor.done) <= 4
 
 
-def test_only_what_is_damaged_is_done_again_and_it_is_said(run, sound):
+def test_only_what_is_damaged_is_done_again_and_it_is_said(run, sound, fast_benchmark):
     """By the command line, as a user would."""
     path = run / "results.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"rotors":', b'"rotors":1', 1))
@@ -177,7 +177,7 @@ def test_only_what_is_damaged_is_done_again_and_it_is_said(run, sound):
         assert read.returncode == 2, read.stdout
         assert "line 1: not the record that was written" in read.stderr
         assert "Traceback" not in read.stderr
-    again = templ("benchmark", "run", "demo-mpro", "--limit", 4, "-o", run)
+    again = templ("benchmark", "run", fast_benchmark, "--limit", 4, "-o", run)
     assert again.returncode == 0, again.stderr
     assert "1 damaged lines" in again.stderr
     assert "1 molecules are done again: their poses are missing or damaged" in again.stderr

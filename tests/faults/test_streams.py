@@ -27,7 +27,7 @@ PRINTING = [
     ("library", "verify", "m.templ"),
     ("library", "get", "m.templ", "Mpro-x0072"),
     ("library", "export", "m.templ"),
-    ("benchmark", "run", "demo-mpro", "--limit", "2", "-o", "run"),  # it is finished already
+    ("benchmark", "run", "fast.toml", "--limit", "2", "-o", "run"),  # it is finished already
     ("benchmark", "summary", "run"),
     ("benchmark", "merge", "new", "shard"),
     ("benchmark", "profile", "run"),
@@ -57,12 +57,13 @@ def shell(words, redirection, cwd, **environment):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, demo_path):
+def folder(tmp_path_factory, demo_path, fast_benchmark):
     """A library, a run of two targets, and the same run as the only shard there is."""
     made = tmp_path_factory.mktemp("streams")
     shutil.copytree(demo_path, made / "m.templ")
+    shutil.copy(fast_benchmark, made)
     for words in (("-o", "run"), ("--shard", "1/1", "-o", "shard")):
-        done = shell(("benchmark", "run", "demo-mpro", "--limit", "2", *words), "", made)
+        done = shell(("benchmark", "run", "fast.toml", "--limit", "2", *words), "", made)
         assert done.returncode == 0, done.stderr
     return made
 
@@ -110,7 +111,7 @@ def test_a_command_that_prints_nothing_needs_no_stdout(fresh, words):
 
 @pytest.mark.slow
 def test_a_full_or_broken_stderr_does_not_end_a_run(fresh):
-    run = ("benchmark", "run", "demo-mpro", "--limit", "1", "-o", "new")
+    run = ("benchmark", "run", "fast.toml", "--limit", "1", "-o", "new")
     done = shell(run, f"2> {FULL}", fresh)
     assert (done.returncode, done.stderr) == (0, "")
     assert "| attempted | 1 |" in done.stdout

@@ -16,20 +16,20 @@ from templ.runs.manifest import read_manifest
 from templ.runs.record import Cost
 from templ.settings import RunSettings
 
-FAST = {"conformers": 5, "screened": 5}
 
+@pytest.fixture(scope="session")
+def run(fast_benchmark):
+    """``run(folder, shard, **settings)``: five targets, or a shard of them."""
 
-def run(folder, shard=None, **changes):
-    return run_benchmark(
-        find_benchmark("demo-mpro"),
-        folder,
-        RunSettings(workers=2),
-        RunOptions(prediction=FAST | changes, limit=5, shard=shard),
-    )
+    def start(folder, shard=None, **changes):
+        options = RunOptions(prediction=changes, limit=5, shard=shard)
+        return run_benchmark(find_benchmark(str(fast_benchmark)), folder, RunSettings(workers=2), options)
+
+    return start
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory, run):
     """The same five targets in two shards, and undivided."""
     folder = tmp_path_factory.mktemp("runs")
     for shard in (1, 2):
@@ -65,7 +65,7 @@ def test_a_shard_given_twice_must_say_the_same(runs, tmp_path):
         merge_runs(tmp_path / "other", [runs / "s1", tmp_path / "again", runs / "s2"])
 
 
-def test_what_cannot_be_merged(runs, tmp_path):
+def test_what_cannot_be_merged(runs, run, tmp_path):
     with pytest.raises(RunError, match="shard 2/2 is missing"):
         merge_runs(tmp_path / "m", [runs / "s1"])
     with pytest.raises(RunError, match="is not a shard"):
@@ -82,7 +82,7 @@ def test_what_cannot_be_merged(runs, tmp_path):
         merge_runs(runs / "whole", [runs / "s1", runs / "s2"])
 
 
-def test_a_shard_is_not_resumed_as_another(runs):
+def test_a_shard_is_not_resumed_as_another(runs, run):
     with pytest.raises(RunError, match=r"shard: \(1, 2\) -> \(2, 2\)"):
         run(runs / "s1", (2, 2))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
-from templ.chemistry.components import Dictionary, component_of_bonds, molecule_of, write_dictionary
+from templ.chemistry.components import Dictionary, component_of_bonds, molecule_of
 from templ.errors import InputError
 
 KNOWN = {
@@ -18,10 +18,8 @@ KNOWN = {
 
 
 @pytest.fixture(scope="module")
-def dictionary(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("components")
-    write_dictionary(folder)
-    return Dictionary(folder)
+def dictionary(components):
+    return Dictionary(components)
 
 
 def flat(mol):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import functools
+import shutil
 
 import pytest
 
@@ -17,9 +19,11 @@ NAMES = ("1oiq.pdb", "2uzo.pdb", "1ke7.cif", "3igg.cif")
 
 
 @pytest.fixture(autouse=True)
-def _small_parts(monkeypatch, calm, helpers):
+def _small_parts(monkeypatch, calm, helpers, components):
     monkeypatch.setattr(library_part, "COMPLEXES_A_PART", 2)
     monkeypatch.syspath_prepend(helpers)
+    copy = functools.partial(shutil.copytree, components, dirs_exist_ok=True)
+    monkeypatch.setattr(library_part, "write_dictionary", copy)  # it takes seconds
 
 
 @pytest.fixture

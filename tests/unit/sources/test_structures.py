@@ -10,7 +10,7 @@ import io
 import pytest
 from rdkit import Chem
 
-from templ.chemistry.components import Dictionary, write_dictionary
+from templ.chemistry.components import Dictionary
 from templ.chemistry.mol_file import as_template
 from templ.chemistry.molecules import inchikey
 from templ.errors import InputError
@@ -27,10 +27,8 @@ STRUCTURES = dict(DEMO_SETS["structures"]())
 
 
 @pytest.fixture(scope="module")
-def dictionary(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("components")
-    write_dictionary(folder)
-    return BondOrders(dictionary=Dictionary(folder))
+def dictionary(components):
+    return BondOrders(dictionary=Dictionary(components))
 
 
 @pytest.fixture(autouse=True)
