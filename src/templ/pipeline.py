@@ -253,6 +253,7 @@ class Prediction:
             When there is none.
         """
         from templ.chemistry.molecules import ligand_key
+        from templ.chemistry.receptor import in_contact
         from templ.sampling.monte_carlo import Sampler, rank_placements
         from templ.sampling.pose_sources import place_query
         from templ.scoring.confidence import evidence, prior_confidence
@@ -289,6 +290,10 @@ class Prediction:
         if self.settings.minimised:
             ranked = sampler.sample(placed)
             self._stage("minimise")
+        if pocket.atoms is not None:
+            ranked = ranked.only(in_contact(ranked.xyz, pocket.atoms.xyz))
+            if not len(ranked.xyz):
+                raise Refusal("no-contact", "no pose is in contact with the receptor: no template lies in it")
         return Sample(query, placements, pocket, sampler, placed, ranked, known)
 
     def select(self, sample: Sample) -> tuple[Pose, ...]:

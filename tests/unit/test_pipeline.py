@@ -422,3 +422,9 @@ def test_a_ligand_in_the_way_is_noted(demo_library, receptor):
     query = "CC(=O)Nc1cnccc1C"
     assert note in predict(query, demo_library, FAST, receptor=replace(receptor, atoms=joined)).notes
     assert note not in predict(query, demo_library, FAST, receptor=receptor).notes
+
+
+def test_a_pose_in_the_void_is_impossible(demo_library, receptor):
+    away = replace(receptor, atoms=replace(receptor.atoms, xyz=receptor.atoms.xyz + np.float32(100)))
+    outcome = predict("CC(=O)Nc1cnccc1C", demo_library, FAST, receptor=away)
+    assert (outcome.status, outcome.reason) == ("refused", "no-contact")

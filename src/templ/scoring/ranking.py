@@ -45,6 +45,12 @@ class ScoredPoses:
     member: NDArray[np.intp]
     moved: NDArray[np.bool_]
 
+    def only(self, chosen: NDArray[np.bool_]) -> ScoredPoses:
+        """Those poses for which `chosen`, shape (poses,), is true."""
+        terms = {name: values[chosen] for name, values in self.terms.items()}
+        arrays = (self.placement[chosen], self.member[chosen], self.moved[chosen])
+        return ScoredPoses(self.xyz[chosen], self.score[chosen], terms, *arrays)
+
     def joined(self, other: ScoredPoses) -> ScoredPoses:
         """These poses, then others of the same query."""
         terms = {name: np.concatenate([own, other.terms[name]]) for name, own in self.terms.items()}

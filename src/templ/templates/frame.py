@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rdkit.Chem import Mol
 
 from templ.chemistry.molecules import positions
-from templ.chemistry.receptor import Receptor, Residues, check_protein
+from templ.chemistry.receptor import Receptor, Residues, check_protein, in_contact
 from templ.errors import InputError
 from templ.library.store import Library
 from templ.settings import PredictionSettings
@@ -99,10 +99,12 @@ class Frame:
     def bring(self, library: Library, row: int, mol: Mol) -> Fit | None:
         """Move a template, in place, from the frame of its receptor into this one; None when it fits nowhere.
 
-        Where several chains would do, the first template decides by the best fit and the others follow it.
+        Where several chains would do, the first template decides by the best fit and the others follow it. A
+        place without contact with the receptor (its atoms there are absent) is none.
         """
         own = positions(mol)
         fits = superpose(self._residues, *library.residues(row), self._aligner)
+        fits = [fit for fit in fits if in_contact(fit.move(own)[None], self._atoms)[0]]
         if not fits:
             return None
         goal = self.site if self.site is not None else self._first
@@ -116,6 +118,11 @@ class Frame:
             self._first = fit.move(own).mean(axis=0)
         mol.GetConformer().SetPositions(fit.move(own))
         return fit
+
+    @property
+    def _atoms(self) -> NDArray[np.float32]:
+        assert self.receptor is not None
+        return self.receptor.atoms.xyz
 
     @property
     def _residues(self) -> Residues:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from templ.chemistry.molecules import positions
-from templ.chemistry.receptor import ATOM_REACH, POCKET_REACH, around, check_protein
+from templ.chemistry.receptor import ATOM_REACH, POCKET_REACH, around, check_protein, in_contact
 from templ.chemistry.receptor_file import find_ligand, read_receptor
 from templ.errors import InputError
 from templ.sources.demo import demo_files
@@ -277,8 +277,8 @@ def test_chains_that_are_far_are_cut_and_indices_start_anew(read):
     assert cut.residues.sequence == "WWWWWW"
     assert cut.residues.ends.tolist() == [6]
     assert cut.pocket.tolist() == [0, 1, 2]
-    # Of the last two residues no atom is within 10 A; zinc is in the file's chain A.
-    assert sorted(cut.atoms.residues.tolist()) == sorted([-1] + [0, 1, 2, 3] * 3)
+    # Of the last two residues no atom is within 10 A, and they stay; zinc is in the file's chain A.
+    assert sorted(cut.atoms.residues.tolist()) == sorted([-1] + [0, 1, 2, 3, 4, 5] * 3)
 
 
 @given(st.integers(0, 10_000), st.floats(-4, 4), st.integers(1, 30))
@@ -292,8 +292,9 @@ def test_what_is_around_any_place(mpro, row, shift, size):
         assert gaps.min() > 5.99
         return
     distance = np.linalg.norm(cut.atoms.xyz[:, None] - ligand[None], axis=-1).min(axis=1)
-    assert distance.max() <= ATOM_REACH + 1e-3
     own = cut.atoms.residues >= 0
+    assert distance[~own].max(initial=0) <= ATOM_REACH + 1e-3
+    assert set(cut.atoms.residues[own].tolist()) == set(range(len(cut.residues)))  # whole
     to_alpha = np.linalg.norm(cut.atoms.xyz[own] - cut.residues.ca[cut.atoms.residues[own]], axis=1)
     assert to_alpha.max() < 8  # an arginine is 7.3 A long
     assert sorted(set(cut.atoms.residues[own & (distance <= POCKET_REACH)].tolist())) == cut.pocket.tolist()
@@ -305,7 +306,7 @@ def test_around_leaves_the_whole_as_it_was(mpro, demo_library):
     cut = around(mpro, positions(demo_library.ligand(0)))
     np.testing.assert_array_equal(mpro.atoms.residues, before)
     assert 10 < len(cut.pocket) < 40
-    assert len(cut.atoms) < len(mpro.atoms) / 3
+    assert (cut.atoms.residues >= 0).sum() == (mpro.atoms.residues >= 0).sum()
 
 
 def test_a_ligand_that_is_named_is_found_and_left_out(tmp_path):
@@ -320,3 +321,14 @@ def test_a_ligand_that_is_named_is_found_and_left_out(tmp_path):
     assert receptor.left_out == ("2 molecules of the ligand LIG", "1 water")
     with pytest.raises(InputError, match=r"no ligand 'ABC'; small molecules in it: LIG, NAP"):
         find_ligand(path, "ABC")
+
+
+def test_crystal_ligands_are_in_contact_and_others_are_not(mpro, demo_library):
+    xyz = mpro.atoms.xyz
+    crystal = [positions(demo_library.ligand(row)) for row in range(0, len(demo_library), 10)]
+    assert all(in_contact(ligand[None], xyz)[0] for ligand in crystal)
+    outwards = crystal[0] - xyz.mean(axis=0)
+    way = outwards.mean(axis=0) / np.linalg.norm(outwards.mean(axis=0))
+    poses = np.array([crystal[0], crystal[0] + 30 * way, crystal[0] + 500])
+    assert in_contact(poses, xyz).tolist() == [True, False, False]
+    assert in_contact(poses[2:], xyz).tolist() == [False]

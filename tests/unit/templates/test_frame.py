@@ -28,16 +28,18 @@ SHIFT = np.array([0.0, 0.0, 75.0])
 
 
 def nothing_but(residues, pocket=(), embedding=None):
-    """A receptor of these residues, of whose atoms nobody asks."""
+    """A receptor of these residues, with atoms around each C-alpha, so that there is something to touch."""
+    steps = 2.5 * np.concatenate([np.eye(3), -np.eye(3)])
+    xyz = (residues.ca[:, None] + steps).reshape(-1, 3).astype(np.float32)
     return Receptor(
         residues,
         Atoms(
-            np.zeros((1, 3), np.float32),
-            np.array([6], np.uint8),
-            np.array([0], np.int32),
-            np.array(["CA"]),
-            np.array(["GLY"]),
-            np.zeros(1, np.float32),
+            xyz,
+            np.full(len(xyz), 6, np.uint8),
+            np.repeat(np.arange(len(residues.ca), dtype=np.int32), len(steps)),
+            np.full(len(xyz), "CA"),
+            np.full(len(xyz), "GLY"),
+            np.zeros(len(xyz), np.float32),
         ),
         np.array(pocket, np.int32),
         embedding,
