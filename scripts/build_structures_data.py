@@ -68,9 +68,9 @@ def hetero_lines(mol: Chem.Mol, names: list[str], residue: str) -> list[str]:
     for number, (atom, name, xyz) in enumerate(zip(mol.GetAtoms(), names, positions(mol), strict=True), 1):
         symbol = atom.GetSymbol().upper()
         columns = (f" {name}" if len(symbol) == 1 and len(name) < 4 else name).ljust(4)
-        place = "".join(f"{value:8.3f}" for value in xyz)
+        xyz_columns = "".join(f"{value:8.3f}" for value in xyz)
         lines.append(
-            f"HETATM{number:>5} {columns} {residue:>3} A{RESIDUE_NUMBER:>4}    {place}  1.00 20.00"
+            f"HETATM{number:>5} {columns} {residue:>3} A{RESIDUE_NUMBER:>4}    {xyz_columns}  1.00 20.00"
             f"          {symbol:>2}"
         )
     return lines
@@ -100,9 +100,9 @@ def build(folder: Path) -> bytes:
     with (folder / "cdk2.csv").open(newline="", encoding="utf-8") as lines:
         rows = sorted(csv.DictReader(lines), key=lambda row: (row["date"], row["id"]))
     rows = [row for row in rows if row["id"] not in BOND_ORDERS]  # there the component is not the molecule
-    with tempfile.TemporaryDirectory() as place:
-        write_dictionary(Path(place))
-        dictionary = Dictionary(Path(place))
+    with tempfile.TemporaryDirectory() as folder_name:
+        write_dictionary(Path(folder_name))
+        dictionary = Dictionary(Path(folder_name))
         files = {}
         for number, row in enumerate(rows[5 :: len(rows) // COUNT][:COUNT]):
             id, component = row["id"], dictionary.get(row["ccd"])

@@ -17,7 +17,7 @@ from rdkit import Chem
 from templ.checksums import with_checksum
 from templ.errors import LibraryError, StorageError
 from templ.library.build import build_library
-from templ.library.format import DATA_FILES, LIGANDS, MANIFEST
+from templ.library.format import DATA_FILES, FORMAT_VERSION, LIGANDS, MANIFEST
 from templ.library.store import open_library
 from templ.records import Entry
 from templ.sources.ledger import Ledger
@@ -110,7 +110,7 @@ def test_smiles_altered_under_an_open_library_is_named(library):
 
 def test_newer_library_asks_for_an_upgrade(library):
     manifest = json.loads((library / MANIFEST).read_text("utf-8"))
-    newer = with_checksum(manifest | {"version": 4, "new": True})
+    newer = with_checksum(manifest | {"version": FORMAT_VERSION + 1, "new": True})
     (library / MANIFEST).write_text(json.dumps(newer), encoding="utf-8")
     with pytest.raises(LibraryError, match="upgrade with pip install -U templ-pose"):
         open_library(library)

@@ -13,7 +13,7 @@ def open_work(context):
     work = library_part.open_work(context)
 
     def fragile(task):
-        if any(Path(folder).name == "deadly" for folder in json.loads(task)["places"]):
+        if any(Path(folder).name == "deadly" for folder in json.loads(task)["paths"]):
             os._exit(9)
         work(task)
 

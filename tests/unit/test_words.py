@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from templ.cli import app
 from templ.evaluation.run_table import SCHEMA
-from templ.poses.pose_file import PROPERTIES
+from templ.poses.pose_file import MOLECULE_PROPERTIES, POSE_PROPERTIES
 from templ.records import Outcome, Pose, Target
 from templ.runs.record import Cost, PoseRecord, Record
 
@@ -127,7 +127,7 @@ def test_no_name_in_the_scripts_of_pages_is_a_private_word():
 
 
 def test_no_field_of_records_tables_and_files_is_a_private_word():
-    names = [*SCHEMA.names, *PROPERTIES]
+    names = [*SCHEMA.names, *POSE_PROPERTIES, *MOLECULE_PROPERTIES]
     for kind in (Record, PoseRecord, Cost, Pose, Outcome, Target):
         names += [field.name for field in fields(kind)]
     assert len(names) > 80

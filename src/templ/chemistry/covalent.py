@@ -42,8 +42,8 @@ class CovalentBond:
     length: float
 
     def __str__(self) -> str:
-        place = f"{self.chain}{self.number}{self.insertion.strip()}"
-        return f"{self.atom} of {self.residue} {place}, {self.length:.2f} A"
+        number = f"{self.chain}{self.number}{self.insertion.strip()}"
+        return f"{self.atom} of {self.residue} {number}, {self.length:.2f} A"
 
 
 def covalent_bond(

@@ -73,7 +73,7 @@ class FoundLigand:
         return "-".join(residue.name for residue in self.residues)
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Chain and number of its first residue."""
         first = self.residues[0]
         return f"{first.chain}{first.number}{first.insertion.strip()}"
@@ -217,10 +217,10 @@ def _in_chains(structure: Structure, small: set[int], bonds: list[_Bond]) -> set
             if names[row] == "CA" and is_polymer(residue.name)
         }
         for index in single:
-            place = residues[index].chain, residues[index].number
-            around = [alphas.get((place[0], place[1] + step)) for step in (-1, 1)]
-            if place in alphas and any(
-                other is not None and np.linalg.norm(other - alphas[place]) < NEXT_ALPHA for other in around
+            site = residues[index].chain, residues[index].number
+            around = [alphas.get((site[0], site[1] + step)) for step in (-1, 1)]
+            if site in alphas and any(
+                other is not None and np.linalg.norm(other - alphas[site]) < NEXT_ALPHA for other in around
             ):
                 inside.add(index)
     return inside

@@ -33,7 +33,7 @@ from templ.records import Entry
 from templ.sources.annotations import read_annotations
 from templ.sources.complexes import complex_in, find_complexes, read_or_note
 from templ.sources.ledger import Ledger
-from templ.sources.structures import (
+from templ.sources.structure_files import (
     ENDINGS,
     BondOrders,
     find_structures,
@@ -90,11 +90,11 @@ def build_complexes(
         When the disk refuses; parts that were built stay.
     """
     folder = Path(folder)
-    places = [str(files.folder) for files in find_complexes(folder)]
-    if not places:
+    paths = [str(files.folder) for files in find_complexes(folder)]
+    if not paths:
         raise InputError(f"{folder} holds no complex; expected folders <id> with <id>_protein.pdb and so on")
     reading = _Reading("complexes", index)
-    return _build(Path(out), reading, places, [folder], executor, ledger, on_progress, embeddings)
+    return _build(Path(out), reading, paths, [folder], executor, ledger, on_progress, embeddings)
 
 
 def build_structures(
@@ -117,7 +117,7 @@ def build_structures(
     out : Path
         The library to make; must not exist.
     paths : sequence of Path
-        PDB and mmCIF files, and folders that hold such at any depth (`templ.sources.structures`).
+        PDB and mmCIF files, and folders that hold such at any depth (`templ.sources.structure_files`).
     executor : Executor
         Who makes the parts.
     ledger : Ledger
@@ -125,7 +125,7 @@ def build_structures(
     index : Path, optional
         Dates and groups of the structures (`templ.sources.annotations.read_annotations`).
     ligands : Path, optional
-        SMILES of the ligands (`templ.sources.structures.read_ligand_table`).
+        SMILES of the ligands (`templ.sources.structure_files.read_ligand_table`).
     all_copies : bool
         Take all copies of a ligand in a structure, not the best one alone.
     on_progress : callable
@@ -136,13 +136,13 @@ def build_structures(
     LibraryError, InputError, StorageError
         As `build_complexes`.
     """
-    places = list(dict.fromkeys(map(str, find_structures(paths))))
-    if not places:
+    files = list(dict.fromkeys(map(str, find_structures(paths))))
+    if not files:
         raise InputError(
             f"{', '.join(map(str, paths))}: no structure; expected files named {', '.join(ENDINGS)}"
         )
     reading = _Reading("structures", index, ligands, all_copies)
-    return _build(Path(out), reading, places, list(map(Path, paths)), executor, ledger, on_progress, None)
+    return _build(Path(out), reading, files, list(map(Path, paths)), executor, ledger, on_progress, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +184,7 @@ class _Reading:
 def _build(
     out: Path,
     reading: _Reading,
-    places: list[str],
+    paths: list[str],
     sources: list[Path],
     executor: Executor,
     ledger: Ledger,
@@ -194,8 +194,8 @@ def _build(
     with building_folder(out) as held:
         reading.check()
         plan = [
-            (f"{number:06d}", places[start : start + COMPLEXES_A_PART])
-            for number, start in enumerate(range(0, len(places), COMPLEXES_A_PART))
+            (f"{number:06d}", paths[start : start + COMPLEXES_A_PART])
+            for number, start in enumerate(range(0, len(paths), COMPLEXES_A_PART))
         ]
         parts = out.with_name(f".{out.name}.parts")
         make_folder(parts)
@@ -244,20 +244,20 @@ class _Build:
             for result in results:
                 task = json.loads(result.task)
                 if result.kind == "done":
-                    self._done += len(task["places"])
+                    self._done += len(task["paths"])
                     self._on_progress(self._done)
                 else:
                     failed[task["name"]] = f"{result.kind}: {result.detail}"
         return failed
 
     def _tasks(self, plan: Iterable[tuple[str, list[str]]]) -> Iterator[str]:
-        for name, places in plan:
-            stamp = self._stamp(places)
+        for name, paths in plan:
+            stamp = self._stamp(paths)
             mark = self._parts / f"{name}.made"
             if mark.exists() and mark.read_bytes() == stamp.encode() and self._is_sound(name):
-                self._done += len(places)
+                self._done += len(paths)
             else:
-                yield json.dumps({"name": name, "places": places, "stamp": stamp})
+                yield json.dumps({"name": name, "paths": paths, "stamp": stamp})
 
     def _make_dictionary(self) -> None:
         """Write the component dictionary where workers map it; a process that ends then reads it whole."""
@@ -278,12 +278,12 @@ class _Build:
         library = self._parts / f"{name}.templ"
         return not library.exists() or is_sound(library)  # without one, a part is a ledger alone
 
-    def _stamp(self, places: Sequence[str]) -> str:
+    def _stamp(self, paths: Sequence[str]) -> str:
         """Name what a part is made from by its files' sizes and times; a part of others is made anew."""
         files = [
             [str(path), path.stat().st_size, path.stat().st_mtime_ns]
-            for place in map(Path, places)
-            for path in (sorted(place.iterdir()) if place.is_dir() else [place])
+            for given in map(Path, paths)
+            for path in (sorted(given.iterdir()) if given.is_dir() else [given])
             if path.is_file()
         ]
         return hashlib.sha256(json.dumps([self._versions, files]).encode()).hexdigest()
@@ -307,12 +307,12 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], None]:
     parts = Path(context["parts"])
     annotations = read_annotations(Path(context["index"])) if context["index"] else {}
 
-    def read_folder(place: Path, ledger: Ledger) -> Iterator[Entry]:
-        files = complex_in(place)
+    def read_folder(path: Path, ledger: Ledger) -> Iterator[Entry]:
+        files = complex_in(path)
         return read_or_note(files, ledger, annotations) if files else iter(())
 
-    def read_file(place: Path, ledger: Ledger) -> Iterator[Entry]:
-        return read_structure(place, orders, ledger, annotations, context["all_copies"])
+    def read_file(path: Path, ledger: Ledger) -> Iterator[Entry]:
+        return read_structure(path, orders, ledger, annotations, context["all_copies"])
 
     read = read_folder
     if context["kind"] == "structures":
@@ -325,12 +325,12 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], None]:
 
     def work(task: str) -> None:
         order = json.loads(task)
-        name, places = order["name"], [Path(place) for place in order["places"]]
+        name, paths = order["name"], [Path(path) for path in order["paths"]]
         library, notes = parts / f"{name}.templ", parts / f"{name}.csv"
         shutil.rmtree(library, ignore_errors=True)
         notes.unlink(missing_ok=True)
         with Ledger(notes) as ledger:
-            entries = chain.from_iterable(read(place, ledger) for place in places)
+            entries = chain.from_iterable(read(path, ledger) for path in paths)
             with contextlib.suppress(EmptyLibraryError):  # then the part is a ledger alone
                 build_library(library, entries, ledger=ledger, complexes=True)
         with replacing(parts / f"{name}.made") as file:
@@ -366,9 +366,9 @@ def _join(
     ledger: Ledger,
 ) -> Iterator[Row]:
     """Yield the rows of all parts in order; what they left out, and those that are lost, go to the ledger."""
-    for name, places in plan:
+    for name, paths in plan:
         if name in lost:
-            ledger.add(places[0], 1, 1, lost[name], Path(places[0]).name)
+            ledger.add(paths[0], 1, 1, lost[name], Path(paths[0]).name)
             continue
         library, notes = parts / f"{name}.templ", parts / f"{name}.csv"
         if library.exists():

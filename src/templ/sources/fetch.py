@@ -29,11 +29,11 @@ FIRST_WAIT = 1.0
 """Seconds before the second attempt; doubled each time, unless the server names another time."""
 LONGEST_WAIT = 60.0
 CONNECT_S, READ_S = 10.0, 30.0
-"""Seconds without an answer, and without a byte, that end an attempt."""
+"""Seconds without a response, and without a byte, that end an attempt."""
 WHOLE_S = 600.0
 """Seconds that one attempt may take: a server can trickle."""
 TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Answers after which another attempt may do."""
+"""Responses after which another attempt may do."""
 SUMS = "SHA256SUMS"
 PDB_ID = re.compile(r"[1-9][a-z0-9]{3}|pdb_[a-z0-9]{8}")
 GZIP = b"\x1f\x8b"
@@ -171,9 +171,9 @@ class _Fetcher:
         try:
             with self.session.get(
                 address, stream=True, timeout=(CONNECT_S, READ_S), headers={"Accept-Encoding": "identity"}
-            ) as answer:
-                _check(answer, address)
-                data = self._body(answer, address)
+            ) as response:
+                _check(response, address)
+                data = self._body(response, address)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise FetchError(f"{_plain(error)}: {address}", again=True) from None
         found = data if data.startswith(GZIP) else gzip.compress(data, mtime=0)
@@ -182,15 +182,15 @@ class _Fetcher:
             raise FetchError(f"{fault}: {address}", again=True)
         return found
 
-    def _body(self, answer: requests.Response, address: str) -> bytes:
+    def _body(self, response: requests.Response, address: str) -> bytes:
         data, end = bytearray(), time.monotonic() + WHOLE_S
-        for chunk in answer.raw.stream(_CHUNK, decode_content=False):
+        for chunk in response.raw.stream(_CHUNK, decode_content=False):
             data += chunk
             if self.stopped.is_set():
                 raise FetchError("stopped", again=False)
             if time.monotonic() > end:
                 raise FetchError(f"not whole after {WHOLE_S:g} s: {address}", again=True)
-        expected = answer.headers.get("Content-Length", "")
+        expected = response.headers.get("Content-Length", "")
         if expected.isdecimal() and len(data) < int(expected):
             raise FetchError(f"{len(data)} of {expected} bytes came: {address}", again=True)
         return bytes(data)
@@ -202,15 +202,15 @@ def _address(mirror: str, id: str) -> str:
     return f"{mirror.rstrip('/')}/{_name(id)}"
 
 
-def _check(answer: requests.Response, address: str) -> None:
-    """Refuse an answer that is not a file."""
-    if answer.status_code == 404:
+def _check(response: requests.Response, address: str) -> None:
+    """Refuse an response that is not a file."""
+    if response.status_code == 404:
         raise FetchError(f"the server has no such structure (404): {address}", again=False)
-    if not answer.ok:
-        wait = answer.headers.get("Retry-After", "")
+    if not response.ok:
+        wait = response.headers.get("Retry-After", "")
         raise FetchError(
-            f"the server answered {answer.status_code} {answer.reason}: {address}",
-            again=answer.status_code in TRANSIENT,
+            f"the server responded {response.status_code} {response.reason}: {address}",
+            again=response.status_code in TRANSIENT,
             wait=float(wait) if wait.isdecimal() else 0.0,
         )
 
@@ -231,7 +231,7 @@ def _plain(error: Exception) -> str:
     """Say in a few words why a connection failed."""
     text = type(error).__name__
     for kind, words in (
-        ("Timeout", "no answer in time"),
+        ("Timeout", "no response in time"),
         ("NameResolution", "the name of the server is not known"),
         ("Incomplete", "the connection broke off"),
         ("Protocol", "the connection broke off"),

@@ -50,7 +50,7 @@ def names(ligands):
 
 def test_the_ligand_is_found_with_its_atoms(found):
     [ligand] = found()
-    assert (ligand.name, ligand.place, len(ligand.rows)) == ("HDU", "A999", 20)
+    assert (ligand.name, ligand.location, len(ligand.rows)) == ("HDU", "A999", 20)
     assert ligand.links == ()
     assert (ligand.occupancy, ligand.b_factor) == (1.0, 20.0)
 
@@ -78,7 +78,7 @@ def test_every_copy_is_found(found):
     from raw_structures import hetero, moved, raw_structure
 
     copy = [moved(line, chain="B", shift=60.0) for line in hetero(raw_structure(NAME))]
-    assert [ligand.place for ligand in found(*copy)] == ["A999", "B999"]
+    assert [ligand.location for ligand in found(*copy)] == ["A999", "B999"]
 
 
 def test_a_glycan_is_none_and_a_sugar_alone_is_one(found):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from program import run_templ as run
@@ -154,6 +156,7 @@ def test_workers_and_shards():
             parse_shard(text)
 
 
+@pytest.mark.slow
 def test_raw_structures_become_a_library_and_poses_with_two_commands(tmp_path):
     run("demo", "structures", cwd=tmp_path)
     raw = sorted(path.name for path in (tmp_path / "structures").iterdir())
@@ -187,10 +190,16 @@ def test_words_of_a_build_that_do_not_go_together(tmp_path, words, message):
 
 
 def test_fetch_says_what_cannot_be_had_and_ends_with_one(tmp_path):
-    done = run(
-        "fetch", "1abc", "-o", "pdb", "--mirror", "http://127.0.0.1:9/{id}?x=404", cwd=tmp_path, timeout=120
-    )
+    class Nothing(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(404)
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Nothing) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        mirror = f"http://127.0.0.1:{server.server_port}"
+        done = run("fetch", "1abc", "-o", "pdb", "--mirror", mirror, cwd=tmp_path)
+        server.shutdown()
     assert done.returncode == 1
-    assert "1abc: no connection" in done.stderr
+    assert "1abc: the server has no such structure (404)" in done.stderr
     assert "0 structures are in pdb" in done.stderr
     assert run("fetch", "nothing", "-o", "x", cwd=tmp_path).returncode == 2

@@ -14,11 +14,14 @@ from templ.runs.journal import read_records
 
 
 @pytest.fixture(scope="session")
-def demo_run(tmp_path_factory):
+def demo_run(once):
     """A finished run of five targets."""
-    folder = tmp_path_factory.mktemp("report") / "run"
-    run_templ("benchmark", "run", "demo-mpro", "--limit", "5", "-o", folder).check_returncode()
-    return folder
+
+    def make(folder):
+        words = ("benchmark", "run", "demo-mpro", "--limit", "5", "-o", folder / "run")
+        run_templ(*words).check_returncode()
+
+    return once("report", make) / "run"
 
 
 @pytest.fixture

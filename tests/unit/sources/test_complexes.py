@@ -230,7 +230,7 @@ def test_gzip_files_that_were_cut(put, sdf, ligand):
         ),
         (
             b"ATOM      1  CA  GL\xe9 A   1       1.000   1.000   1.000  1.00  0.00           C\n",
-            "not a receptor",
+            "not a structure",
         ),
         (
             b"ATOM      1  CA  GLY A   1     999.000   1.000   1.000  1.00  0.00           C\n",

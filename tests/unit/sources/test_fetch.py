@@ -158,8 +158,8 @@ def test_what_fails_once_is_tried_again(tmp_path, server, fault):
     [
         ("breaks_off", "the connection broke off"),
         ("half_a_file", "the file is not whole"),
-        ("hangs", "no answer in time"),
-        ("busy", "answered 503"),
+        ("hangs", "no response in time"),
+        ("busy", "responded 503"),
         ("page", "the file is no mmCIF"),
     ],
 )

@@ -16,7 +16,7 @@ from templ.library.build import build_library
 from templ.library.store import open_library
 from templ.records import Entry, Target
 from templ.settings import PredictionSettings
-from templ.sources.complexes import read_complexes
+from templ.sources.complexes import find_complexes, read_complex
 from templ.sources.ledger import Ledger
 from templ.sources.split_lists import SPLIT_NAMES, SPLIT_TEMPLATES
 from templ.templates.frame import Frame
@@ -35,8 +35,9 @@ def library(shared, tmp_path_factory):
     folder = shared / "data" / "complexes"
     if not folder.is_dir():
         pytest.skip("no ../shared/data/complexes beside this checkout")
-    found = [entry for entry in read_complexes(folder, Ledger()) if entry.id.split("-")[0] in KINASES]
-    chosen = [entry for kinase in KINASES for entry in [e for e in found if e.id.startswith(kinase)][:3]]
+    files = [found for found in find_complexes(folder) if found.id.split("-")[0] in KINASES]
+    wanted = [file for kinase in KINASES for file in [f for f in files if f.id.startswith(kinase)][:3]]
+    chosen = [read_complex(file) for file in wanted]
     entries = []
     for number, entry in enumerate(chosen):
         for copy in "ab":

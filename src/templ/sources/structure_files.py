@@ -94,9 +94,9 @@ def _inside(folder: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise InputError(f"{error.filename} cannot be read ({error.strerror}); expected structure files")
 
-    for place, folders, names in os.walk(folder, onerror=refuse):
+    for folder_name, folders, names in os.walk(folder, onerror=refuse):
         folders.sort()
-        yield from (Path(place, name) for name in sorted(names) if name.lower().endswith(ENDINGS))
+        yield from (Path(folder_name, name) for name in sorted(names) if name.lower().endswith(ENDINGS))
 
 
 def structure_id(path: Path) -> str:
@@ -205,15 +205,15 @@ def read_structure(
             try:
                 usable.append(_bound(whole, ligand, id, orders))
             except InputError as error:
-                faults.append(f"ligand {name} {ligand.place} cannot be used: {error}")
+                faults.append(f"ligand {name} {ligand.location} cannot be used: {error}")
         if not usable or all_copies:
             for fault in faults:
                 ledger.add(str(path), 1, 1, fault, f"{id}-{name}")
         usable.sort(key=_Bound.rank)
         for copy in usable if all_copies else usable[:1]:
-            own_id = f"{id}-{name}-{copy.ligand.place}" if all_copies and len(same) > 1 else f"{id}-{name}"
-            others = [other.place for other in same if other is not copy.ligand and not all_copies]
-            left_out = f"copy {copy.ligand.place} taken, left out: {', '.join(others)}" if others else ""
+            own_id = f"{id}-{name}-{copy.ligand.location}" if all_copies and len(same) > 1 else f"{id}-{name}"
+            others = [other.location for other in same if other is not copy.ligand and not all_copies]
+            left_out = f"copy {copy.ligand.location} taken, left out: {', '.join(others)}" if others else ""
             mended = copy.mol.GetProp(MENDED) if copy.mol.HasProp(MENDED) else ""
             copy.mol.SetProp(MENDED, "; ".join(filter(None, (mended, copy.note, left_out))))
             yield Entry(

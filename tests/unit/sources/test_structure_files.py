@@ -17,7 +17,7 @@ from templ.errors import InputError
 from templ.sources.annotations import Annotation
 from templ.sources.demo import CDK2_INDEX, DEMO_SETS
 from templ.sources.ledger import Ledger
-from templ.sources.structures import BondOrders, find_structures, read_ligand_table, read_structure
+from templ.sources.structure_files import BondOrders, find_structures, read_ligand_table, read_structure
 
 SMILES = {
     row["id"]: row["smiles"]
