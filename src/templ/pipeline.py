@@ -270,6 +270,12 @@ class Prediction:
         self._know(templates_allowed=len(allowed))
         frame = Frame.of(self.library, self.receptor, self.site, self.target.id)
         templates = find_templates(query, self.library, allowed, self.settings, frame)
+        if len(frame.copies) > 1 and frame.site is None:
+            first, *others = frame.copies
+            self._note(
+                f"the receptor has this pocket in chains {first}, {', '.join(others)}: poses are in that of "
+                f"chain {first}, --site names another"
+            )
         known = evidence(templates, query.mol.GetNumAtoms())
         identities = [template.fit.identity for template in templates if template.fit is not None]
         self._know(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from templ.benchmark.definition import Benchmark, BenchmarkSource, TargetList, list_targets
 from templ.disk import replacing
@@ -40,6 +40,9 @@ class RunOptions:
         Settings of the prediction that replace the benchmark's.
     validity : bool
         Check the first pose of each target by PoseBusters, in the receptor it was predicted in.
+    site : {"own", "none"}
+        Whether each target's pocket is known, as docking benchmarks give it (the middle of its own ligand in
+        its own receptor), or has to be found. Matters where each target has its own receptor.
     only : iterable of str, optional
         Run just these targets, in the benchmark's order.
     limit : int, optional
@@ -52,6 +55,7 @@ class RunOptions:
 
     prediction: Mapping[str, Any] = field(default_factory=dict)
     validity: bool = False
+    site: Literal["own", "none"] = "none"
     only: Iterable[str] | None = None
     limit: int | None = None
     shard: tuple[int, int] | None = None
@@ -181,6 +185,7 @@ def _work(benchmark: Benchmark, identity: Identity) -> Work:
         "rule": identity.rule,
         "settings": identity.settings,
         "validity": bool(identity.validity),
+        "site": identity.site,
     }
     return Work(FUNCTION, context, (*PRELOAD, PACKAGE) if identity.validity else PRELOAD)
 
@@ -207,6 +212,10 @@ def _manifest(
         for opened in {benchmark.library: library, benchmark.targets: truth}.values():
             opened.verify()
         digest, truth_digest = library.digest, truth.digest
+        if options.site == "own" and not library.has_receptors:
+            raise InputError(
+                f"{benchmark.library} has one frame, and all know the site: leave out --site own"
+            )
     science = benchmark.settings.model_copy(update=dict(options.prediction))
     identity = Identity(
         settings=science.model_dump(mode="json"),
@@ -215,6 +224,7 @@ def _manifest(
         targets=list_digest(listed.sizes),
         truth=truth_digest,
         validity=f"PoseBusters {version(PACKAGE)}" if options.validity else "",
+        site="" if options.site == "none" else options.site,
     )
     targets = len(listed.sizes)
     return RunManifest(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
@@ -63,6 +63,9 @@ def run(
     validity: bool = typer.Option(
         False, "--validity", help="Check every first pose by PoseBusters, about half a second each."
     ),
+    site: str = typer.Option(
+        "none", "--site", help="own: the pocket of each target's own ligand is known; none: it is not."
+    ),
     shard: str | None = typer.Option(
         None, "--shard", help="I/N: do only the I-th of N shares of the targets; `merge` joins them."
     ),
@@ -90,6 +93,7 @@ def run(
     options = RunOptions(
         prediction={name: value for name, value in chosen.items() if value is not None},
         validity=validity,
+        site=parse_own_site(site),
         only=None if targets is None else read_ids(targets),
         limit=limit,
         shard=None if shard is None else parse_shard(shard),
@@ -181,6 +185,15 @@ def compare(
 
         write_page(out, comparison_page(compared))
         say(f"written: {out}")
+
+
+def parse_own_site(text: str) -> Literal["own", "none"]:
+    """Read ``--site`` of a benchmark; `InputError` when it is neither."""
+    if text == "own":
+        return "own"
+    if text == "none":
+        return "none"
+    raise InputError(f"--site {text}: expected own or none")
 
 
 def parse_shard(text: str) -> tuple[int, int]:

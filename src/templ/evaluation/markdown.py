@@ -21,6 +21,7 @@ def to_markdown(summary: Summary) -> str:
             ["within", "first pose, of all attempted", "best of 5, of all", "first pose, of posed only"],
             _rate_rows(overall.first_of_all, overall.best_of_all, overall.first_of_posed),
         ),
+        *_copies(summary.in_any_copy),
         *_denominator_table(summary),
         *_validity_table(summary.validity),
         *_calibration_table(summary.calibration),
@@ -56,6 +57,16 @@ def _denominator_table(summary: Summary) -> list[str]:
         return []
     rows = [[name, f"{rate.n:,}", _rate(rate)] for name, rate in summary.denominators.items()]
     return [table(["out of targets", "number", f"first pose within {HEADLINE:g} A"], rows)]
+
+
+def _copies(in_any_copy: Rate | None) -> list[str]:
+    """Say how many are right where a pose in an equivalent copy of the pocket counts as well."""
+    if in_any_copy is None:
+        return []
+    return [
+        f"First pose within {in_any_copy.threshold:g} A of the crystal in any equivalent copy of the pocket "
+        f"(chains of one protein, superposed): {_rate(in_any_copy)}."
+    ]
 
 
 def _validity_table(validity: Validity | None) -> list[str]:

@@ -38,6 +38,7 @@ SCHEMA = pa.schema(
         "core_rmsd": pa.float64(),
         **dict.fromkeys(SUPERPOSITION, pa.float64()),
         "rmsd": pa.float64(),
+        "copy_rmsd": pa.float64(),
         "valid": pa.bool_(),
         "failed_checks": pa.string(),
         "nearest_tanimoto": pa.float64(),
@@ -97,6 +98,7 @@ def _pose_columns(pose: PoseRecord, rank: int) -> dict[str, Any]:
         "core_rmsd": pose.core_rmsd,
         **pose.superposition,
         "rmsd": pose.rmsd,
+        "copy_rmsd": pose.copy_rmsd,
     }
 
 

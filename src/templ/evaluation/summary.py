@@ -158,6 +158,9 @@ class Summary:
     denominators : Mapping of str to Rate
         First poses within `HEADLINE` Angstrom, out of all targets listed, attempted, fit for the method, and
         posed.
+    in_any_copy : Rate or None
+        First poses within `HEADLINE` Angstrom of the crystal in any equivalent copy of the pocket, out of all
+        attempted; None where no receptor has two chains of one protein.
     refused, failed : Mapping of str to int
         Targets by reason.
     stereo : Mapping of str to int
@@ -177,6 +180,7 @@ class Summary:
     by_method: Mapping[str, Accuracy]
     by_stratum: Mapping[str, Mapping[str, Accuracy]]
     denominators: Mapping[str, Rate]
+    in_any_copy: Rate | None
     refused: Mapping[str, int]
     failed: Mapping[str, int]
     stereo: Mapping[str, int]
@@ -203,6 +207,8 @@ class _Tally:
     without_truth: int = 0
     first: Counter[float] = field(default_factory=Counter)
     best: Counter[float] = field(default_factory=Counter)
+    with_copies: int = 0
+    in_any_copy: int = 0
     first_and_valid: Counter[float] = field(default_factory=Counter)
     rmsd: array[float] = field(default_factory=lambda: array("d"))
 
@@ -216,6 +222,9 @@ class _Tally:
             self.without_truth += 1
             return
         self.rmsd.append(first)
+        copy = None if record.first is None else record.first.copy_rmsd
+        self.with_copies += copy is not None
+        self.in_any_copy += (first if copy is None else copy) <= HEADLINE
         for threshold in self.thresholds:
             self.first[threshold] += first <= threshold
             self.best[threshold] += best <= threshold
@@ -301,6 +310,9 @@ def summarise(
         by_group={name: groups[name].accuracy() for name in sorted(groups)},
         by_method={name: methods[name].accuracy() for name in sorted(methods)},
         by_stratum=_nested({key: tally.accuracy() for key, tally in strata.items()}),
+        in_any_copy=Rate.of(HEADLINE, overall.in_any_copy, overall.judged_of_all)
+        if overall.with_copies
+        else None,
         denominators=_denominators(overall, missing, sum(reasons["refused"][reason] for reason in UNFIT)),
         refused=dict(sorted(reasons["refused"].items())),
         failed=dict(sorted(reasons["failed"].items())),

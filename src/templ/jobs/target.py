@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from templ.chemistry.molecules import first_block
+from templ.chemistry.molecules import first_block, positions
 from templ.errors import LibraryError
+from templ.evaluation.equivalent_copies import copy_rmsd
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.validity import failed_checks
 from templ.jobs.recording import MoleculeResult
@@ -38,7 +39,8 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
     ----------
     context : Mapping
         ``library``, ``targets`` and ``splits`` (paths, the last or None), ``digests`` of the first two,
-        ``rule`` and ``settings`` (as JSON), and ``validity``: whether to check the first pose by PoseBusters.
+        ``rule`` and ``settings`` (as JSON), ``validity``: whether to check the first pose by PoseBusters, and
+        ``site``: "own" where the pocket is known.
 
     Raises
     ------
@@ -61,11 +63,16 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
         receptor = receptors.of(id)
         if receptor is not None and settings.by == "embedding":
             receptor = replace(receptor, embedding=targets.embeddings.vector(row))
-        outcome = predict(target, library, settings, rule=rule, receptor=receptor, splits=splits)
         truth = targets.ligand(row)
+        site = positions(truth).mean(axis=0) if context["site"] == "own" else None
+        outcome = predict(target, library, settings, rule=rule, receptor=receptor, site=site, splits=splits)
         rmsd = [symmetric_rmsd(pose.mol, truth) for pose in outcome.poses]
         name = "" if receptor is None else receptors.name_of(id)
-        record = Record.of(outcome, target, index, rmsd, receptor=name)
+        copies = [
+            copy_rmsd(pose.mol, truth, apart, receptor)
+            for pose, apart in zip(outcome.poses, rmsd, strict=True)
+        ]
+        record = Record.of(outcome, target, index, rmsd, copies, receptor=name)
         if context["validity"] and outcome.poses:
             begin = time.perf_counter()
             failed = failed_checks(outcome.poses[0].mol, truth=truth, receptor=receptor)

@@ -54,8 +54,8 @@ class Cost:
 class PoseRecord:
     """One pose of a molecule, without its coordinates; docs/formats.md describes the fields.
 
-    `core` pairs shared atoms: index in the query and in the template; `rmsd` is None without a crystal;
-    `smiles` is what was posed.
+    `core` pairs shared atoms: index in the query and in the template; `rmsd` is None without a crystal, and
+    `copy_rmsd` where the receptor has no two chains of one protein; `smiles` is what was posed.
     """
 
     __pydantic_config__ = STRICT
@@ -70,11 +70,12 @@ class PoseRecord:
     terms: Mapping[str, float] = field(default_factory=dict)
     superposition: Mapping[str, float] = field(default_factory=dict)
     rmsd: float | None = None
+    copy_rmsd: float | None = None
     smiles: str = ""
 
     @classmethod
-    def of(cls, pose: Pose, rmsd: float | None = None) -> PoseRecord:
-        """Describe a pose, and how far it is from the crystal."""
+    def of(cls, pose: Pose, rmsd: float | None = None, copy_rmsd: float | None = None) -> PoseRecord:
+        """Describe a pose, and how far it is from the crystal, in its own pocket and in any copy."""
         return cls(
             score=round(pose.score, 5),
             confidence=round(pose.confidence, 4),
@@ -86,6 +87,7 @@ class PoseRecord:
             terms={name: round(value, 4) for name, value in pose.terms.items()},
             superposition={name: round(value, 4) for name, value in pose.superposition.items()},
             rmsd=None if rmsd is None else round(rmsd, 4),
+            copy_rmsd=None if copy_rmsd is None else round(copy_rmsd, 4),
             smiles=pose.smiles,
         )
 
@@ -156,6 +158,7 @@ class Record:
         target: Target,
         index: int = 0,
         rmsd: Sequence[float | None] | None = None,
+        copy_rmsd: Sequence[float | None] | None = None,
         *,
         stage: str = "",
         receptor: str = "",
@@ -170,6 +173,8 @@ class Record:
             Position in the list of the run.
         rmsd : sequence of float, optional
             Of each pose from the crystal, Angstrom.
+        copy_rmsd : sequence of float, optional
+            The same in the nearest equivalent copy of the pocket (`templ.evaluation.equivalent_copies`).
         stage : str
             Function in which a fault arose.
         receptor : str
@@ -180,6 +185,7 @@ class Record:
         from templ.chemistry.molecules import parse_smiles
 
         mol = parse_smiles(target.smiles) if target.smiles else None
+        unknown = [None] * len(outcome.poses)
         prior, identity = outcome.prior_confidence, outcome.best_identity
         return cls(
             index=index,
@@ -191,7 +197,7 @@ class Record:
             group=target.group,
             smiles=target.smiles,
             receptor=receptor,
-            poses=tuple(map(PoseRecord.of, outcome.poses, rmsd or [None] * len(outcome.poses))),
+            poses=tuple(map(PoseRecord.of, outcome.poses, rmsd or unknown, copy_rmsd or unknown)),
             prior_confidence=None if prior is None else round(prior, 4),
             tanimoto=round(outcome.best_tanimoto, 4),
             identity=None if identity is None else round(identity, 4),

@@ -38,11 +38,15 @@ class Frame:
         Templates must be brought here, into the query's own receptor.
     site : array, shape (3,), optional
         Where the pocket is, Angstrom; templates that end elsewhere are not brought.
+    copies : tuple of str
+        Chains of the receptor that the first template fits about equally well: its pocket is there more than
+        once. Templates are brought into that of the first.
     """
 
     receptor: Receptor | None = None
     own_receptor: bool = False
     site: NDArray[np.float64] | None = None
+    copies: tuple[str, ...] = ()
     _aligner: Aligner = field(default_factory=Aligner)
     _first: NDArray[np.float64] | None = None
 
@@ -115,6 +119,7 @@ class Frame:
             if self.site is not None and min(distances) > SITE_REACH:
                 return None
         if self._first is None:
+            self.copies = tuple(dict.fromkeys(each.chain for each in (fit, *fits)))
             self._first = fit.move(own).mean(axis=0)
         mol.GetConformer().SetPositions(fit.move(own))
         return fit

@@ -7,7 +7,7 @@ of another domain, of a flexible loop) are left out in rounds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,6 +63,8 @@ class Fit:
         Share of aligned residues that are the same, 0 to 1.
     pocket_identity : float
         Share of the template's pocket that is the same in the query, 0 to 1.
+    chain : str
+        Of the query, that the template's main chain was laid onto.
     """
 
     rotation: NDArray[np.float64]
@@ -72,6 +74,7 @@ class Fit:
     pocket_found: float
     identity: float
     pocket_identity: float
+    chain: str = ""
 
     def numbers(self) -> dict[str, float]:
         """How good the fit is, by name; see `SUPERPOSITION`."""
@@ -97,7 +100,7 @@ def superpose(query: Residues, template: Residues, pocket: NDArray[np.int32], al
     """
     main = template.main_chain(pocket)
     fits = []
-    for part in query.slices():
+    for name, part in zip(query.chains, query.slices(), strict=True):
         pairs = _align_chains(query, part, template, main, aligner)
         fit = _fit(query, template, pocket, pairs)
         if fit is None:
@@ -106,7 +109,7 @@ def superpose(query: Residues, template: Residues, pocket: NDArray[np.int32], al
         if more:
             joined = np.concatenate([pairs, *more], axis=1)
             fit = _fit(query, template, pocket, joined) or fit
-        fits.append(fit)
+        fits.append(replace(fit, chain=name))
     fits.sort(key=lambda fit: (-fit.pocket_found, fit.pocket_rmsd))
     return [fit for fit in fits if fit.pocket_found >= NEARLY_BEST * fits[0].pocket_found]
 

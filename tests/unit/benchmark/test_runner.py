@@ -7,12 +7,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from templ.benchmark.builtin import find_benchmark
 from templ.benchmark.definition import Benchmark
 from templ.benchmark.runner import RunOptions, run_benchmark, shard_order
 from templ.cli import app
 from templ.errors import InputError
 from templ.evaluation.run import load_run
+from templ.library.build import build_library
 from templ.settings import RunSettings
+from templ.sources.demo import DEMO_SETS
+from templ.sources.ledger import Ledger
+from templ.sources.structure_files import BondOrders, read_structure
 from templ.templates.rule import TemplateRule
 
 
@@ -94,3 +99,32 @@ def test_the_command_line_passes_on_what_it_was_told(tmp_path, demo_path):
     assert (manifest["targets"], manifest["shard"]) == (3, [2, 2])
     machine = manifest["run_settings"]
     assert (machine["workers"], machine["memory"], machine["recycle_after"]) == (1, 2 * 2**30, 7)
+
+
+@pytest.fixture(scope="module")
+def complexes(tmp_path_factory):
+    """A library of two complexes of one kinase."""
+    folder = tmp_path_factory.mktemp("complexes")
+    entries = []
+    for name in ("1ke7.cif", "3igg.cif"):
+        (folder / name).write_bytes(dict(DEMO_SETS["structures"]())[name])
+        entries += read_structure(folder / name, BondOrders(), Ledger())
+    build_library(folder / "l.templ", entries, complexes=True)
+    return folder / "l.templ"
+
+
+def test_a_known_site_is_for_complexes_and_part_of_the_identity(tmp_path, complexes, fast_benchmark):
+    with pytest.raises(InputError, match="has one frame, and all know the site"):
+        run_benchmark(find_benchmark(str(fast_benchmark)), tmp_path / "a", options=RunOptions(site="own"))
+    for site, said in (("own", "own"), ("none", "")):
+        options = RunOptions(site=site, prediction={"conformers": 5, "minimised": 0, "top": 1})
+        source = find_benchmark("loo", library=complexes)
+        run_benchmark(source, tmp_path / site, RunSettings(workers=1), options)
+        run = load_run(tmp_path / site)
+        assert run.manifest.identity.site == said
+        assert [record.status for record in run] == ["posed", "posed"]
+
+
+def test_a_site_that_is_no_mode_is_an_error(tmp_path):
+    done = CliRunner().invoke(app, ["benchmark", "run", "demo", "--site", "A", "-o", str(tmp_path / "x")])
+    assert str(done.exception) == "--site A: expected own or none"

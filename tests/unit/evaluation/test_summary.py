@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -50,6 +51,25 @@ def test_rates_over_all_count_refused_and_failed_as_missed(run):
     rate = overall.first_of_all[1]
     assert (rate.rate, rate.low, rate.high) == (2 / 7, *wilson_interval(2, 7))
     assert overall.median_rmsd == 2.0
+
+
+def test_poses_in_another_copy_of_the_pocket_are_counted_apart(record, no_pose):
+    def with_copy(id, rmsd, copy):
+        made = record(id, (rmsd,))
+        return replace(made, poses=(replace(made.poses[0], copy_rmsd=copy),))
+
+    run = [
+        with_copy("a", 1.0, 1.0),
+        with_copy("b", 40.0, 1.5),
+        with_copy("c", 40.0, 9.0),
+        record("d", (0.5,)),
+        no_pose("e", "refused", "no-template"),
+    ]
+    summary = summarise(run)
+    assert successes(summary.overall.first_of_all)[1] == (2.0, 2, 5)
+    assert successes([summary.in_any_copy]) == [(2.0, 3, 5)]
+    assert "in any equivalent copy of the pocket" in to_markdown(summary)
+    assert summarise([record("d", (0.5,))]).in_any_copy is None
 
 
 def test_groups_and_placement_methods(run):

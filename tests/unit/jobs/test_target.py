@@ -33,6 +33,7 @@ def context(demo_path):
         "rule": TemplateRule(before_date=True, exclude_same_ligand=True).to_json(),
         "settings": FAST.model_dump(mode="json"),
         "validity": False,
+        "site": "",
     }
 
 

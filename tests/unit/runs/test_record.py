@@ -209,7 +209,7 @@ def test_an_outcome_is_described():
     assert record == Record(
         4, "t", "posed", group="sars", smiles="CCCCO", query_atoms=5, rotors=2, templates_allowed=9,
         poses=(PoseRecord(0.12346, 0.9877, "core", "x1", ((0, 3),), "C", 0.1235, {"clash": 1.2346},
-                          {"identity": 1.0}, 1.2346, "CCO"),),
+                          {"identity": 1.0}, 1.2346, None, "CCO"),),
         notes=("salt stripped",), tanimoto=0.4444, identity=0.7778, prior_confidence=0.3333, stereo_kept=True,
     )  # fmt: skip
     assert Record.of(outcome, Target("t", "CCCCO")).poses[0].rmsd is None

@@ -105,6 +105,7 @@ def test_the_best_copy_is_taken_and_the_others_follow_the_first(dimer, mpro, lig
     first = Chem.Mol(ligand)
     bring(frame, first, own, mpro.pocket)
     np.testing.assert_allclose(centre(first), centre(ligand), atol=0.01)
+    assert frame.copies == dimer.chains
     # This one fits the second copy better; where its template lies, its pose must not go.
     other, noisy = Chem.Mol(ligand), residues_of((own.sequence, (dimer.ca[len(own) :] - SHIFT) @ TURN.T))
     bring(frame, other, noisy, mpro.pocket)
