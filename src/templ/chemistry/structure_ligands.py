@@ -23,8 +23,10 @@ OVERLAP = 0.8
 """Angstrom: residues with atoms this near are two descriptions of one place, and not bonded."""
 REACH = 2.8
 """Angstrom: no such bond is longer (between two iodine atoms 3.3, which no residues share)."""
-BACKBONE = frozenset({"N", "C", "O3'", "P"})
-"""Atoms by which residues are linked to a chain."""
+BACKBONE = {"N": "C", "C": "N", "P": "O3'", "O3'": "P"}
+"""Atoms by which residues are linked to a chain, and those of the next residue that they are linked to."""
+NEXT_ATOM = 1.9
+"""Angstrom between these two (1.33 and 1.61)."""
 NEXT_ALPHA = 4.5
 """Angstrom between C-alpha atoms of neighbours (3.8), where the atoms between them are absent."""
 NOT_LIGANDS = ADDITIVES | frozenset({
@@ -206,7 +208,7 @@ def _in_chains(structure: Structure, small: set[int], bonds: list[_Bond]) -> set
         for (own, own_row), (other, other_row) in (ends, ends[::-1]):
             if own in small and is_polymer(residues[other].name):
                 by_own = is_polymer(residues[own].name) and str(names[own_row]) in BACKBONE
-                if by_own or str(names[other_row]) in BACKBONE:
+                if by_own or _is_free_end(structure, other_row):
                     inside.add(own)
     single = {index for index in small - inside if is_polymer(residues[index].name)}
     if single:
@@ -224,6 +226,19 @@ def _in_chains(structure: Structure, small: set[int], bonds: list[_Bond]) -> set
             ):
                 inside.add(index)
     return inside
+
+
+def _is_free_end(structure: Structure, row: int) -> bool:
+    """Tell an atom of a backbone that has no next residue: only there a cap can be bonded."""
+    table = structure.table
+    next_name = BACKBONE.get(str(table.names[row]))
+    if next_name is None:
+        return False
+    candidates = np.flatnonzero(table.names == next_name)
+    own = (table.chains == table.chains[row]) & (table.numbers == table.numbers[row])
+    candidates = candidates[~own[candidates]]
+    gaps = np.linalg.norm(table.xyz[candidates] - table.xyz[row], axis=1)
+    return not any(is_polymer(str(name)) for name in table.residue_names[candidates[gaps < NEXT_ATOM]])
 
 
 def _groups(small: set[int], partners: dict[int, set[int]]) -> Iterator[list[int]]:

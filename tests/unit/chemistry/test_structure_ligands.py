@@ -137,6 +137,25 @@ def test_modified_residues_of_a_chain_are_none(found):
     assert names(found(replace=(text, as_hetero(text) + "\n"))) == ["HDU"]
 
 
+def test_a_ligand_that_clashes_with_a_backbone_is_no_cap_and_a_cap_is_none(found):
+    from raw_structures import atom_line, raw_structure
+
+    lines = [line for line in raw_structure(NAME).splitlines() if line.startswith("ATOM")]
+
+    def at(line):
+        return np.array([float(line[start : start + 8]) for start in (30, 38, 46)])
+
+    nitrogens = {line[22:26]: line for line in lines if line[12:16] == " N  "}
+    carbons = {line[22:26]: line for line in lines if line[12:16] == " C  "}
+    inner = next(n for n in nitrogens if f"{int(n) - 1:>4}" in carbons)
+    clash = atom_line("C1", "ABC", at(nitrogens[inner]) + (0, 0, 1.6))
+    assert "ABC" in names(found(clash, wanted={"ABC"}))
+    last = next(n for n in carbons if f"{int(n) + 1:>4}" not in nitrogens)
+    way = at(carbons[last]) - at(next(x for x in lines if x[12:16] == " CA " and x[22:26] == last))
+    cap = atom_line("N", "NH2", at(carbons[last]) + 1.33 * way / np.linalg.norm(way), element="N")
+    assert "NH2" not in names(found(cap, wanted={"NH2"}))
+
+
 def cysteine(text):
     """SG of the first cysteine that is whole, and the way to it from CB."""
     lines = [line for line in text.splitlines() if line[17:20] == "CYS" and line[12:16] in (" CB ", " SG ")]
