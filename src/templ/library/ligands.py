@@ -66,6 +66,8 @@ class LigandRecord:
     covalent: CovalentBond | None
 
 
+DECIMALS = 3
+"""Of resolution and bond length, which are stored in half as many digits as Python has."""
 _RECORD_COLUMNS = tuple(name for name in SCHEMA.names if name != "xyz")
 
 
@@ -133,8 +135,15 @@ class MappedLigands:
     def record(self, row: int) -> LigandRecord:
         """Everything about a ligand but its molecule."""
         values = self.values(row, _RECORD_COLUMNS)
-        bond = values.pop("covalent")
-        return LigandRecord(row=row, **values, covalent=None if bond is None else CovalentBond(**bond))
+        bond, resolution = values.pop("covalent"), values.pop("resolution")
+        return LigandRecord(
+            row=row,
+            **values,
+            resolution=None if resolution is None else round(resolution, DECIMALS),
+            covalent=None
+            if bond is None
+            else CovalentBond(**bond | {"length": round(bond["length"], DECIMALS)}),
+        )
 
     def molecule(self, row: int) -> Mol:
         """Rebuild the molecule of a row."""

@@ -205,7 +205,7 @@ def read_structure(
             try:
                 usable.append(_bound(whole, ligand, id, orders))
             except InputError as error:
-                faults.append(f"ligand {name} {ligand.location} cannot be used: {error}")
+                faults.append(f"unusable ligand: {name} {ligand.location}: {error}")
         if not usable or all_copies:
             for fault in faults:
                 ledger.add(str(path), 1, 1, fault, f"{id}-{name}")
@@ -254,9 +254,12 @@ class _Bound:
 
 
 def _read(path: Path, id: str, orders: BondOrders) -> _Whole:
-    table, models, text = read_structure_with_text(path)
+    try:
+        table, models, text = read_structure_with_text(path)
+    except InputError as error:
+        raise InputError(f"unreadable structure: {error}") from None
     if not len(table):
-        raise InputError(f"{path.name} holds no atoms; expected a PDB or mmCIF file")
+        raise InputError("unreadable structure: it holds no atoms; expected a PDB or mmCIF file")
     structure, header = understand(table, models), read_header(text)
     receptor = as_receptor(structure)
     check_protein(receptor, path.name)

@@ -116,3 +116,23 @@ def test_what_holds_no_structure_is_said(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no structure; expected files named"):
         build(tmp_path, [tmp_path / "empty"])
+
+
+def test_resolution_and_the_bond_to_the_protein_are_kept(tmp_path, folder):
+    text = (folder / "1oiq.pdb").read_text()
+    carbon = next(line for line in text.splitlines() if line.startswith("HETATM") and line[76:78] == " C")
+    near = [float(carbon[start : start + 8]) for start in (30, 38, 46)]
+    sulphur = next(line for line in text.splitlines() if line[12:20] == " SG  CYS")
+    moved = (
+        sulphur[:30] + "".join(f"{value:8.3f}" for value in (near[0], near[1], near[2] + 1.8)) + sulphur[54:]
+    )
+    header, _, rest = text.replace(sulphur, moved).partition("\n")
+    resolution = "REMARK   2 RESOLUTION.    1.90 ANGSTROMS."
+    (folder / "1oiq.pdb").write_text("\n".join((header, resolution, rest)))
+    library, _, _ = build(tmp_path, [folder / "1oiq.pdb"])
+    entry = library.entry(0)
+    assert entry.resolution == 1.9
+    assert (entry.covalent.residue, entry.covalent.atom) == ("CYS", "SG")
+    assert entry.covalent.number == int(sulphur[22:26])
+    assert entry.covalent.length < 1.9
+    assert library.ligand(0).GetAtomWithIdx(entry.covalent.ligand_atom).GetSymbol() in "CN"

@@ -70,7 +70,7 @@ def test_every_ligand_of_the_demo_is_the_molecule_that_it_is(read, dictionary, n
 def test_without_a_dictionary_a_ligand_is_refused_by_name(read):
     entries, [reason] = read("1oiq.pdb", STRUCTURES["1oiq.pdb"])
     assert not entries
-    assert reason.startswith("ligand HDU A999 cannot be used: the bond orders of HDU are unknown")
+    assert reason.startswith("unusable ligand: HDU A999: the bond orders of HDU are unknown")
     assert "--ligands-csv" in reason
 
 
