@@ -17,6 +17,7 @@ import io
 import lzma
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -95,13 +96,12 @@ def archive_of(files: dict[str, bytes]) -> bytes:
     return lzma.compress(archive.getvalue(), preset=9 | lzma.PRESET_EXTREME)
 
 
-def main() -> int:
-    """Rebuild, compare, report."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+def rebuild(what: str, build: Callable[[Path], bytes], shipped: Path) -> int:
+    """Rebuild an archive by the words of the command line, compare, report: the ``main`` of such a script."""
+    parser = argparse.ArgumentParser(description=what)
     parser.add_argument("folder", type=Path)
     parser.add_argument("out", type=Path)
     options = parser.parse_args()
-    shipped = demo_files().complexes
     data = build(options.folder)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / shipped.name).write_bytes(data)
@@ -111,4 +111,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(rebuild((__doc__ or "").partition("\n")[0], build, demo_files().complexes))

@@ -10,16 +10,14 @@ package; copy the file by hand and renew src/templ/data/SHA256SUMS with `sha256s
 
 from __future__ import annotations
 
-import argparse
 import csv
 import datetime
-import lzma
 import sys
 import tempfile
 from pathlib import Path
 
 import gemmi
-from build_cdk2_data import BOND_ORDERS, archive_of, cut_protein
+from build_cdk2_data import BOND_ORDERS, archive_of, cut_protein, rebuild
 from rdkit import Chem
 
 from templ.chemistry.components import Component, Dictionary, write_dictionary
@@ -127,20 +125,5 @@ def build(folder: Path) -> bytes:
     return archive_of(files)
 
 
-def main() -> int:
-    """Rebuild, compare, report."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("out", type=Path)
-    options = parser.parse_args()
-    shipped = demo_files().structures
-    data = build(options.folder)
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / shipped.name).write_bytes(data)
-    same = shipped.exists() and lzma.decompress(data) == lzma.decompress(shipped.read_bytes())
-    print(f"{shipped.name}: {len(data):,} bytes, {'the same as' if same else 'not'} what ships")
-    return 0 if same else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(rebuild((__doc__ or "").partition("\n")[0], build, demo_files().structures))

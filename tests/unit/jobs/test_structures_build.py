@@ -125,9 +125,8 @@ def test_resolution_and_the_bond_to_the_protein_are_kept(tmp_path, folder):
     carbon = next(line for line in text.splitlines() if line.startswith("HETATM") and line[76:78] == " C")
     near = [float(carbon[start : start + 8]) for start in (30, 38, 46)]
     sulphur = next(line for line in text.splitlines() if line[12:20] == " SG  CYS")
-    moved = (
-        sulphur[:30] + "".join(f"{value:8.3f}" for value in (near[0], near[1], near[2] + 1.8)) + sulphur[54:]
-    )
+    xyz = np.array([near[0], near[1], near[2] + 1.8])
+    moved = sulphur[:30] + "".join(f"{value:8.3f}" for value in xyz) + sulphur[54:]
     header, _, rest = text.replace(sulphur, moved).partition("\n")
     resolution = "REMARK   2 RESOLUTION.    1.90 ANGSTROMS."
     (folder / "1oiq.pdb").write_text("\n".join((header, resolution, rest)))
@@ -136,6 +135,6 @@ def test_resolution_and_the_bond_to_the_protein_are_kept(tmp_path, folder):
     assert entry.resolution == 1.9
     assert (entry.covalent.residue, entry.covalent.atom) == ("CYS", "SG")
     assert entry.covalent.number == int(sulphur[22:26])
-    gaps = np.linalg.norm(positions(library.ligand(0)) - place, axis=1)
+    gaps = np.linalg.norm(positions(library.ligand(0)) - xyz, axis=1)
     assert entry.covalent.ligand_atom == gaps.argmin()
     assert entry.covalent.length == pytest.approx(gaps.min(), abs=0.01)
