@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
+from templ.chemistry.elements import COVALENT_RADII
 from templ.chemistry.receptor import Receptor
 from templ.chemistry.structure_header import AtomName
 
@@ -16,7 +16,6 @@ SLACK = 0.3
 """Angstrom by which a bond may exceed the sum of the covalent radii (C-S 2.06 A)."""
 NAMED_SLACK = 0.8
 """Angstrom: the same, where the header of the file names the bond."""
-_RADII = np.array([0.0] + [gemmi.Element(number).covalent_r for number in range(1, 119)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +61,7 @@ def covalent_bond(
         Atoms of chains that the header of the file says are bonded to the ligand.
     """
     atoms, residues = receptor.atoms, receptor.residues
-    chains = [
-        name
-        for name, part in zip(residues.chains, residues.slices(), strict=True)
-        for _ in range(part.stop - part.start)
-    ]
+    chains = residues.chain_of_each()
 
     def name_of(atom: int) -> AtomName:
         residue = int(atoms.residues[atom])
@@ -80,7 +75,7 @@ def covalent_bond(
     own = np.asarray(elements, np.intp)
     near = np.flatnonzero(atoms.residues >= 0)
     gaps = np.linalg.norm(xyz[:, None] - atoms.xyz[near][None], axis=-1)
-    over = gaps - _RADII[own][:, None] - _RADII[atoms.elements[near]][None]
+    over = gaps - COVALENT_RADII[own][:, None] - COVALENT_RADII[atoms.elements[near]][None]
     found = [
         (float(gaps[ligand, column]), int(ligand), int(near[column]))
         for ligand, column in np.argwhere(over < NAMED_SLACK)

@@ -19,6 +19,9 @@ for metals whose names begin with no light element (V=O, Mo=O, W=O) and those be
 SHORT_BONDS = {"Co": 1.7, "Cu": 1.7, "Ni": 1.7, "Fe": 1.45}
 """Angstrom: metals of cofactors have nearer neighbours (cobalamin 1.87 A, oxo-iron 1.65 A)."""
 
+COVALENT_RADII = np.array([0.0] + [gemmi.Element(number).covalent_r for number in range(1, 119)])
+"""Angstrom, by atomic number (B. Cordero et al., Dalton Trans. 2008, 2832, as gemmi has them)."""
+
 SAME_AS = {
     "HID": "HIS", "HIE": "HIS", "HIP": "HIS", "HSD": "HIS", "HSE": "HIS", "HSP": "HIS", "CYX": "CYS",
     "CYM": "CYS", "ASH": "ASP", "GLH": "GLU", "LYN": "LYS", "MSE": "MET",

@@ -69,6 +69,11 @@ class Residues:
         ends = self.ends.tolist()
         return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
+    def chain_of_each(self) -> list[str]:
+        """Name of the chain of each residue."""
+        parts = zip(self.chains, self.slices(), strict=True)
+        return [name for name, part in parts for _ in range(part.stop - part.start)]
+
     def main_chain(self, pocket: NDArray[np.int32]) -> slice:
         """Where the chain with most residues of the pocket lies."""
         return max(self.slices(), key=lambda part: int(((pocket >= part.start) & (pocket < part.stop)).sum()))

@@ -84,13 +84,18 @@ def find_ligand(path: str | Path, name: str) -> NDArray[np.float64]:
         When there is none of that name; the message names those there are.
     """
     table, _ = read_structure_file(path)
-    small = [residue for residue in group_residues(table) if not is_polymer(residue.name)]
-    first = next((residue for residue in small if residue.name == name), None)
+    residues = group_residues(table)
+    first = next((one for one in residues if one.name == name and not is_polymer(name)), None)
     if first is None:
-        there = ", ".join(sorted({residue.name for residue in small} - WATERS)) or "none"
-        raise InputError(f"{path} has no ligand '{name}'; small molecules in it: {there}")
+        raise InputError(f"{path} has no ligand '{name}'; small molecules in it: {small_molecules(residues)}")
     middle: NDArray[np.float64] = table.xyz[first.atoms].mean(axis=0)
     return middle
+
+
+def small_molecules(residues: list[FileResidue]) -> str:
+    """Name what is in a structure besides chains and water, for messages."""
+    names = {residue.name for residue in residues if not is_polymer(residue.name)}
+    return ", ".join(sorted(names - WATERS)) or "none"
 
 
 @dataclass(slots=True)

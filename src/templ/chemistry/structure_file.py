@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from templ.errors import InputError
 
 STRUCTURE_SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif")
+STRUCTURE_ENDINGS = tuple(suffix + packed for suffix in STRUCTURE_SUFFIXES for packed in ("", ".gz"))
 
 LARGEST_COORDINATE = 1e6
 """Angstrom; beyond this (or not a number) a coordinate is damage."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from templ.chemistry.elements import is_polymer, standard_name
+from templ.chemistry.elements import COVALENT_RADII, is_polymer, standard_name
 from templ.chemistry.receptor import METALS
 from templ.chemistry.receptor_file import ADDITIVES, WATERS, FileResidue, Structure
 from templ.chemistry.structure_header import AtomName
@@ -41,7 +41,6 @@ NOT_LIGANDS = ADDITIVES | frozenset({
 })  # fmt: skip
 """Buffers, cryoprotectants, detergents, lipids of crystallisation, reducing agents, and what nobody knew; by
 and large those that BioLiP (J. Yang et al., Nucleic Acids Res. 41 (2013) D1096) takes to be artefacts."""
-_RADII = np.array([0.0] + [gemmi.Element(number).covalent_r for number in range(1, 119)], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +133,6 @@ def find_ligands(
     return found
 
 
-def small_molecules(structure: Structure) -> str:
-    """Name what is in a structure besides chains and water, for messages."""
-    names = Counter(
-        residue.name
-        for residue in structure.residues
-        if not is_polymer(residue.name) and residue.name not in WATERS
-    )
-    return ", ".join(sorted(names)) or "none"
-
-
 _Bond = tuple[tuple[int, int], tuple[int, int]]
 """Residue and row in the table of two bonded atoms."""
 
@@ -168,7 +157,7 @@ def _bonds(
         )
         gaps = np.linalg.norm(table.xyz[own][:, None] - table.xyz[near][None], axis=-1)
         reach = LONGEST_BOND * (
-            _RADII[structure.elements[own]][:, None] + _RADII[structure.elements[near]][None]
+            COVALENT_RADII[structure.elements[own]][:, None] + COVALENT_RADII[structure.elements[near]][None]
         )
         overlapping = set(owner[near][(gaps < OVERLAP).any(axis=0)].tolist())
         for first, second in np.argwhere(gaps < reach).tolist():

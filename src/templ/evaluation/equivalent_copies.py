@@ -6,7 +6,7 @@ compared with the crystal. Nothing is superposed on the ligand.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,11 @@ ROUNDS, OUTLIER = 5, 2.0
 """Residues that are farther apart than this, Angstrom, are left out in rounds: loops that differ."""
 
 
-def copy_rmsd(pose: Chem.Mol, truth: Chem.Mol, rmsd: float, receptor: Receptor | None) -> float | None:
+Motion = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Rotation (applied from the right) and shift, Angstrom."""
+
+
+def copy_rmsd(pose: Chem.Mol, truth: Chem.Mol, rmsd: float, motions: Sequence[Motion]) -> float | None:
     """RMSD of a pose from the crystal in the nearest equivalent copy of the pocket.
 
     Parameters
@@ -35,15 +39,14 @@ def copy_rmsd(pose: Chem.Mol, truth: Chem.Mol, rmsd: float, receptor: Receptor |
         As `symmetric_rmsd` takes them.
     rmsd : float
         Of the pose from the crystal itself, Angstrom.
-    receptor : Receptor or None
-        Of the crystal, with its chains.
+    motions : sequence of Motion
+        Between the copies (`motions_between_copies`).
 
     Returns
     -------
     float or None
-        Angstrom, at most `rmsd`; None where the receptor has no two chains of one protein.
+        Angstrom, at most `rmsd`; None where there are no copies.
     """
-    motions = [] if receptor is None else list(_motions(receptor))
     if not motions:
         return None
     if rmsd <= SAME_POSE:
@@ -53,9 +56,11 @@ def copy_rmsd(pose: Chem.Mol, truth: Chem.Mol, rmsd: float, receptor: Receptor |
     return min(rmsd, *(symmetric_rmsd(mol, truth) for mol in moved))
 
 
-def _motions(receptor: Receptor) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Rotation (from the right) and shift of each chain onto each other chain of the same protein."""
-    residues, aligner = receptor.residues, Aligner()
+def motions_between_copies(receptor: Receptor | None) -> list[Motion]:
+    """Motion of each chain of a receptor onto each other chain of the same protein."""
+    if receptor is None:
+        return []
+    residues, aligner, found = receptor.residues, Aligner(), list[Motion]()
     chains = [part for part in residues.slices() if part.stop - part.start >= LEAST_RESIDUES]
     for one in chains:
         for other in chains:
@@ -71,4 +76,5 @@ def _motions(receptor: Receptor) -> Iterator[tuple[NDArray[np.float64], NDArray[
                 if near.sum() < LEAST_RESIDUES or (near == kept).all():
                     break
                 kept = near
-            yield rotation, shift
+            found.append((rotation, shift))
+    return found

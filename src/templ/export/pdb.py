@@ -17,11 +17,7 @@ def to_pdb(receptor: Receptor) -> str:
     """
     model = gemmi.Model(1)
     chains = {name: gemmi.Chain(name) for name in (*receptor.residues.chains, IN_NO_CHAIN)}
-    chain_of = [
-        name
-        for name, part in zip(receptor.residues.chains, receptor.residues.slices(), strict=True)
-        for _ in range(part.start, part.stop)
-    ]
+    chain_of = receptor.residues.chain_of_each()
     atoms = receptor.atoms
     current, residue = None, gemmi.Residue()
     for i in range(len(atoms)):

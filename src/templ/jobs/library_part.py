@@ -23,6 +23,7 @@ import rdkit
 
 from templ import __version__
 from templ.chemistry.components import Dictionary, write_dictionary
+from templ.chemistry.structure_file import STRUCTURE_ENDINGS
 from templ.disk import make_folder, path_text, replacing
 from templ.engine.executor import Executor, Work
 from templ.errors import EmptyLibraryError, InputError
@@ -34,7 +35,6 @@ from templ.sources.annotations import read_annotations
 from templ.sources.complexes import complex_in, find_complexes, read_or_note
 from templ.sources.ledger import Ledger
 from templ.sources.structure_files import (
-    ENDINGS,
     BondOrders,
     find_structures,
     read_ligand_table,
@@ -139,7 +139,7 @@ def build_structures(
     files = list(dict.fromkeys(map(str, find_structures(paths))))
     if not files:
         raise InputError(
-            f"{', '.join(map(str, paths))}: no structure; expected files named {', '.join(ENDINGS)}"
+            f"{', '.join(map(str, paths))}: no structure; expected files named {', '.join(STRUCTURE_ENDINGS)}"
         )
     reading = _Reading("structures", index, ligands, all_copies)
     return _build(Path(out), reading, files, list(map(Path, paths)), executor, ledger, on_progress, None)

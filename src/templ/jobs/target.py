@@ -11,7 +11,7 @@ from typing import Any
 
 from templ.chemistry.molecules import first_block, positions
 from templ.errors import LibraryError
-from templ.evaluation.equivalent_copies import copy_rmsd
+from templ.evaluation.equivalent_copies import copy_rmsd, motions_between_copies
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.validity import failed_checks
 from templ.jobs.recording import MoleculeResult
@@ -68,8 +68,9 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
         outcome = predict(target, library, settings, rule=rule, receptor=receptor, site=site, splits=splits)
         rmsd = [symmetric_rmsd(pose.mol, truth) for pose in outcome.poses]
         name = "" if receptor is None else receptors.name_of(id)
+        motions = motions_between_copies(receptor)
         copies = [
-            copy_rmsd(pose.mol, truth, apart, receptor)
+            copy_rmsd(pose.mol, truth, apart, motions)
             for pose, apart in zip(outcome.poses, rmsd, strict=True)
         ]
         record = Record.of(outcome, target, index, rmsd, copies, receptor=name)

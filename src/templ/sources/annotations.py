@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from templ.errors import InputError
-from templ.sources.files import DAMAGED, check_input, delimiter_of, open_text
+from templ.sources.files import delimiter_of, read_text
 from templ.sources.sdf import parse_date
 
 INDEX_ROW = re.compile(r"(\w{4})\s+(?:[A-Za-z/-]+|[\d.]+)\s+([12]\d{3})(?:\s|$)", re.ASCII)
@@ -51,13 +51,8 @@ def read_annotations(path: str | Path) -> dict[str, Annotation]:
         When the file cannot be read, a date cannot, or an id is annotated twice in different ways.
     """
     path = Path(path)
-    check_input(path, "an index of complexes")
     table = path.name.removesuffix(".gz").lower().endswith((".csv", ".tsv"))
-    with open_text(path) as stream:
-        try:
-            text = stream.read()
-        except DAMAGED as error:
-            raise InputError(f"{path} is not text that can be read ({error})") from None
+    text = read_text(path, "an index of complexes")
     if table and "\N{REPLACEMENT CHARACTER}" in text:  # in the comments of an INDEX it does no harm
         raise InputError(f"{path} is not UTF-8: save the file as UTF-8")
     rows = _from_csv if table else _from_index

@@ -19,7 +19,7 @@ from templ.chemistry.mol_file import as_template, parse_mol2_block
 from templ.chemistry.molecules import positions
 from templ.chemistry.receptor import around, check_protein
 from templ.chemistry.receptor_file import read_receptor
-from templ.chemistry.structure_file import STRUCTURE_SUFFIXES
+from templ.chemistry.structure_file import STRUCTURE_ENDINGS
 from templ.errors import InputError
 from templ.records import Entry
 from templ.sources.annotations import Annotation
@@ -29,7 +29,6 @@ from templ.sources.sdf import parse_record, split_records
 
 PROTEIN, LIGAND, POCKET = "_protein", "_ligand", "_pocket"
 PROTEINS = (PROTEIN, f"{PROTEIN}_processed")
-PROTEIN_ENDINGS = tuple(suffix + packed for suffix in STRUCTURE_SUFFIXES for packed in ("", ".gz"))
 LIGAND_ENDINGS = (".sdf", ".sdf.gz", ".mol2", ".mol2.gz")
 """The first that can be read is taken: RDKit refuses the chemistry of MOL2 more often."""
 MOL2_RECORD = "@<TRIPOS>MOLECULE"
@@ -95,7 +94,7 @@ def complex_in(folder: Path) -> ComplexFiles | None:
         name.startswith((f"{start}{PROTEIN}", f"{start}{LIGAND}", f"{start}{POCKET}")) for name in names
     ):
         return None
-    protein = [f"{start}{kind}{ending}" for kind in PROTEINS for ending in PROTEIN_ENDINGS]
+    protein = [f"{start}{kind}{ending}" for kind in PROTEINS for ending in STRUCTURE_ENDINGS]
     ligands = [f"{start}{LIGAND}{ending}" for ending in LIGAND_ENDINGS]
     return ComplexFiles(
         id,

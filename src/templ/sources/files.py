@@ -89,6 +89,22 @@ def open_text(path: str | Path) -> Iterator[io.TextIOWrapper]:
         yield io.TextIOWrapper(stream, encoding, errors="replace")
 
 
+def read_text(path: str | Path, kind: str) -> str:
+    """Read a whole text file (`open_text`) of a `kind` that `check_input` takes.
+
+    Raises
+    ------
+    InputError
+        As these two; also when it is a gzip file that is damaged.
+    """
+    check_input(path, kind)
+    with open_text(path) as stream:
+        try:
+            return stream.read()
+        except DAMAGED as error:
+            raise InputError(f"{path} is not text that can be read ({error})") from None
+
+
 def check_input(path: str | Path, kind: str) -> None:
     """Look at the first bytes, so that a file that is no `kind` at all is refused before anything is read.
 

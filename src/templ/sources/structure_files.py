@@ -20,25 +20,23 @@ from rdkit.Chem import AllChem
 
 from templ.chemistry.components import Component, Dictionary, bare_molecule, molecule_of
 from templ.chemistry.mol_file import MENDED, as_molecule
-from templ.chemistry.molecules import parse_smiles, positions, quiet_rdkit
+from templ.chemistry.molecules import parse_smiles, positions, quiet_rdkit, with_coordinates
 from templ.chemistry.receptor import Receptor, around, check_protein
-from templ.chemistry.receptor_file import Structure, as_receptor, understand
-from templ.chemistry.structure_file import STRUCTURE_SUFFIXES, read_structure_with_text
+from templ.chemistry.receptor_file import Structure, as_receptor, small_molecules, understand
+from templ.chemistry.structure_file import STRUCTURE_ENDINGS, read_structure_with_text
 from templ.chemistry.structure_header import StructureHeader, read_header
 from templ.chemistry.structure_ligands import (
     LONGEST_BOND,
     FoundLigand,
     find_ligands,
-    small_molecules,
 )
 from templ.errors import InputError
 from templ.records import Entry
 from templ.sources.annotations import Annotation
-from templ.sources.files import DAMAGED, check_input, delimiter_of, file_stem, open_text
+from templ.sources.files import delimiter_of, file_stem, read_text
 from templ.sources.ledger import Ledger
 from templ.sources.queries import SMILES_COLUMNS, find_column
 
-ENDINGS = tuple(suffix + packed for suffix in STRUCTURE_SUFFIXES for packed in ("", ".gz"))
 WWPDB_NAME = re.compile(r"pdb([0-9][a-z0-9]{3})", re.IGNORECASE)
 """Of a file in the archive of the wwPDB: ``pdb1abc.ent.gz``."""
 STRUCTURE_COLUMNS = ("id", "structure", "pdb", "pdb_id")
@@ -82,8 +80,10 @@ def find_structures(paths: Iterable[str | Path]) -> Iterator[Path]:
     for path in map(Path, paths):
         if path.is_dir():
             yield from _inside(path)
-        elif not path.name.lower().endswith(ENDINGS):
-            raise InputError(f"{path} is no structure by its name; expected one of {', '.join(ENDINGS)}")
+        elif not path.name.lower().endswith(STRUCTURE_ENDINGS):
+            raise InputError(
+                f"{path} is no structure by its name; expected one of {', '.join(STRUCTURE_ENDINGS)}"
+            )
         elif not path.exists():
             raise InputError(f"{path} does not exist; check the path")
         else:
@@ -96,7 +96,9 @@ def _inside(folder: Path) -> Iterator[Path]:
 
     for folder_name, folders, names in os.walk(folder, onerror=refuse):
         folders.sort()
-        yield from (Path(folder_name, name) for name in sorted(names) if name.lower().endswith(ENDINGS))
+        yield from (
+            Path(folder_name, name) for name in sorted(names) if name.lower().endswith(STRUCTURE_ENDINGS)
+        )
 
 
 def structure_id(path: Path) -> str:
@@ -126,12 +128,7 @@ def read_ligand_table(path: str | Path) -> dict[tuple[str, str], str]:
         When it cannot be read, a SMILES cannot, or a ligand comes twice with different ones.
     """
     path = Path(path)
-    check_input(path, "a table of ligands")
-    with open_text(path) as stream:
-        try:
-            text = stream.read()
-        except DAMAGED as error:
-            raise InputError(f"{path} is not text that can be read ({error})") from None
+    text = read_text(path, "a table of ligands")
     reader = csv.reader(io.StringIO(text), delimiter=delimiter_of(text.partition("\n")[0]))
     header = [name.strip() for name in next(reader, [])]
     smiles_at = find_column(path, header, None, SMILES_COLUMNS, "smiles")
@@ -265,7 +262,7 @@ def _read(path: Path, id: str, orders: BondOrders) -> _Whole:
     check_protein(receptor, path.name)
     ligands = find_ligands(structure, header.links, orders.residues_of(id))
     if not ligands:
-        raise InputError(f"no ligand: small molecules in it: {small_molecules(structure)}")
+        raise InputError(f"no ligand: small molecules in it: {small_molecules(structure.residues)}")
     return _Whole(structure, header, receptor, ligands)
 
 
@@ -296,9 +293,7 @@ def _molecule(
         offset += len(rows)
     for first, second in ligand.bonds:
         made.AddBond(first, second, Chem.BondType.SINGLE)
-    whole = Chem.Mol(made)
-    whole.RemoveAllConformers()
-    whole = _placed(whole, structure, ligand)
+    whole = with_coordinates(made, structure.table.xyz[list(ligand.rows)])
     bonded = {row for row, _ in ligand.links} | {row for pair in ligand.bonds for row in pair}
     lost = [name for name, ends in absent.items() if not (ends <= bonded and bonded)]
     if lost:
@@ -330,14 +325,6 @@ def _part(
         except InputError as error:
             fault = InputError(f"{error}; give its SMILES by --ligands-csv (columns residue, smiles)")
     raise fault
-
-
-def _placed(mol: Chem.Mol, structure: Structure, ligand: FoundLigand) -> Chem.Mol:
-    conformer = Chem.Conformer(len(ligand.rows))
-    conformer.Set3D(True)
-    conformer.SetPositions(np.ascontiguousarray(structure.table.xyz[list(ligand.rows)], np.float64))
-    mol.AddConformer(conformer)
-    return mol
 
 
 def _molecule_of_smiles(structure: Structure, ligand: FoundLigand, smiles: str) -> Chem.Mol:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from templ.chemistry.geometry import kabsch
+from templ.templates.sequence import SAME_PROTEIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,9 +34,7 @@ MIN_PAIRS = 8
 """Pairs of residues: fewer, of some hundred, say nothing about a frame."""
 MIN_POCKET, MIN_POCKET_SAME = 0.5, 0.3
 """Share of the template's pocket that must be found in the query's receptor, and in that of the same
-protein, whose pocket may have opened otherwise (KIF11: 0.38 to 0.58);"""
-SAME_PROTEIN = 0.9
-"""identity from which two receptors are of the same protein."""
+protein, whose pocket may have opened otherwise (KIF11: 0.38 to 0.58)."""
 NEARLY_BEST = 0.9
 """Another copy of a chain fits as well as the best when this share of the best's pocket is found."""
 

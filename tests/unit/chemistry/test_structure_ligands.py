@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from templ.chemistry.receptor_file import understand
+from templ.chemistry.receptor_file import small_molecules, understand
 from templ.chemistry.structure_file import read_structure_file
 from templ.chemistry.structure_header import AtomName
-from templ.chemistry.structure_ligands import find_ligands, small_molecules
+from templ.chemistry.structure_ligands import find_ligands
 
 NAME = "1oiq.pdb"
 FAR = np.array([200.0, 0.0, 0.0])
@@ -199,4 +199,4 @@ def test_small_molecules_are_named(tmp_path):
     from raw_structures import raw_structure
 
     (tmp_path / NAME).write_text(raw_structure(NAME))
-    assert small_molecules(understand(*read_structure_file(tmp_path / NAME))) == "HDU"
+    assert small_molecules(understand(*read_structure_file(tmp_path / NAME)).residues) == "HDU"

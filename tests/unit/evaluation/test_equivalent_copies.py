@@ -10,7 +10,7 @@ import pytest
 from templ.chemistry.molecules import positions, with_coordinates
 from templ.chemistry.receptor import Residues
 from templ.chemistry.receptor_file import read_receptor
-from templ.evaluation.equivalent_copies import copy_rmsd
+from templ.evaluation.equivalent_copies import copy_rmsd, motions_between_copies
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.sources.demo import demo_files
 
@@ -50,7 +50,7 @@ def truth(demo_library):
 
 
 def compared(pose, truth, receptor):
-    return copy_rmsd(pose, truth, symmetric_rmsd(pose, truth), receptor)
+    return copy_rmsd(pose, truth, symmetric_rmsd(pose, truth), motions_between_copies(receptor))
 
 
 def test_a_pose_in_the_second_copy_is_as_near_as_it_is_there(dimer, truth):
