@@ -15,13 +15,13 @@ import json
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from itertools import repeat
+from itertools import pairwise, repeat
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
-from sets import ALL, open_set, rmsd_of_poses
+from sets import ALL, OWN_RECEPTORS, open_set, rmsd_of_poses
 
 from templ.errors import Refusal
 from templ.evaluation.comparison import mcnemar
@@ -38,8 +38,12 @@ ABLATIONS: dict[str, dict[str, Any]] = {
     "no Monte Carlo moves": {"rounds": 0},
     "poses not minimised": {"minimised": 0},
     "all three": {"templates": 1, "consensus": 1, "minimised": 0},
+    "no receptor": {"use_receptor": False},
 }
-NO_RECEPTOR, BEST_SCORE = "no receptor", "best score first"
+BEST_SCORE = "best score first"
+OWN, NEAREST = "own", "nearest"
+SIMILARITIES = (0, 0.2, 0.4, 0.6, 1.01)
+"""Tanimoto: ends of the bands of similarity."""
 MISS = 99.0
 """Angstrom: what no pose counts as."""
 
@@ -53,32 +57,39 @@ class Row:
     best_score: float
     best_of_all: float
     confidence: float
+    tanimoto: float
     invalid: tuple[str, ...] | None
     seconds: float
     seconds_validity: float
 
 
-def predict_one(
-    name: str, folder: Path, id: str, changes: dict[str, Any], receptor: bool, check: bool
-) -> Row:
+def predict_one(name: str, folder: Path, id: str, mode: str, changes: dict[str, Any], check: bool) -> Row:
     """Predict one target and compare it with the truth."""
     chosen = open_set(name, folder)
-    given = chosen.receptor(id)
+    own = chosen.receptor(id)
     settings = PredictionSettings(**changes)
     begin = time.process_time()
     work = Prediction(
-        chosen.target(id), chosen.library, settings, rule=chosen.rule, receptor=given if receptor else None
+        chosen.target(id),
+        chosen.library,
+        settings,
+        rule=chosen.rule,
+        receptor=own if mode == OWN else None,
+        own_receptor=mode == OWN,
+        protein=own.residues.sequences(),
     )
     try:
         found = work.sample()
         poses = work.select(found)
     except Refusal:
-        return Row(id, (MISS,), MISS, MISS, 0.0, None, time.process_time() - begin, 0.0)
+        return Row(id, (MISS,), MISS, MISS, 0.0, 0.0, None, time.process_time() - begin, 0.0)
     finally:
         chosen.library.release_pages()
     predicted = time.process_time()
-    truth = chosen.truth(id)
-    invalid = tuple(failed_checks(poses[0].mol, truth=truth, receptor=given)) if check else None
+    where = work.outcome.receptor
+    truth = chosen.carried(id, where) if where else chosen.truth(id)
+    used = chosen.library.receptor_of(where) if where else own
+    invalid = tuple(failed_checks(poses[0].mol, truth=truth, receptor=used)) if check else None
     checked = time.process_time()
     every = rmsd_of_poses(found.ranked.xyz, found.query.mol, truth)
     if every is None:
@@ -89,18 +100,17 @@ def predict_one(
         float(every[found.ranked.score.argmax()]),
         float(every.min()),
         poses[0].confidence,
+        work.outcome.best_tanimoto,
         invalid,
         predicted - begin,
         checked - predicted,
     )
 
 
-def run(
-    name: str, folder: Path, changes: dict[str, Any], *, receptor: bool = True, check: bool = False
-) -> list[Row]:
+def run(name: str, folder: Path, mode: str, changes: dict[str, Any], *, check: bool = False) -> list[Row]:
     """Predict every target of a set, two at a time."""
     ids = open_set(name, folder).ids
-    fixed = [repeat(value) for value in (changes, receptor, check)]
+    fixed = [repeat(value) for value in (mode, changes, check)]
     with ProcessPoolExecutor(2) as pool:
         return list(pool.map(predict_one, repeat(name), repeat(folder), ids, *fixed, chunksize=4))
 
@@ -121,6 +131,15 @@ def counts(rows: list[Row]) -> dict[str, float]:
         **({"valid": sum(valid), "within_2_and_valid": len(sound)} if valid else {}),
         **({"seconds_validity": round(median(row.seconds_validity for row in rows), 2)} if valid else {}),
     }
+
+
+def by_similarity(rows: list[Row]) -> dict[str, list[Row]]:
+    """Divide targets by the Tanimoto similarity of their nearest template."""
+    bands = {
+        f"nearest template {least:g} to {most:g}": [row for row in rows if least <= row.tanimoto < most]
+        for least, most in pairwise(SIMILARITIES)
+    }
+    return {name: part for name, part in bands.items() if part}
 
 
 def change(rows: list[Row], before: list[dict[str, Any]]) -> str:
@@ -162,22 +181,24 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     stored = json.loads(STORED.read_text()) if STORED.exists() else {}
     for name in options.sets:
-        rows = run(name, options.folder, {}, check=options.validity)
-        found = counts(rows)
-        show(name, found)
-        before = stored.get(name)
-        print(f"  since the stored result: {change(rows, before['rows']) if before else 'none stored'}")
-        stored[name] = {"counts": found, "rows": [asdict(row) for row in rows]}
-        if options.ablation:
-            parts: dict[str, dict[str, float]] = {}
-            for label, changes in ABLATIONS.items():
-                parts[label] = counts(run(name, options.folder, changes))
-            if name != "complexes":  # whose templates cannot be brought to the query without one
-                parts[NO_RECEPTOR] = counts(run(name, options.folder, {}, receptor=False))
-            parts[BEST_SCORE] = {**found, "within_2": found["best_score_within_2"]}
-            for label, part in parts.items():
-                show(f"  {label}", part)
-            stored[name]["ablation"] = parts
+        for mode in (OWN, NEAREST) if name in OWN_RECEPTORS else (OWN,):
+            label = f"{name}, {mode}" if name in OWN_RECEPTORS else name
+            rows = run(name, options.folder, mode, {}, check=options.validity)
+            found = counts(rows)
+            show(label, found)
+            for band, in_band in by_similarity(rows).items():
+                show(f"  {band}", counts(in_band))
+            before = stored.get(label)
+            print(f"  since the stored result: {change(rows, before['rows']) if before else 'none stored'}")
+            stored[label] = {"counts": found, "rows": [asdict(row) for row in rows]}
+            if options.ablation:
+                parts: dict[str, dict[str, float]] = {}
+                for part, changes in ABLATIONS.items():
+                    parts[part] = counts(run(name, options.folder, mode, changes))
+                parts[BEST_SCORE] = {**found, "within_2": found["best_score_within_2"]}
+                for part, its in parts.items():
+                    show(f"  {part}", its)
+                stored[label]["ablation"] = parts
     if options.store:
         STORED.write_text(json.dumps(stored, indent=0) + "\n")
 

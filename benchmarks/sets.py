@@ -1,4 +1,4 @@
-"""The sets that accuracy is measured on and weights are fitted on: real crystals of twenty proteins.
+"""The sets that accuracy is measured on and weights are fitted on: real crystals of eighty proteins.
 
 ========== ======================================================= ==========================================
 name       targets                                                 templates
@@ -7,15 +7,20 @@ demo-mpro  144 Mpro ligands of the demo                            the demo's, d
 sars       150 of the Polaris SARS training set (a fixed sample)   the others of that set
 mers       the 17 of the Polaris MERS training set                 the others, and the SARS ones moved there
 complexes  126 complexes of 19 proteins                            all the others
+many       139 complexes of 61 proteins                            all the others
+cdk2       164 CDK2 complexes deposited from 2007 on               those deposited before the target
 polaris    the 98 of the Polaris test set that are public          the training set; never fitted on
 ========== ======================================================= ==========================================
 
-A target's own ligand, under whatever name, is never a template.
+A target's own ligand, under whatever name, is never a template. Where each complex has its own receptor a
+target is posed in that, or in that of another crystal which the program chooses (`nearest`); else in the one
+receptor of the set, which is of another crystal.
 """
 
 from __future__ import annotations
 
 import csv
+import datetime
 import hashlib
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +34,7 @@ from templ.benchmark.definition import list_targets
 from templ.chemistry.molecules import positions
 from templ.chemistry.receptor import Receptor
 from templ.chemistry.receptor_file import read_receptor
+from templ.evaluation.crystal_frame import crystal_poses
 from templ.jobs.target import target_of
 from templ.library.build import build_library
 from templ.library.store import Library, open_library
@@ -44,10 +50,12 @@ if TYPE_CHECKING:
 
     from templ.records import Target
 
-TRAINING = ("demo-mpro", "sars", "mers", "complexes")
+TRAINING = ("demo-mpro", "sars", "mers", "complexes", "many", "cdk2")
+OWN_RECEPTORS = ("complexes", "many", "cdk2")
 ALL = (*TRAINING, "polaris")
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 SARS_SAMPLE = 150
+CDK2_FIRST_DATE = datetime.date(2007, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,11 @@ class TargetSet:
     def truth(self, id: str) -> Mol:
         """Crystal pose of a target."""
         return self.targets.ligand(self.targets.row_of(id))
+
+    def carried(self, id: str, receptor: str) -> Mol:
+        """Crystal pose of a target in the frame of another crystal's receptor, in the copy of its ligand."""
+        used = self.library.receptor_of(receptor)
+        return crystal_poses(self.targets, id, self.library, used, receptor)[0]
 
     def receptor(self, id: str) -> Receptor:
         """What a target binds to, as far as it is given: its own, or the one of its frame."""
@@ -97,12 +110,15 @@ def _read(path: Path) -> Receptor:
 @cache
 def open_set(name: str, folder: Path) -> TargetSet:
     """Open a set; its libraries are made in `folder` unless they are there."""
-    if name == "complexes":
-        path = folder / "complexes.templ"
+    if name in OWN_RECEPTORS:
+        path = folder / f"{name}.templ"
         if not path.exists():
-            _build_complexes(path)
-        library = open_library(path)
-        return TargetSet(name, library, library, tuple(library), TemplateRule(exclude_same_ligand=True))
+            _build_complexes(name, path)
+        library, dated = open_library(path), name == "cdk2"
+        rule = TemplateRule(exclude_same_ligand=True, before_date=dated)
+        dates = {id: library.entry(library.row_of(id)).date for id in library}
+        complexes = tuple(id for id in library if not dated or _is_target(dates[id]))
+        return TargetSet(name, library, library, complexes, rule)
     inputs = folder / ("demo-mpro" if name == "demo-mpro" else "polaris")
     inputs.mkdir(parents=True, exist_ok=True)
     source = MproBenchmark() if name == "demo-mpro" else PolarisBenchmark(SHARED / "polaris")
@@ -118,9 +134,20 @@ def open_set(name: str, folder: Path) -> TargetSet:
     return TargetSet(name, library, library, tuple(ids), rule)
 
 
-def _build_complexes(path: Path) -> None:
-    with (SHARED / "complexes.csv").open(newline="") as file:
-        groups = {row["id"].lower(): Annotation(None, row["target"]) for row in csv.DictReader(file)}
+def _is_target(date: datetime.date | None) -> bool:
+    return date is not None and date >= CDK2_FIRST_DATE
+
+
+def _build_complexes(name: str, path: Path) -> None:
+    source = SHARED if name == "complexes" else SHARED / "wwpdb"
+    with (source / f"{name}.csv").open(newline="") as file:
+        known = {
+            row["id"].lower(): Annotation(
+                datetime.date.fromisoformat(row["date"]) if row.get("date") else None,
+                row["group" if "group" in row else "target"],
+            )
+            for row in csv.DictReader(file)
+        }
     ledger = Ledger()
-    entries = read_complexes(SHARED / "complexes", ledger, groups)
+    entries = read_complexes(source / name, ledger, known)
     build_library(path, entries, ledger=ledger, complexes=True)

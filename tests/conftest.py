@@ -17,9 +17,10 @@ from templ.chemistry.components import write_dictionary
 from templ.engine import probe
 from templ.library.build import build_library
 from templ.library.store import open_library
-from templ.sources.demo import DEMO_DATE_PROPERTY, demo_files
+from templ.sources.demo import DEMO_DATE_PROPERTY, DEMO_SETS, demo_files
 from templ.sources.ledger import Ledger
 from templ.sources.sdf import read_sdf
+from templ.sources.structure_files import BondOrders, read_structure
 
 collect_ignore = ["helpers"]
 """Modules that workers and programs of the tests import by themselves; no tests in them."""
@@ -141,6 +142,26 @@ rounds = 0
 top = 2
 """
     return once("benchmark", lambda folder: (folder / "fast.toml").write_text(text)) / "fast.toml"
+
+
+@pytest.fixture(scope="session")
+def kinase_path(once):
+    """Six crystals of CDK2 as a library, each with its own receptor."""
+
+    def make(folder):
+        files, entries = dict(DEMO_SETS["structures"]()), []
+        for name in ("1ke7.cif", "3igg.cif", "2r3o.cif", "3qtw.cif", "3r9n.pdb", "4ez3.cif"):
+            (folder / name).write_bytes(files[name])
+            entries += read_structure(folder / name, BondOrders(), Ledger())
+        build_library(folder / "kinase.templ", entries, complexes=True)
+
+    return once("kinase", make) / "kinase.templ"
+
+
+@pytest.fixture(scope="session")
+def kinase_library(kinase_path):
+    with open_library(kinase_path) as library:
+        yield library
 
 
 @pytest.fixture(scope="session")

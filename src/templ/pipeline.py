@@ -17,7 +17,7 @@ from templ.settings import PredictionSettings
 from templ.templates.rule import TemplateRule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     from templ.sampling.placement import Placement
     from templ.scoring.pocket import Pocket
     from templ.scoring.ranking import ScoredPoses
+    from templ.templates.frame import Frame
+    from templ.templates.screening import AllowedTemplates
     from templ.templates.split_labels import Splits
 
-METHOD_VERSION = 4
+METHOD_VERSION = 5
 """Raise it with every change that moves poses: runs of another version are not resumed or merged."""
 
 PARTS = (
@@ -46,6 +48,7 @@ PARTS = (
     "templ.scoring.pocket",
     "templ.templates.applicability",
     "templ.templates.frame",
+    "templ.templates.receptor_choice",
     "templ.templates.screening",
     "templ.templates.warnings",
     *(["pandas"] if find_spec("pandas") else []),
@@ -64,6 +67,8 @@ def predict(
     *,
     rule: TemplateRule = NO_RULE,
     receptor: Receptor | None = None,
+    own_receptor: bool = False,
+    protein: Sequence[str] = (),
     site: NDArray[np.float64] | None = None,
     splits: Splits | None = None,
 ) -> Outcome:
@@ -82,8 +87,14 @@ def predict(
         Which templates may be used; the target's own id never is.
     receptor : Receptor, optional
         What the query binds to (`templ.read_receptor`). Where the library's ligands share one frame it must
-        be in that frame; where each has its own receptor, poses come out in the frame of this. Its
-        `embedding` is needed where `settings` find templates by embedding.
+        be in that frame; where each has its own receptor, poses come out in the frame of this, and by
+        default it is that of the crystal with the most similar ligand. Its `embedding` is needed where
+        `settings` find templates by embedding.
+    own_receptor : bool
+        The receptor is of the query's own crystal, as a benchmark may have it: its side chains are believed.
+    protein : sequence of str
+        Sequence of each chain of what the query binds to, where a receptor is to be chosen; by default the
+        protein of the most similar ligand.
     site : array, shape (3,), optional
         Where the pocket is, Angstrom; by default where the templates say. For libraries with receptors.
     splits : Splits, optional
@@ -97,12 +108,12 @@ def predict(
     Raises
     ------
     InputError
-        When the SMILES cannot be read, or a receptor is needed and there is none.
+        When the SMILES cannot be read, or the receptor has no protein.
     LeakageError
         When a template that `rule` forbids would have been used.
     """
     settings = settings or PredictionSettings()
-    work = Prediction(_target(query), library, settings, rule, receptor, site, splits)
+    work = Prediction(_target(query), library, settings, rule, receptor, own_receptor, protein, site, splits)
     try:
         isomers = work.isomers()
         if len(isomers) == 1:
@@ -194,6 +205,8 @@ class Prediction:
     settings: PredictionSettings
     rule: TemplateRule = NO_RULE
     receptor: Receptor | None = None
+    own_receptor: bool = False
+    protein: Sequence[str] = ()
     site: NDArray[np.float64] | None = None
     splits: Splits | None = None
     molecule: Mol | None = None
@@ -258,7 +271,6 @@ class Prediction:
         from templ.sampling.pose_sources import place_query
         from templ.scoring.confidence import evidence, prior_confidence
         from templ.scoring.pocket import Pocket
-        from templ.templates.frame import Frame
         from templ.templates.screening import AllowedTemplates, find_templates
         from templ.templates.warnings import warnings_of
 
@@ -268,7 +280,7 @@ class Prediction:
             self.target = replace(self.target, ligand_key=ligand_key(query.mol))
         allowed = AllowedTemplates(self.target, self.library, self.rule, self.splits)
         self._know(templates_allowed=len(allowed))
-        frame = Frame.of(self.library, self.receptor, self.site, self.target.id)
+        frame = self._frame(query, allowed)
         templates = find_templates(query, self.library, allowed, self.settings, frame)
         if len(frame.copies) > 1 and frame.site is None:
             first, *others = frame.copies
@@ -284,9 +296,7 @@ class Prediction:
             prior_confidence=prior_confidence(known),
         )
         self._stage("select")
-        placements, notes = place_query(
-            query, templates, self.settings, has_receptor=frame.receptor is not None
-        )
+        placements, notes = place_query(query, templates, self.settings, has_receptor=frame.atoms is not None)
         self._note(*notes, *warnings_of(query.mol, templates, self.library, frame.receptor))
         self._stage("pose")
         pocket = Pocket.of(query.mol, templates, self.settings.consensus, frame)
@@ -319,6 +329,33 @@ class Prediction:
 
         mol = self.isomers()[0] if self.molecule is None else self.molecule
         return PreparedQuery(mol, self.settings.conformers, self.settings.seed)
+
+    def _frame(self, query: PreparedQuery, allowed: AllowedTemplates) -> Frame:
+        """Where the poses will lie: in the receptor that was given, or in one that is chosen."""
+        from templ.chemistry.molecules import positions
+        from templ.templates.frame import Frame
+        from templ.templates.receptor_choice import choose_receptor
+
+        library, settings = self.library, self.settings
+        receptor, near = self.receptor, None
+        if receptor is None and library.has_receptors:
+            least, most = settings.min_identity, self.rule.max_identity
+            choice = choose_receptor(query.mol, library, allowed.rows, self.protein, least=least, most=most)
+            self._know(receptor=library.entry(choice.row).id)
+            self._note(*filter(None, (choice.note,)))
+            receptor = library.receptor(choice.row)
+            if settings.by == "embedding":
+                receptor = replace(receptor, embedding=library.embeddings.vector(choice.row))
+            near = positions(library.ligand(choice.row)).mean(axis=0)
+        return Frame.of(
+            library,
+            receptor,
+            self.site,
+            self.target.id,
+            own_receptor=self.own_receptor,
+            templates_only=not settings.use_receptor,
+            near=near,
+        )
 
     def _know(self, **facts: Any) -> None:  # noqa: ANN401  as the fields of an outcome are
         self.outcome = replace(self.outcome, **facts)

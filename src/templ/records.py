@@ -180,6 +180,9 @@ class Outcome:
         Sequence identity of the most related receptor among them; None where all share one frame.
     prior_confidence : float or None
         Probability, from the templates alone, that the first pose will be right; None when none was found.
+    receptor : str
+        Id of the library's crystal whose receptor it was posed in; empty where one was given, or none is
+        needed.
     stereo_kept : bool or None
         Whether all stereocentres of all poses are the query's; None without poses.
     seconds : Mapping[str, float]
@@ -197,6 +200,7 @@ class Outcome:
     best_tanimoto: float = 0.0
     best_identity: float | None = None
     prior_confidence: float | None = None
+    receptor: str = ""
     stereo_kept: bool | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 

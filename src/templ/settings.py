@@ -40,6 +40,8 @@ class PredictionSettings(BaseModel):
     min_identity : float
         Share of aligned residues that a template's receptor must have in common with the query's, 0 to 1;
         where they are found by sequence.
+    use_receptor : bool
+        Judge poses in the receptor; else by the templates alone.
     states : bool
         Pose the tautomers and protonation states of the query near pH 7.4 too, and let the pose choose.
     max_heavy_atoms : int
@@ -64,6 +66,7 @@ class PredictionSettings(BaseModel):
     min_tanimoto: float = Field(default=0.05, ge=0, le=1)
     by: Literal["sequence", "embedding", "all"] = "sequence"
     min_identity: float = Field(default=0.3, ge=0, le=1)
+    use_receptor: bool = True
     states: bool = False
     max_heavy_atoms: int = Field(default=120, ge=1)
     max_residues: int = Field(default=8, ge=1)

@@ -10,7 +10,7 @@ import json
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +20,7 @@ from templ.benchmark.definition import Benchmark, BenchmarkSource, label_splits
 from templ.checksums import checksum_agrees, with_checksum
 from templ.disk import make_folder, replacing
 from templ.errors import InputError, RunError
+from templ.jobs.target import NEAREST, OWN
 from templ.library.build import build_library
 from templ.library.store import is_sound
 from templ.records import Entry
@@ -58,10 +59,12 @@ ALL = "all"
 class DemoBenchmark:
     """Rolling time split over the shipped CDK2 complexes: each from those deposited before it.
 
-    Each target in its own receptor and frame; its own ligand in another crystal is never a template.
+    Each target in its own receptor and frame, or in what `receptor` says (see `Benchmark`); its own ligand in
+    another crystal is never a template.
     """
 
     name: ClassVar[str] = "demo"
+    receptor: str | Path = OWN
 
     def make(self, inputs: Path) -> Benchmark:
         """Make the benchmark, given a folder for its library."""
@@ -83,6 +86,7 @@ class DemoBenchmark:
             targets=library,
             rule=TemplateRule(before_date=True, exclude_same_ligand=True),
             first_date=CDK2_FIRST_TARGET_DATE,
+            receptor=self.receptor,
             notes=_made_once(inputs, [demo.complexes], build),
         )
 
@@ -155,19 +159,38 @@ class PolarisBenchmark:
 class LeaveOneOut:
     """Every complex of `library` from all the others, but those with its own ligand.
 
-    No template's receptor shares more of its sequence with the target's than `max_identity`, 0 to 1.
+    No template's receptor shares more of its sequence with the target's than `max_identity`, 0 to 1;
+    `receptor` is what each is posed in (see `Benchmark`).
     """
 
     name: ClassVar[str] = "loo"
     library: str | Path
     max_identity: float = 1.0
+    receptor: str | Path = OWN
 
     def make(self, inputs: Path) -> Benchmark:
         """Make the benchmark; nothing is built."""
         del inputs
         library = Path(self.library)
         rule = TemplateRule(exclude_same_ligand=True, max_identity=self.max_identity)
-        return Benchmark(name=self.name, library=library, targets=library, rule=rule)
+        return Benchmark(name=self.name, library=library, targets=library, rule=rule, receptor=self.receptor)
+
+
+@dataclass(frozen=True, slots=True)
+class CrossReceptor:
+    """Leave one out, each target in the receptor of another crystal: what a query without a crystal meets.
+
+    The options are those of `LeaveOneOut`.
+    """
+
+    name: ClassVar[str] = "cross"
+    library: str | Path
+    max_identity: float = 1.0
+
+    def make(self, inputs: Path) -> Benchmark:
+        """Make the benchmark; nothing is built."""
+        made = LeaveOneOut(self.library, self.max_identity, NEAREST).make(inputs)
+        return replace(made, name=self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +211,8 @@ class TimeSplit:
         No template with the target's own ligand.
     max_identity : float
         No template whose receptor shares more of its sequence with the target's, 0 to 1.
+    receptor : str or Path
+        What each target is posed in (see `Benchmark`).
 
     Raises
     ------
@@ -202,6 +227,7 @@ class TimeSplit:
     rule: str = "split"
     exclude_same_ligand: bool = False
     max_identity: float = 1.0
+    receptor: str | Path = OWN
 
     def __post_init__(self) -> None:
         if self.split not in (*SPLIT_NAMES, ALL):
@@ -225,11 +251,14 @@ class TimeSplit:
             ),
             listed=tuple(chain(*lists.values()) if self.split == ALL else lists[self.split]),
             splits=label_splits(inputs, library, lists),
+            receptor=self.receptor,
         )
 
 
-BUILT_IN: tuple[type[DemoBenchmark | MproBenchmark | PolarisBenchmark | LeaveOneOut | TimeSplit], ...]
-BUILT_IN = (DemoBenchmark, MproBenchmark, PolarisBenchmark, LeaveOneOut, TimeSplit)
+BUILT_IN: tuple[
+    type[DemoBenchmark | MproBenchmark | PolarisBenchmark | LeaveOneOut | CrossReceptor | TimeSplit], ...
+]
+BUILT_IN = (DemoBenchmark, MproBenchmark, PolarisBenchmark, LeaveOneOut, CrossReceptor, TimeSplit)
 
 
 def find_benchmark(name: str | Path, **options: Any) -> BenchmarkSource:  # noqa: ANN401  as the fields say
@@ -238,8 +267,8 @@ def find_benchmark(name: str | Path, **options: Any) -> BenchmarkSource:  # noqa
     Parameters
     ----------
     name : str or Path
-        ``demo``, ``demo-mpro``, ``polaris``, ``loo``, ``timesplit``, or the path of a TOML file (see
-        `TomlBenchmark`).
+        ``demo``, ``demo-mpro``, ``polaris``, ``loo``, ``cross``, ``timesplit``, or the path of a TOML file
+        (see `TomlBenchmark`).
     **options
         What it needs and may be told: the fields of its class, such as ``data`` of `PolarisBenchmark`. Those
         that are None count as not given.

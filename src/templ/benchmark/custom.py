@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from templ.benchmark.definition import Benchmark, label_splits
+from templ.benchmark.definition import WHOSE, Benchmark, label_splits
 from templ.errors import InputError
+from templ.jobs.target import OWN
 from templ.settings import PredictionSettings
 from templ.sources.files import open_input
 from templ.sources.split_lists import read_split_lists
@@ -27,6 +28,7 @@ class _Content(BaseModel):
     library: str
     targets: str = ""
     first_date: datetime.date | None = None
+    receptor: str = OWN
     splits: str = ""
     split: Literal["", "train", "val", "test"] = ""
     rule: dict[str, Any] = Field(default_factory=dict)
@@ -38,6 +40,7 @@ class TomlBenchmark:
     """A benchmark in the TOML file `path`; paths in it are relative to the file.
 
     ``library`` is required. Optional are ``targets`` (a library, by default the same), ``first_date``,
+    ``receptor`` (``own``, ``nearest``, ``none`` or a structure file, see `Benchmark`),
     ``splits`` (a folder of id lists, see `read_split_lists`) with ``split`` (which of them are the targets),
     ``name``, and the tables ``[rule]`` (see `TemplateRule`) and ``[settings]`` (see `PredictionSettings`).
     """
@@ -77,6 +80,7 @@ class TomlBenchmark:
             targets=path.parent / content.targets if content.targets else library,
             rule=rule,
             first_date=content.first_date,
+            receptor=content.receptor if content.receptor in WHOSE else path.parent / content.receptor,
             listed=None if lists is None else tuple(lists[content.split]),
             splits=None if lists is None else label_splits(inputs, library, lists),
             settings=content.settings,

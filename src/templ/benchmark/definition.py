@@ -10,6 +10,7 @@ from typing import Protocol
 
 from templ.disk import make_folder
 from templ.errors import InputError
+from templ.jobs.target import OWN, RECEPTORS
 from templ.library.store import open_library
 from templ.settings import PredictionSettings
 from templ.templates.rule import TemplateRule
@@ -17,6 +18,9 @@ from templ.templates.split_labels import write_splits
 
 SPLITS = "splits.npy"
 """Among the inputs of a run."""
+NONE = "none"
+WHOSE = (*RECEPTORS, NONE)
+"""Whose receptor targets may be posed in, where it is not that of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,10 @@ class Benchmark:
     listed : tuple of str or None
         Only these are targets, in this order; None: all of `targets`. Those that `targets` does not have are
         reported as missing.
+    receptor : str or Path
+        What each target is posed in: ``own``, the receptor of its own crystal, or of its group where all
+        templates share a frame; ``nearest``, that of another crystal, which the program chooses among those
+        that the rule allows; ``none``, templates only; or a structure file, the same for all targets.
     splits : Path or None
         Which split each row of `library`, which holds the targets too, belongs to (`write_splits`).
     notes : tuple of str
@@ -52,6 +60,7 @@ class Benchmark:
     rule: TemplateRule
     first_date: datetime.date | None = None
     listed: tuple[str, ...] | None = None
+    receptor: str | Path = OWN
     splits: Path | None = None
     notes: tuple[str, ...] = ()
     settings: PredictionSettings = field(default_factory=PredictionSettings)

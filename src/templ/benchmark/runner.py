@@ -9,7 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from templ.benchmark.definition import Benchmark, BenchmarkSource, TargetList, list_targets
+from templ.benchmark.definition import NONE, WHOSE, Benchmark, BenchmarkSource, TargetList, list_targets
+from templ.chemistry.receptor import check_protein
+from templ.chemistry.receptor_file import read_receptor
 from templ.disk import replacing
 from templ.engine.executor import TaskResult, Work, choose_executor
 from templ.errors import InputError
@@ -18,7 +20,7 @@ from templ.evaluation.run import load_run
 from templ.evaluation.summary import Summary
 from templ.evaluation.validity import PACKAGE, require_posebusters
 from templ.jobs.recording import Progress, record_all
-from templ.jobs.target import FUNCTION, PRELOAD, target_of
+from templ.jobs.target import FUNCTION, NEAREST, OWN, PRELOAD, target_of
 from templ.library.store import open_library
 from templ.records import Outcome
 from templ.runs.identity import Identity, list_digest
@@ -26,6 +28,7 @@ from templ.runs.manifest import RunManifest, start_run
 from templ.runs.record import Record
 from templ.runs.run_folder import INPUTS_FOLDER, hold_run_folder
 from templ.settings import RunSettings
+from templ.sources.files import STRUCTURE, file_digest
 
 SUMMARY_JSON, SUMMARY_MARKDOWN = "summary.json", "summary.md"
 
@@ -186,8 +189,17 @@ def _work(benchmark: Benchmark, identity: Identity) -> Work:
         "settings": identity.settings,
         "validity": bool(identity.validity),
         "site": identity.site,
+        "receptor": _whose(benchmark),
     }
     return Work(FUNCTION, context, (*PRELOAD, PACKAGE) if identity.validity else PRELOAD)
+
+
+def _whose(benchmark: Benchmark) -> str:
+    """Whose receptor a worker takes: own, nearest, or a path."""
+    if benchmark.receptor != NONE:
+        return str(benchmark.receptor if benchmark.receptor in WHOSE else Path(benchmark.receptor).absolute())
+    with open_library(benchmark.library) as library:  # where each has a frame, poses need that of a crystal
+        return NEAREST if library.has_receptors else OWN
 
 
 def _tasks(listed: TargetList, manifest: RunManifest) -> Iterator[tuple[int, str]]:
@@ -216,13 +228,30 @@ def _manifest(
             raise InputError(
                 f"{benchmark.library} has one frame, and all know the site: leave out --site own"
             )
-    science = benchmark.settings.model_copy(update=dict(options.prediction))
+        if options.site == "own" and benchmark.receptor != OWN:
+            raise InputError(
+                f"--site own is the pocket of each target's own receptor: leave it out, or --receptor "
+                f"{benchmark.receptor}"
+            )
+        if benchmark.receptor == NEAREST and not library.has_receptors:
+            raise InputError(f"{benchmark.library} has no receptors to choose from: leave out --receptor")
+    changes = dict(options.prediction)
+    if benchmark.receptor == NONE:
+        changes["use_receptor"] = False
+    science = benchmark.settings.model_copy(update=changes)
+    file = None if benchmark.receptor in WHOSE else Path(benchmark.receptor).absolute()
+    if file is not None:
+        if not file.exists():
+            expected = f"{', '.join(WHOSE)} or a structure file"
+            raise InputError(f"--receptor {benchmark.receptor}: no such file; expected {expected}")
+        check_protein(read_receptor(file), str(benchmark.receptor))
     identity = Identity(
         settings=science.model_dump(mode="json"),
         rule=benchmark.rule.to_json(),
         library=digest,
         targets=list_digest(listed.sizes),
         truth=truth_digest,
+        receptor=str(benchmark.receptor) if file is None else file_digest(file, STRUCTURE),
         validity=f"PoseBusters {version(PACKAGE)}" if options.validity else "",
         site="" if options.site == "none" else options.site,
     )
@@ -234,6 +263,7 @@ def _manifest(
         run_settings=machine.model_dump(mode="json"),
         library=str(benchmark.library),
         truth=str(benchmark.targets),
+        receptor="" if file is None else str(file),
         targets=len(shard_order(targets, *options.shard)) if options.shard else targets,
         missing=list(listed.missing),
         notes=list(benchmark.notes),

@@ -69,6 +69,10 @@ class Residues:
         ends = self.ends.tolist()
         return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
+    def sequences(self) -> tuple[str, ...]:
+        """Sequence of each chain."""
+        return tuple(self.sequence[part] for part in self.slices())
+
     def chain_of_each(self) -> list[str]:
         """Name of the chain of each residue."""
         parts = zip(self.chains, self.slices(), strict=True)

@@ -29,10 +29,12 @@ app = typer.Typer(help="Run benchmarks, resume them, and summarise runs.", no_ar
 
 @app.command()
 def run(
-    benchmark: str = typer.Argument(..., help="demo, demo-mpro, polaris, loo, timesplit, or a TOML file."),
+    benchmark: str = typer.Argument(
+        ..., help="demo, demo-mpro, polaris, loo, cross, timesplit, or a TOML file."
+    ),
     out: Path | None = typer.Option(None, "-o", "--out", help="Run folder; by default runs/NAME."),
     data: Path | None = typer.Option(None, "--data", help="Folder with the files of polaris."),
-    library: Path | None = typer.Option(None, "--library", help="Complexes for loo and timesplit."),
+    library: Path | None = typer.Option(None, "--library", help="Complexes for loo, cross and timesplit."),
     splits: Path | None = typer.Option(None, "--splits", help="Folder with the id lists of timesplit."),
     split: str | None = typer.Option(None, "--split", help="timesplit: train, val, test (default) or all."),
     rule: str | None = typer.Option(
@@ -42,7 +44,17 @@ def run(
         None, "--exclude-same-ligand", help="timesplit: no template with the target's own ligand."
     ),
     max_identity: float | None = typer.Option(
-        None, "--max-identity", min=0, max=1, help="loo, timesplit: no receptor more alike in sequence."
+        None,
+        "--max-identity",
+        min=0,
+        max=1,
+        help="loo, cross, timesplit: no receptor more alike in sequence.",
+    ),
+    receptor: str | None = typer.Option(
+        None,
+        "--receptor",
+        help="What each target is posed in: own (its own crystal's; default), nearest (of the other crystal "
+        "with the most similar ligand; cross is loo with it), none (templates only), or a PDB or mmCIF file.",
     ),
     dry_run: bool = typer.Option(
         False, "--dry-run", help="Check the data and plan the run; predict nothing."
@@ -80,6 +92,7 @@ def run(
 
     told: dict[str, object] = {"data": data, "library": library, "splits": splits, "split": split}
     told |= {"rule": rule, "exclude_same_ligand": exclude_same_ligand, "max_identity": max_identity}
+    told["receptor"] = receptor
     source = find_benchmark(benchmark, **told)
     folder = out or Path("runs") / Path(benchmark).stem
     machine = RunSettings(

@@ -41,8 +41,14 @@ def predict(
         None,
         "--receptor",
         "-r",
-        help="PDB or mmCIF that the query binds to. Needed for a library of complexes: poses come in its "
-        "frame. Else in the templates' frame, and by default the library's own.",
+        help="PDB or mmCIF that the query binds to. For a library of complexes poses come in its frame, and "
+        "by default it is that of the crystal with the ligand most like the query. Else it must be in the "
+        "templates' frame, and by default is the library's own.",
+    ),
+    sequence: str | None = typer.Option(
+        None,
+        "--sequence",
+        help="Of the protein, letters or a FASTA file: the receptor is chosen among its crystals.",
     ),
     site: str | None = typer.Option(
         None,
@@ -74,6 +80,11 @@ def predict(
     ),
     out: Path = typer.Option(
         Path("poses.sdf"), "-o", "--out", help="SDF of the poses; a table goes beside it."
+    ),
+    complexes: bool = typer.Option(
+        False,
+        "--complex",
+        help="Write each first pose with its receptor too, PDB and mmCIF, in a folder beside the poses.",
     ),
     top: int = TOP,
     seed: int = SEED,
@@ -109,6 +120,7 @@ def predict(
             BindingSite(
                 library,
                 receptor,
+                sequence or "",
                 group,
                 () if template_ids is None else read_ids(template_ids),
                 None if site is None else parse_site(site),
@@ -133,6 +145,11 @@ def predict(
         _tell(next(iter(run)))
     for note in run.manifest.notes:
         say(note)
+    if complexes:
+        from templ.export.complex_file import write_complexes
+
+        folder = out.with_name(f"{out.stem}_complexes")
+        say(f"{write_complexes(run, folder)} complexes written: {folder}")
     counts = Counter(record.status for record in run)
     told_counts = ", ".join(f"{counts[status]} {status}" for status in ("posed", "refused", "failed"))
     say(f"{told_counts}; written: {out}, {out.with_suffix('.csv')}, {run.path}")

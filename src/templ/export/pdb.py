@@ -1,4 +1,4 @@
-"""Writes a receptor as PDB, in its own frame."""
+"""Writes a receptor, in its own frame, as PDB; and as what gemmi writes in other formats."""
 
 from __future__ import annotations
 
@@ -15,6 +15,13 @@ def to_pdb(receptor: Receptor) -> str:
 
     Chains and residues keep their names and numbers. What is in no chain is written as HETATM, numbered anew.
     """
+    structure = to_structure(receptor)
+    structure.shorten_chain_names()
+    return structure.make_minimal_pdb()
+
+
+def to_structure(receptor: Receptor) -> gemmi.Structure:
+    """Make a receptor a structure of gemmi's; see `to_pdb`."""
     model = gemmi.Model(1)
     chains = {name: gemmi.Chain(name) for name in (*receptor.residues.chains, IN_NO_CHAIN)}
     chain_of = receptor.residues.chain_of_each()
@@ -38,8 +45,7 @@ def to_pdb(receptor: Receptor) -> str:
     structure = gemmi.Structure()
     structure.add_model(model)
     structure.remove_empty_chains()
-    structure.shorten_chain_names()
-    return structure.make_minimal_pdb()
+    return structure
 
 
 def _residue(receptor: Receptor, index: int, name: str, number: int) -> gemmi.Residue:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -14,6 +13,7 @@ from rdkit import Chem
 
 from templ.disk import make_folder, storage_errors
 from templ.errors import InputError
+from templ.evaluation.crystal_frame import crystal_poses
 from templ.evaluation.run import Run, load_run
 from templ.evaluation.run_table import table_writer
 from templ.export.pdb import to_pdb
@@ -21,6 +21,7 @@ from templ.export.table_formats import FORMATS, Format, Item
 from templ.library.store import Library
 from templ.runs.pose_shards import read_poses
 from templ.runs.record import Record
+from templ.sources.files import open_input
 from templ.templates.target_receptor import TargetReceptors
 
 POSES, RECEPTORS, TRUTH = "poses", "receptors", "truth"
@@ -86,7 +87,8 @@ def export_run(
             templates = stack.enter_context(loaded.templates(named))
             targets = stack.enter_context(loaded.targets(named))
         make_folder(out)
-        files = _Files(out, templates, targets)
+        file = loaded.manifest.receptor
+        files = _Files(out, templates, targets, Path(file) if file else None)
         counts = {"targets": 0, "poses": 0, "unposed": 0}
         add = stack.enter_context(table_writer(out / form.table, form.schema))
         for record in loaded:
@@ -113,11 +115,13 @@ def _items(run: Run, record: Record, form: Format, files: _Files) -> Iterator[It
         del poses[1:], blocks[1:]
     texts = [f"{block}$$$$\n".encode() for block in blocks]
     if form.single_poses:
-        ligand_files = [files.poses(f"{_name(id)}/{rank}.sdf", text) for rank, text in enumerate(texts, 1)]
+        ligand_files = [
+            files.poses(f"{file_name(id)}/{rank}.sdf", text) for rank, text in enumerate(texts, 1)
+        ]
     else:
-        ligand_files = [files.poses(f"{_name(id)}.sdf", b"".join(texts))] * len(texts)
-    receptor = files.receptor(id) if form.receptor else None
-    truth = files.truth(id) if form.truth else None
+        ligand_files = [files.poses(f"{file_name(id)}.sdf", b"".join(texts))] * len(texts)
+    receptor = files.receptor(record) if form.receptor else None
+    truth = files.truth(record) if form.truth else None
     for position, (mol, ligand_file) in enumerate(zip(poses, ligand_files, strict=True)):
         yield Item(record, position, mol, ligand_file, receptor, truth)
 
@@ -125,38 +129,46 @@ def _items(run: Run, record: Record, form: Format, files: _Files) -> Iterator[It
 class _Files:
     """Writes files into the folder of an export; each method returns the path relative to it."""
 
-    def __init__(self, out: Path, templates: Library | None, targets: Library | None) -> None:
+    def __init__(
+        self, out: Path, templates: Library | None, targets: Library | None, file: Path | None
+    ) -> None:
         self._out = out
         self._templates, self._targets = templates, targets
         self._receptors: TargetReceptors | None = None
         if templates is not None and targets is not None:
-            self._receptors = TargetReceptors(templates, targets)
+            self._receptors = TargetReceptors(templates, targets, file)
         self._shared: dict[Path, str] = {}
 
     def poses(self, name: str, sdf: bytes) -> str:
         """Write poses."""
         return self._write(f"{POSES}/{name}", sdf)
 
-    def truth(self, id: str) -> str:
-        """Write the crystal pose of a target."""
-        assert self._targets is not None
-        mol = self._targets[id]
-        return self._write(f"{TRUTH}/{_name(id)}.sdf", (Chem.MolToMolBlock(mol) + "$$$$\n").encode())
+    def truth(self, record: Record) -> str:
+        """Write the crystal pose of a target, in the frame of its poses."""
+        assert self._targets is not None and self._templates is not None and self._receptors is not None
+        name, receptor = record.receptor, self._receptors.of(record.id, record.receptor)
+        crystals = crystal_poses(self._targets, record.id, self._templates, receptor, name)
+        if not crystals:
+            raise InputError(f"{record.id!r}: its crystal pose cannot be brought into the receptor {name}")
+        block = Chem.MolToMolBlock(crystals[0]) + "$$$$\n"
+        return self._write(f"{TRUTH}/{file_name(record.id)}.sdf", block.encode())
 
-    def receptor(self, id: str) -> str:
+    def receptor(self, record: Record) -> str:
         """Write the receptor of a target, once where a whole group has the same."""
         assert self._receptors is not None and self._templates is not None
+        id = record.id
         path = self._receptors.file_of(id)
         if path is None:
-            receptor = self._receptors.of(id)
+            receptor = self._receptors.of(id, record.receptor)
             if receptor is None:
                 raise InputError(
                     f"{self._templates.path} has no receptor for {id!r}; use --format csv or polaris"
                 )
-            return self._write(f"{RECEPTORS}/{_name(id)}.pdb", to_pdb(receptor).encode())
+            return self._write(f"{RECEPTORS}/{file_name(id)}.pdb", to_pdb(receptor).encode())
         if path not in self._shared:
             name = f"{RECEPTORS}/{path.name.removesuffix('.gz')}"
-            self._shared[path] = self._write(name, gzip.decompress(path.read_bytes()))
+            with open_input(path) as content:
+                self._shared[path] = self._write(name, content.read())
         return self._shared[path]
 
     def _write(self, name: str, content: bytes) -> str:
@@ -167,14 +179,14 @@ class _Files:
         return name
 
 
-def _name(id: str) -> str:
+def file_name(id: str) -> str:
     """Name of a file for an id, another for every id, whatever characters are in it.
 
     Examples
     --------
-    >>> _name("Mpro-x10178"), _name("../a b"), _name("..")
+    >>> file_name("Mpro-x10178"), file_name("../a b"), file_name("..")
     ('Mpro-x10178', '%2E.%2Fa%20b', '%2E.')
-    >>> _name("a" * 300)[-16:], len(_name("a" * 300))
+    >>> file_name("a" * 300)[-16:], len(file_name("a" * 300))
     ('aaa-9835fa6bf4e2', 113)
     """
     name = quote(id, safe="")

@@ -36,7 +36,7 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
     ----------
     context : Mapping
         ``library`` and ``receptor`` (paths, the second or None), ``group``, ``rule`` and ``settings`` (as
-        JSON), ``site`` and ``embedding`` (lists of numbers or None).
+        JSON), ``site`` and ``embedding`` (lists of numbers or None), ``protein`` (sequences).
     """
     library = open_library(context["library"])
     settings = PredictionSettings.model_validate(context["settings"])
@@ -57,10 +57,13 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
             return MoleculeResult(unread(reference, UNREADABLE, str(error)))
         # A query is no library entry, whatever it is called: no template is its own.
         target = Target(f"query {reference.id}", smiles, group)
-        outcome = predict(target, library, settings, rule=rule, receptor=receptor, site=site)
+        outcome = predict(
+            target, library, settings, rule=rule, receptor=receptor, protein=context["protein"], site=site
+        )
         outcome, target = replace(outcome, id=reference.id), replace(target, id=reference.id)
-        record = Record.of(outcome, target, reference.index, receptor=name)
-        return MoleculeResult(record, to_sdf(outcome, name))
+        posed_in = outcome.receptor or name
+        record = Record.of(outcome, target, reference.index, receptor=posed_in)
+        return MoleculeResult(record, to_sdf(outcome, posed_in))
 
     return work
 

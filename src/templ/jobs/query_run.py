@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from rdkit import Chem
 
@@ -23,7 +24,7 @@ from templ.evaluation.run import Run, load_run
 from templ.evaluation.run_table import COST, SCHEMA, rows_of, table_writer
 from templ.jobs.query import FUNCTION, PRELOAD, unread
 from templ.jobs.recording import Progress, record_all
-from templ.library.store import open_library
+from templ.library.store import Library, open_library
 from templ.records import Target
 from templ.runs.identity import Identity
 from templ.runs.manifest import MANIFEST_NAME, RunManifest, read_manifest, start_run
@@ -31,9 +32,11 @@ from templ.runs.pose_shards import read_poses
 from templ.runs.record import Record
 from templ.runs.run_folder import INPUTS_FOLDER, hold_run_folder, run_of
 from templ.settings import PredictionSettings, RunSettings
-from templ.sources.files import check_input
+from templ.sources.files import STRUCTURE, file_digest
 from templ.sources.queries import QueryReference, TableColumns, count_queries, queries_table, read_queries
+from templ.sources.sequences import read_sequences
 from templ.templates.rule import TemplateRule
+from templ.templates.sequence import Aligner, related_rows
 
 NAME = "predict"
 """Of a run of queries, where a benchmark has its own."""
@@ -48,7 +51,11 @@ class BindingSite:
     library : str or Path
         Template library; opened by each worker for itself.
     receptor : str or Path, optional
-        PDB or mmCIF of what the queries bind to; by default the library's own.
+        PDB or mmCIF of what the queries bind to; by default the library's own, and where its ligands have a
+        receptor each that of the crystal with the ligand most like the query.
+    sequence : str or Path
+        Of the protein that queries bind to, where the receptor is to be chosen: letters, or a FASTA file; by
+        default the protein is that of the ligand most like the query.
     group : str
         Use the templates of this group only.
     template_ids : sequence of str
@@ -60,6 +67,7 @@ class BindingSite:
 
     library: str | Path
     receptor: str | Path | None = None
+    sequence: str | Path = ""
     group: str = ""
     template_ids: Sequence[str] = ()
     site: Sequence[float] | str | None = None
@@ -116,7 +124,7 @@ def predict_queries(
     Raises
     ------
     InputError
-        When the list as a whole cannot be read, the library has no such group or template, or a receptor or
+        When the list as a whole cannot be read, the library has no such group, template or protein, or an
         embedding is needed and is not there.
     RunError
         When `out` belongs to another run, or one that is being written.
@@ -177,7 +185,7 @@ class _Queries:
     ) -> _Queries:
         if isinstance(queries, str | Path):
             count = count_queries(queries, columns)  # first, for it says best what is wrong with the file
-            digest = _digest(Path(queries))
+            digest = file_digest(Path(queries), "a list of queries")
             if columns != TableColumns():  # other columns are other queries
                 digest = hashlib.sha256(f"{digest} {columns}".encode()).hexdigest()
             return cls(Path(queries), digest, count, columns=columns)
@@ -212,11 +220,14 @@ def _context(binding: BindingSite, settings: PredictionSettings) -> tuple[dict[s
             raise InputError(f"{library} has no group '{binding.group}'; its groups: {known}")
         for id in binding.template_ids:
             opened.row_of(id)
-        if opened.has_receptors and receptor is None:
-            raise InputError(f"{library} holds complexes, each in a frame of its own: give --receptor")
+        if binding.sequence and (receptor is not None or not opened.has_receptors):
+            raise InputError("--sequence is for choosing a receptor of a library of complexes: leave it out")
         ligand = binding.site if isinstance(binding.site, str) else ""
+        if opened.has_receptors and binding.site is not None and receptor is None:
+            raise InputError(f"--site {ligand or 'X,Y,Z'}: in which structure? give --receptor")
         if ligand and receptor is None:
             raise InputError(f"--site {ligand}: a ligand of which file? give --receptor")
+        protein = _protein(opened, binding, settings)
         if not opened.has_receptors and ((binding.site and not ligand) or settings.by != "sequence"):
             raise InputError(
                 f"{library} has one frame and no receptors to choose by: leave out --site and --by"
@@ -225,7 +236,7 @@ def _context(binding: BindingSite, settings: PredictionSettings) -> tuple[dict[s
             opened.embeddings  # noqa: B018  # refused here when there are none, and not by every worker
         receptor = receptor or opened.receptor_path(binding.group)
         has_receptors = opened.has_receptors
-    protein = None if receptor is None else read_receptor(receptor, ligand=ligand)
+    given = None if receptor is None else read_receptor(receptor, ligand=ligand)
     site = find_ligand(str(receptor), ligand) if ligand else binding.site
     if not has_receptors:
         site = None
@@ -236,9 +247,21 @@ def _context(binding: BindingSite, settings: PredictionSettings) -> tuple[dict[s
         "group": binding.group,
         "site": None if site is None else [float(number) for number in site],
         "ligand": ligand,
-        "embedding": _embed(protein, str(receptor)) if protein and settings.by == "embedding" else None,
+        "protein": protein,
+        "embedding": _embed(given, str(receptor)) if given and settings.by == "embedding" else None,
         "settings": settings.model_dump(mode="json"),
-    }, [] if protein is None else [_note(Path(str(receptor)), protein)]
+    }, [] if given is None else [_note(Path(str(receptor)), given)]
+
+
+def _protein(library: Library, binding: BindingSite, settings: PredictionSettings) -> list[str]:
+    """Sequences of the protein that was named, of which the library has a crystal; none where none was."""
+    if not binding.sequence:
+        return []
+    chains = read_sequences(binding.sequence)
+    everything = np.ones(len(library), np.bool_)
+    if not related_rows(chains, library, everything, settings.min_identity, 1.0, Aligner()).any():
+        raise InputError(f"--sequence: {library.path} has no receptor of a related protein")
+    return chains
 
 
 def _note(path: Path, receptor: Receptor) -> str:
@@ -272,7 +295,7 @@ def _manifest(
         rule=binding.rule.to_json(),
         library=library_digest,
         targets=queries.digest,
-        receptor="" if context["receptor"] is None else _digest(Path(context["receptor"])),
+        receptor=_receptor_digest(context),
         site=" ".join(filter(None, (str(context["site"] or ""), context["ligand"]))),
     )
     return RunManifest(
@@ -287,10 +310,12 @@ def _manifest(
     )
 
 
-def _digest(path: Path) -> str:
-    check_input(path, "a list of queries or a structure")
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _receptor_digest(context: dict[str, Any]) -> str:
+    """Digest of what was named of the receptor: its file, or the sequences of the protein; else empty."""
+    if context["receptor"] is not None:
+        return file_digest(Path(context["receptor"]), STRUCTURE)
+    chains = " ".join(context["protein"])
+    return hashlib.sha256(chains.encode()).hexdigest() if chains else ""
 
 
 def _remove_other(run: Path, manifest: RunManifest) -> None:

@@ -13,8 +13,8 @@ from rdkit.Chem import Mol
 
 from templ.chemistry.molecules import heavy, positions
 from templ.chemistry.receptor import Receptor
-from templ.chemistry.receptor_file import read_receptor
 from templ.errors import LibraryError, RunError
+from templ.evaluation.crystal_frame import crystal_poses
 from templ.evaluation.run import Run
 from templ.export.pdb import to_pdb
 from templ.library.store import Library, open_library
@@ -51,7 +51,6 @@ class Structures:
         self._notes: list[str] = []
         self.library: Library | None = None
         self.targets: Library | None = None
-        self._receptor: Receptor | None = None
         self._receptors: TargetReceptors | None = None
         for path in libraries:  # one that was named and is none is an error, not a page without it
             open_library(path).close()
@@ -59,15 +58,17 @@ class Structures:
             self.library = run.templates(libraries)
         except (RunError, LibraryError) as error:
             self._notes.append(f"Templates and pockets are not shown: {error}.")
-        if not run.manifest.identity.truth:
-            self._take_receptor(run.manifest.receptor)
-            return
-        try:
-            self.targets = run.targets(libraries)
-        except (RunError, LibraryError) as error:
-            self._notes.append(f"Crystal poses, and queries without a pose, are not shown: {error}.")
-        if self.library is not None and self.targets is not None:
-            self._receptors = TargetReceptors(self.library, self.targets)
+        if run.manifest.identity.truth:
+            try:
+                self.targets = run.targets(libraries)
+            except (RunError, LibraryError) as error:
+                self._notes.append(f"Crystal poses, and queries without a pose, are not shown: {error}.")
+                return
+        file = Path(run.manifest.receptor) if run.manifest.receptor else None
+        if file is not None and not file.is_file():
+            self._notes.append(f"The pocket is not shown: {file} is gone.")
+        elif self.library is not None:
+            self._receptors = TargetReceptors(self.library, self.targets, file)
 
     @property
     def notes(self) -> list[str]:
@@ -87,12 +88,12 @@ class Structures:
             list of ``name``, ``format`` (sdf or pdb) and ``text``.
         """
         poses = self._poses(record)
-        truth = self._truth(record.id)
+        receptor = self._receptor_of(record)
+        truth = self._truth(record, receptor)
         query = poses[0] if poses else truth
         if query is None:
             return {"models": []}
         centre = positions(truth if truth is not None else query)
-        receptor = self._receptor_of(record)
         template = self._template(record, receptor, centre)
         shown: dict[str, Any] = {"smiles": Chem.MolToSmiles(query)}
         if template is None:
@@ -120,12 +121,18 @@ class Structures:
             self._missing_poses.append(str(error))
             return []
 
-    def _truth(self, id: str) -> Mol | None:
-        return self.targets[id] if self.targets is not None and id in self.targets else None
+    def _truth(self, record: Record, receptor: Receptor | None) -> Mol | None:
+        """The crystal pose, in the frame of the poses."""
+        if self.targets is None or record.id not in self.targets:
+            return None
+        if self.library is None:
+            return self.targets[record.id]
+        name = record.receptor
+        return next(iter(crystal_poses(self.targets, record.id, self.library, receptor, name)), None)
 
     def _receptor_of(self, record: Record) -> Receptor | None:
         """What the molecule binds to, in its frame."""
-        return self._receptor if self._receptors is None else self._receptors.of(record.id)
+        return None if self._receptors is None else self._receptors.of(record.id, record.receptor)
 
     def _template(self, record: Record, receptor: Receptor | None, centre: NDArray[np.float64]) -> Mol | None:
         """The template where it was copied from: in the target's frame, heavy atoms."""
@@ -136,14 +143,7 @@ class Structures:
         if receptor is None and self.library.has_receptors:
             return None
         frame = Frame.of(self.library, receptor, centre.mean(axis=0))
-        return mol if not frame.own_receptor or frame.bring(self.library, row, mol) else None
-
-    def _take_receptor(self, path: str) -> None:
-        """Read the receptor that queries were predicted in."""
-        if path and Path(path).is_file():
-            self._receptor = read_receptor(path)
-        elif path:
-            self._notes.append(f"The pocket is not shown: {path} is gone.")
+        return mol if not frame.brings or frame.bring(self.library, row, mol) else None
 
 
 def pocket_pdb(receptor: Receptor, ligand: NDArray[np.float64]) -> str:

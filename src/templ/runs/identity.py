@@ -23,7 +23,7 @@ DIGESTS = {
     "library": "another template library",
     "targets": "another list of targets or queries",
     "truth": "other crystals to judge by",
-    "receptor": "another receptor",
+    "receptor": "another receptor or protein",
 }
 """What is told by digest, and how to say that it differs."""
 

@@ -78,7 +78,7 @@ class Pocket:
         shares = np.maximum(coverage, LEAST_COVERAGE) ** COVERAGE_POWER * weights[:consensus]
         dense = np.argsort(-weights, kind="stable")[:IN_DENSITY]
         shapes = [Shape.of(template.mol) for template in templates[:consensus]]
-        atoms = None if frame.receptor is None else frame.receptor.atoms
+        atoms = frame.atoms
         atom_weights = np.ones(0 if atoms is None else len(atoms), np.float32)
         if atoms is not None and not frame.own_receptor:
             ligands = [positions(template.mol) for template in templates]

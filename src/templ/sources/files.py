@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import hashlib
 import io
 import re
 import zlib
@@ -19,6 +20,8 @@ DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
 DELIMITERS = (",", ";", "\t")
 """Of tables: spreadsheets write the one of the country that they are in."""
 QUOTED = re.compile(r'"[^"]*"')
+STRUCTURE = "a structure, PDB or mmCIF"
+"""What `check_input` calls one."""
 HEAD_BYTES = 4096
 """Binary junk shows itself by a NUL byte among this many."""
 
@@ -103,6 +106,13 @@ def read_text(path: str | Path, kind: str) -> str:
             return stream.read()
         except DAMAGED as error:
             raise InputError(f"{path} is not text that can be read ({error})") from None
+
+
+def file_digest(path: Path, kind: str) -> str:
+    """SHA-256 of a file of a `kind` that `check_input` takes, in hexadecimal."""
+    check_input(path, kind)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_input(path: str | Path, kind: str) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rdkit.Chem import Mol
 
 from templ.chemistry.molecules import positions
-from templ.chemistry.receptor import Receptor, Residues, check_protein, in_contact
+from templ.chemistry.receptor import Atoms, Receptor, Residues, check_protein, in_contact
 from templ.errors import InputError
 from templ.library.store import Library
 from templ.settings import PredictionSettings
@@ -26,16 +26,20 @@ SITE_REACH = 10.0
 class Frame:
     """Where poses will lie, and with what receptor.
 
-    Templates that share one frame are there already: nothing is brought, and their receptor is that of
-    another crystal. Where each template has a receptor and frame of its own, those related to the query's
-    receptor are superposed onto it, all into the same copy of a chain.
+    Templates that share one frame are there already. Where each has a receptor and frame of its own, those
+    related to the query's receptor are superposed onto it, all into the same copy of a chain.
 
     Attributes
     ----------
     receptor : Receptor or None
         What the query binds to.
+    brings : bool
+        Templates must be brought here.
     own_receptor : bool
-        Templates must be brought here, into the query's own receptor.
+        The receptor is of the query's own crystal: its side chains lie as the query asks for. Any other is
+        believed less.
+    templates_only : bool
+        Poses are not judged in the receptor: it is there for its frame.
     site : array, shape (3,), optional
         Where the pocket is, Angstrom; templates that end elsewhere are not brought.
     copies : tuple of str
@@ -44,7 +48,9 @@ class Frame:
     """
 
     receptor: Receptor | None = None
+    brings: bool = False
     own_receptor: bool = False
+    templates_only: bool = False
     site: NDArray[np.float64] | None = None
     copies: tuple[str, ...] = ()
     _aligner: Aligner = field(default_factory=Aligner)
@@ -57,8 +63,15 @@ class Frame:
         receptor: Receptor | None = None,
         site: NDArray[np.float64] | None = None,
         what: str = "the query",
+        *,
+        own_receptor: bool = False,
+        templates_only: bool = False,
+        near: NDArray[np.float64] | None = None,
     ) -> Frame:
         """Choose the frame that the templates of a library ask for.
+
+        Where the receptor has its pocket more than once, templates come into that nearest to `near`, shape
+        (3,), Angstrom, the middle of the ligand that the receptor was crystallised with.
 
         Raises
         ------
@@ -66,14 +79,19 @@ class Frame:
             When each of them has its own receptor and the query has none, or no protein.
         """
         if not library.has_receptors:
-            return cls(receptor, False, site)
+            return cls(receptor, templates_only=templates_only, site=site)
         if receptor is None:
             raise InputError(
                 f"{what}: the templates of {library.path.name} have a frame each; "
                 "give the receptor that the query binds to"
             )
         check_protein(receptor, f"the receptor of {what}")
-        return cls(receptor, True, site)
+        return cls(receptor, True, own_receptor, templates_only, site, _first=near)
+
+    @property
+    def atoms(self) -> Atoms | None:
+        """The receptor's atoms that poses are judged by."""
+        return None if self.receptor is None or self.templates_only else self.receptor.atoms
 
     def related(
         self, library: Library, allowed: NDArray[np.bool_], settings: PredictionSettings, most: float
@@ -85,11 +103,12 @@ class Frame:
         InputError
             When they are to be found by embedding and this receptor has none.
         """
-        if not self.own_receptor:
+        if not self.brings:
             return allowed
+        chains = self._residues.sequences()
         if settings.by == "sequence":
             least = settings.min_identity
-            return related_rows(self._residues, library, allowed, least, most, self._aligner)
+            return related_rows(chains, library, allowed, least, most, self._aligner)
         if settings.by == "embedding":
             embedding = None if self.receptor is None else self.receptor.embedding
             if embedding is None:
@@ -97,7 +116,7 @@ class Frame:
             rows, _ = library.embeddings.nearest(embedding, NEAREST, allowed)
             allowed = np.isin(np.arange(len(library)), rows)
         if most < 1:
-            return related_rows(self._residues, library, allowed, 0.0, most, self._aligner)
+            return related_rows(chains, library, allowed, 0.0, most, self._aligner)
         return allowed
 
     def bring(self, library: Library, row: int, mol: Mol) -> Fit | None:
@@ -118,9 +137,10 @@ class Frame:
             fit = fits[int(np.argmin(distances))]
             if self.site is not None and min(distances) > SITE_REACH:
                 return None
-        if self._first is None:
+        if not self.copies:
             self.copies = tuple(dict.fromkeys(each.chain for each in (fit, *fits)))
-            self._first = fit.move(own).mean(axis=0)
+            if self._first is None:
+                self._first = fit.move(own).mean(axis=0)
         mol.GetConformer().SetPositions(fit.move(own))
         return fit
 

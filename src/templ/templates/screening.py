@@ -143,7 +143,7 @@ def find_templates(
     templates = []
     for row, tanimoto in zip(rows.tolist(), similarities.tolist(), strict=True):
         mol, fit = library.ligand(row), None
-        if frame.own_receptor:
+        if frame.brings:
             fit = frame.bring(library, row, mol)
             # The search looked at one chain; the ligand may lie between several.
             if fit is None or fit.identity > most:

@@ -9,7 +9,6 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from templ.chemistry.receptor import Residues
 from templ.library.receptors import kmers
 from templ.library.store import Library
 
@@ -50,12 +49,19 @@ class Aligner:
 
 
 def related_rows(
-    query: Residues, library: Library, allowed: NDArray[np.bool_], least: float, most: float, aligner: Aligner
+    chains: Sequence[str],
+    library: Library,
+    allowed: NDArray[np.bool_],
+    least: float,
+    most: float,
+    aligner: Aligner,
 ) -> NDArray[np.bool_]:
-    """Rows, of those allowed, whose chain around the ligand is related to a chain of the query.
+    """Rows, of those allowed, whose chain around the ligand is related to one of these chains.
 
     Parameters
     ----------
+    chains : sequence of str
+        Sequence of each, one letter a residue.
     allowed : array, shape (ligands,)
         Rows that may be chosen.
     least, most : float
@@ -68,8 +74,7 @@ def related_rows(
     """
     related = np.zeros(len(library), np.bool_)
     looked_at = MOST_ALIGNED if most >= 1 else MOST_ALIGNED_BELOW
-    rows, _ = library.related(query.sequence, looked_at, allowed)
-    own = [query.sequence[part] for part in query.slices()]
+    rows, _ = library.related("".join(chains), looked_at, allowed)
     known: dict[str, bool] = {}
     for number, row in enumerate(rows.tolist()):
         if number % ROWS_AT_ONCE == 0:
@@ -77,7 +82,7 @@ def related_rows(
         residues, pocket = library.residues(row)
         chain = residues.sequence[residues.main_chain(pocket)]
         if chain not in known:
-            known[chain] = least <= max(identity(part, chain, aligner) for part in own) <= most
+            known[chain] = least <= max(identity(part, chain, aligner) for part in chains) <= most
         related[row] = known[chain]
     return related
 

@@ -1,4 +1,4 @@
-"""Which receptor a target binds to: its own, or the one that its group shares. Said here and nowhere else."""
+"""Which receptor a target was posed in, by the name that its record has. Said here and nowhere else."""
 
 from __future__ import annotations
 
@@ -9,34 +9,52 @@ from templ.chemistry.receptor_file import read_receptor
 from templ.library.store import Library
 
 MOST_KEPT = 4
-"""Receptors of groups that are kept once they were read."""
+"""Receptors of files that are kept once they were read."""
 
 
 class TargetReceptors:
-    """Finds the receptor of a target; where templates have receptors of their own, so have the targets."""
+    """Finds the receptor of a target: its own, another crystal's, the one of its group, or a file's.
 
-    def __init__(self, templates: Library, targets: Library) -> None:
-        self._templates, self._targets = templates, targets
+    Parameters
+    ----------
+    templates : Library
+    targets : Library, optional
+        Whose ligands are the targets; None where queries are posed, which have no receptor of their own.
+    file : Path, optional
+        Structure that every target is posed in.
+    """
+
+    def __init__(self, templates: Library, targets: Library | None = None, file: Path | None = None) -> None:
+        self._templates, self._targets, self._file = templates, targets, file
         self._read: dict[Path, Receptor] = {}
 
-    def of(self, id: str) -> Receptor | None:
-        """Receptor of a target, in its frame; None where there is none."""
-        if self._templates.has_receptors:
-            return self._targets.receptor(self._targets.row_of(id))
+    def of(self, id: str, name: str = "") -> Receptor | None:
+        """Receptor that a target was posed in, in its frame; None where there is none.
+
+        `name` is that of its record; by default the receptor is the target's own, or the one of its group.
+        """
+        if self.is_other_crystal(id, name):
+            return self._templates.receptor_of(name)
         path = self.file_of(id)
         if path is None:
-            return None
+            return self._own(id)
         if path not in self._read:
             if len(self._read) == MOST_KEPT:
                 self._read.clear()
             self._read[path] = read_receptor(path)
         return self._read[path]
 
+    def is_other_crystal(self, id: str, name: str) -> bool:
+        """Whether the receptor of a target, by its name, is that of another crystal of the library."""
+        return self._file is None and self._templates.has_receptors and name not in ("", id)
+
     def file_of(self, id: str) -> Path | None:
-        """Gzipped PDB file that the target's whole group shares; None where it has its own, or none."""
-        if self._templates.has_receptors:
-            return None
-        group = self._targets.entry(self._targets.row_of(id)).group if id in self._targets else ""
+        """Structure file that the target shares with others; None where there is none."""
+        if self._file is not None or self._templates.has_receptors:
+            return self._file
+        group = ""
+        if self._targets is not None and id in self._targets:
+            group = self._targets.entry(self._targets.row_of(id)).group
         return self._templates.receptor_path(group)
 
     def name_of(self, id: str) -> str:
@@ -47,3 +65,9 @@ class TargetReceptors:
     def forget(self) -> None:
         """Drop what was read."""
         self._read.clear()
+
+    def _own(self, id: str) -> Receptor | None:
+        """Receptor of the target's own crystal, where the library has those."""
+        if not self._templates.has_receptors or self._targets is None or id not in self._targets:
+            return None
+        return self._targets.receptor(self._targets.row_of(id))

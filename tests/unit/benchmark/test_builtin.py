@@ -110,7 +110,7 @@ def test_inputs_of_other_files_are_refused(tmp_path):
         (
             "nope",
             {},
-            "'nope' is no benchmark; expected demo, demo-mpro, polaris, loo, timesplit or a",
+            "'nope' is no benchmark; expected demo, demo-mpro, polaris, loo, cross, timesplit or a",
         ),
         ("", {}, "'' is no benchmark"),
         (
@@ -149,7 +149,7 @@ def test_the_options_of_a_benchmark_are_its_fields():
 def test_every_option_of_a_benchmark_is_one_of_the_command_line():
     shown = CliRunner().invoke(app, ["benchmark", "run", "--help"], terminal_width=200).output
     options = {field.name for kind in BUILT_IN for field in dataclasses.fields(kind)}
-    assert len(options) == 7
+    assert len(options) == 8
     assert all(f"--{option.replace('_', '-')} " in shown for option in options)
     assert all(kind.name in shown for kind in BUILT_IN)
 

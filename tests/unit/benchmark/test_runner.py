@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,11 +13,9 @@ from templ.benchmark.runner import RunOptions, run_benchmark, shard_order
 from templ.cli import app
 from templ.errors import InputError
 from templ.evaluation.run import load_run
-from templ.library.build import build_library
+from templ.library.store import open_library
 from templ.settings import RunSettings
 from templ.sources.demo import DEMO_SETS
-from templ.sources.ledger import Ledger
-from templ.sources.structure_files import BondOrders, read_structure
 from templ.templates.rule import TemplateRule
 
 
@@ -101,28 +99,79 @@ def test_the_command_line_passes_on_what_it_was_told(tmp_path, demo_path):
     assert (machine["workers"], machine["memory"], machine["recycle_after"]) == (1, 2 * 2**30, 7)
 
 
-@pytest.fixture(scope="module")
-def complexes(tmp_path_factory):
-    """A library of two complexes of one kinase."""
-    folder = tmp_path_factory.mktemp("complexes")
-    entries = []
-    for name in ("1ke7.cif", "3igg.cif"):
-        (folder / name).write_bytes(dict(DEMO_SETS["structures"]())[name])
-        entries += read_structure(folder / name, BondOrders(), Ledger())
-    build_library(folder / "l.templ", entries, complexes=True)
-    return folder / "l.templ"
+FAST = {"conformers": 5, "minimised": 10, "rounds": 0, "top": 2}
 
 
-def test_a_known_site_is_for_complexes_and_part_of_the_identity(tmp_path, complexes, fast_benchmark):
+def test_a_known_site_is_for_complexes_and_part_of_the_identity(tmp_path, kinase_path, fast_benchmark):
     with pytest.raises(InputError, match="has one frame, and all know the site"):
         run_benchmark(find_benchmark(str(fast_benchmark)), tmp_path / "a", options=RunOptions(site="own"))
     for site, said in (("own", "own"), ("none", "")):
-        options = RunOptions(site=site, prediction={"conformers": 5, "minimised": 0, "top": 1})
-        source = find_benchmark("loo", library=complexes)
+        options = RunOptions(site=site, prediction=FAST, limit=2)
+        source = find_benchmark("loo", library=kinase_path)
         run_benchmark(source, tmp_path / site, RunSettings(workers=1), options)
         run = load_run(tmp_path / site)
         assert run.manifest.identity.site == said
         assert [record.status for record in run] == ["posed", "posed"]
+
+
+def run_kinase(folder, kinase_path, receptor):
+    source = find_benchmark("loo", library=kinase_path, receptor=receptor)
+    run_benchmark(source, folder, RunSettings(workers=1), RunOptions(prediction=FAST, limit=2))
+    return load_run(folder)
+
+
+def test_each_receptor_is_a_run_of_its_own(tmp_path, kinase_path):
+    """Own, nearest, none and a file: records name what targets were posed in, and are judged in its frame."""
+    file = tmp_path / "receptor.pdb"
+    file.write_bytes(dict(DEMO_SETS["structures"]())["3qzh.pdb"])
+    runs = {
+        str(receptor): run_kinase(tmp_path / str(number), kinase_path, receptor)
+        for number, receptor in enumerate(("own", "nearest", "none", file))
+    }
+    own, nearest, none, given = (list(run) for run in runs.values())
+    ids = [record.id for record in own]
+    assert [record.receptor for record in own] == ids
+    assert [record.receptor for record in given] == ["receptor.pdb"] * 2
+    for records in (nearest, none):
+        assert all(record.receptor in set(open_library(kinase_path)) - {record.id} for record in records)
+    assert [record.receptor for record in none] == [record.receptor for record in nearest]
+    for record in (*own, *nearest, *none, *given):  # all in the pocket: another frame is 20 A and more away
+        assert record.rmsd < 12
+    assert all(record.first.terms["contact"] == 0 for record in none)
+    assert all(record.first.terms["contact"] != 0 for record in (*own, *nearest, *given))
+    assert len({run.manifest.digest for run in runs.values()}) == 4
+    assert runs[str(file)].manifest.receptor == str(file)
+
+
+def test_cross_is_leave_one_out_in_the_receptor_of_another_crystal(tmp_path, kinase_path):
+    cross = find_benchmark("cross", library=kinase_path).make(tmp_path)
+    loo = find_benchmark("loo", library=kinase_path, receptor="nearest").make(tmp_path)
+    assert (cross.name, cross.receptor) == ("cross", "nearest")
+    assert replace(cross, name="loo") == loo
+
+
+@pytest.mark.parametrize(
+    ("receptor", "site", "message"),
+    [
+        ("nearst", "none", "--receptor nearst: no such file; expected own, nearest, none or a structure"),
+        ("nearest", "own", "--site own is the pocket of each target's own receptor"),
+    ],
+)
+def test_a_receptor_that_is_none_is_named(tmp_path, kinase_path, receptor, site, message):
+    source = find_benchmark("loo", library=kinase_path, receptor=receptor)
+    with pytest.raises(InputError, match=message):
+        run_benchmark(source, tmp_path / "a", options=RunOptions(site=site))
+
+
+def test_templates_of_one_frame_have_no_receptors_to_choose_from(tmp_path, demo_path):
+    source = find_benchmark("loo", library=demo_path, receptor="nearest")
+    with pytest.raises(InputError, match="has no receptors to choose from"):
+        run_benchmark(source, tmp_path / "a")
+    options = RunOptions(prediction=FAST, limit=1)
+    source = find_benchmark("loo", library=demo_path, receptor="none")
+    run_benchmark(source, tmp_path / "b", RunSettings(workers=1), options)
+    [record] = load_run(tmp_path / "b")
+    assert (record.receptor, record.first.terms["receptor_clash"]) == ("", 0)
 
 
 def test_a_site_that_is_no_mode_is_an_error(tmp_path):

@@ -13,6 +13,7 @@ import sys
 from dataclasses import replace
 from urllib.parse import quote, unquote
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -22,13 +23,15 @@ from typer.testing import CliRunner
 from templ.benchmark.builtin import find_benchmark
 from templ.benchmark.runner import RunOptions, run_benchmark
 from templ.checksums import with_checksum
+from templ.chemistry.receptor_file import read_receptor
 from templ.cli import app
 from templ.errors import InputError, RunError, StorageError
 from templ.evaluation.rmsd import symmetric_rmsd
-from templ.export.run_export import LONGEST_NAME, _name, export_run
+from templ.export.run_export import LONGEST_NAME, export_run, file_name
 from templ.export.table_formats import FORMATS
 from templ.jobs.query_run import BindingSite, predict_queries
 from templ.library.build import build_library
+from templ.library.store import open_library
 from templ.runs.journal import read_records
 from templ.runs.manifest import read_manifest
 from templ.runs.pose_shards import read_poses
@@ -319,12 +322,12 @@ def test_predicted_poses_are_exported_too(demo_path, tmp_path):
 @example(".")
 @example("..")
 def test_a_file_name_is_one_step_down_and_tells_the_id(id):
-    name = _name(id)
+    name = file_name(id)
     assert len(name) <= LONGEST_NAME + 2
     if len(quote(id, safe="")) <= LONGEST_NAME:
         assert unquote(name) == id
     else:
-        assert name != _name(id + "x")
+        assert name != file_name(id + "x")
     assert "/" not in name
     assert name not in (".", "..")
 
@@ -332,3 +335,20 @@ def test_a_file_name_is_one_step_down_and_tells_the_id(id):
 def test_every_format_is_in_the_help():
     shown = CliRunner().invoke(app, ["export", "--help"]).stdout
     assert all(name in shown for name in FORMATS)
+
+
+def test_of_a_run_in_other_crystals_receptor_and_crystal_are_in_the_frame_of_the_poses(kinase_path, tmp_path):
+    fast = RunOptions(prediction={"conformers": 5, "minimised": 10, "rounds": 0, "top": 1}, limit=2)
+    source = find_benchmark("cross", library=kinase_path)
+    run_benchmark(source, tmp_path / "run", RunSettings(workers=1), fast)
+    table = export_run(tmp_path / "run", tmp_path / "out", "posebusters").table
+    with open_library(kinase_path) as library:
+        for record, row in zip(records_of(tmp_path / "run"), rows_of(table), strict=True):
+            pose, truth = (
+                read_mols((table.parent / row[name]).read_text())[0] for name in ("mol_pred", "mol_true")
+            )
+            assert symmetric_rmsd(pose, truth) == pytest.approx(record.rmsd, abs=0.01)
+            written = read_receptor(table.parent / row["mol_cond"])
+            used = library.receptor_of(record.receptor)
+            assert record.receptor != record.id
+            np.testing.assert_allclose(written.residues.ca, used.residues.ca, atol=1e-3)

@@ -28,6 +28,7 @@ def context(demo_path):
         "rule": {},
         "group": "",
         "site": None,
+        "protein": [],
         "embedding": None,
         "settings": FAST.model_dump(mode="json"),
     }

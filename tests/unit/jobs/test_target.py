@@ -34,6 +34,7 @@ def context(demo_path):
         "settings": FAST.model_dump(mode="json"),
         "validity": False,
         "site": "",
+        "receptor": "own",
     }
 
 

@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
+from templ.benchmark.builtin import find_benchmark
+from templ.benchmark.runner import RunOptions, run_benchmark
 from templ.chemistry.molecules import positions
 from templ.chemistry.receptor_file import read_receptor
 from templ.errors import LibraryError
+from templ.evaluation.rmsd import symmetric_rmsd
 from templ.report.collect import read_results
 from templ.report.structures import POCKET_REACH, Structures, pocket_pdb
+from templ.settings import RunSettings
 
 
 def named(shown):
@@ -46,6 +50,27 @@ def test_what_there_is_of_a_target(run):
     assert (gaps**2).mean() ** 0.5 == pytest.approx(record.rmsd, abs=0.3)
     middle = coordinates(models["rank 1"]).mean(axis=0)
     assert np.linalg.norm(coordinates(models["template"]).mean(axis=0) - middle) < 5
+
+
+def test_poses_in_another_crystal_are_shown_with_that_and_the_crystal_pose_carried_there(
+    kinase_path, tmp_path
+):
+    fast = RunOptions(prediction={"conformers": 5, "minimised": 10, "rounds": 0, "top": 1}, limit=2)
+    run_benchmark(find_benchmark("cross", library=kinase_path), tmp_path, RunSettings(workers=1), fast)
+    results = read_results(tmp_path)
+    for record in results.records:
+        models = named(Structures(results.run).of(record))
+        assert set(models) == {"rank 1", "template", "crystal", "pocket"}
+        pose, crystal = Chem.MolFromMolBlock(models["rank 1"]), Chem.MolFromMolBlock(models["crystal"])
+        assert symmetric_rmsd(pose, crystal) == pytest.approx(record.rmsd, abs=0.01)
+        pocket = gemmi.read_pdb_string(models["pocket"])
+        apart = [
+            np.linalg.norm(positions(pose) - atom.pos.tolist(), axis=1).min()
+            for chain in pocket[0]
+            for residue in chain
+            for atom in residue
+        ]
+        assert min(apart) < 4
 
 
 def marked(svg):

@@ -47,7 +47,7 @@ CHANGES = [
     ({"library": "9f86d082"}, "another template library"),
     ({"targets": "bc"}, "another list of targets or queries"),
     ({"truth": ""}, "other crystals to judge by"),
-    ({"receptor": "de"}, "another receptor"),
+    ({"receptor": "de"}, "another receptor or protein"),
     ({"site": ""}, "site: '[1.0, 2.0, 3.0]' -> ''"),
     ({"validity": ""}, "validity: 'PoseBusters 0.3.1' -> ''"),
 ]

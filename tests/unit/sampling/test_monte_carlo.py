@@ -55,7 +55,7 @@ class Docked:
 
 def made_of(query, placements, templates, receptor):
     pockets = {
-        whose: Pocket.of(query.mol, templates, 12, Frame(around, whose == "own"))
+        whose: Pocket.of(query.mol, templates, 12, Frame(around, own_receptor=whose == "own"))
         for whose, around in (("own", receptor), ("other", receptor), ("none", None))
     }
     return Docked(query, placements, templates, pockets)

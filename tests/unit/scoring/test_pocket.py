@@ -49,7 +49,7 @@ def case(demo_library):
 
 
 def pocket_of(query, templates, consensus, receptor, *, own):
-    return Pocket.of(query.mol, templates, consensus, Frame(receptor, own))
+    return Pocket.of(query.mol, templates, consensus, Frame(receptor, own_receptor=own))
 
 
 def templates_at(*gaps):

@@ -42,7 +42,7 @@ def receptor():
 
 def pocket_of(query, templates, receptor=None, *, own=True):
     """What the templates show; without any receptor unless one is given."""
-    return Pocket.of(query.mol, templates, 12, Frame(receptor, own))
+    return Pocket.of(query.mol, templates, 12, Frame(receptor, own_receptor=own))
 
 
 def ranked(query, pocket, *poses, core_rmsd=0.0, grid=None, **options):

@@ -47,7 +47,7 @@ def nothing_but(residues, pocket=(), embedding=None):
 
 
 def frame_of(residues, site=None, embedding=None):
-    return Frame(nothing_but(residues, embedding=embedding), True, site)
+    return Frame(nothing_but(residues, embedding=embedding), True, site=site)
 
 
 class OneReceptor:
@@ -248,7 +248,7 @@ def test_one_frame_for_all_needs_no_receptor_and_brings_nothing(demo_library, mp
     for receptor in (None, mpro):
         frame = Frame.of(demo_library, receptor)
         assert frame.receptor is receptor
-        assert not frame.own_receptor
+        assert not frame.brings
         assert frame.related(demo_library, allowed, PredictionSettings(), 0.1) is allowed
 
 
@@ -261,4 +261,5 @@ def test_templates_with_a_frame_each_need_the_querys_receptor(library, mpro):
         Frame.of(library, bare, None, "t7")
     site = np.array([1.0, 2, 3])
     frame = Frame.of(library, mpro, site)
-    assert (frame.receptor, frame.own_receptor, frame.site) == (mpro, True, site)
+    assert (frame.receptor, frame.brings, frame.site) == (mpro, True, site)
+    assert not frame.own_receptor

@@ -63,7 +63,7 @@ def library(demo_library, mpro, tmp_path_factory):
 def related(library, mpro):
     def of(least=0.0, most=1.0, allowed=None, query=mpro.residues):
         allowed = np.ones(len(library), np.bool_) if allowed is None else allowed
-        return related_rows(query, library, allowed, least, most, Aligner()).tolist()
+        return related_rows(query.sequences(), library, allowed, least, most, Aligner()).tolist()
 
     return of
 
@@ -88,7 +88,7 @@ def test_identity_from_the_one_to_the_other(related, least, most, expected):
 @given(st.lists(st.booleans(), min_size=len(SHARES), max_size=len(SHARES)))
 @settings(max_examples=15)
 def test_only_rows_that_are_allowed(library, mpro, allowed):
-    chosen = related_rows(mpro.residues, library, np.array(allowed), 0.3, 1.0, Aligner())
+    chosen = related_rows(mpro.residues.sequences(), library, np.array(allowed), 0.3, 1.0, Aligner())
     assert chosen.tolist() == [may and share >= 0.3 for may, share in zip(allowed, SHARES, strict=True)]
 
 

@@ -1,0 +1,126 @@
+"""Writes poses with the receptor that they are in, as PDB and as mmCIF, for any viewer or program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import gemmi
+from rdkit import Chem
+
+from templ.chemistry.receptor import Receptor
+from templ.disk import make_folder, replacing
+from templ.errors import InputError
+from templ.evaluation.run import Run
+from templ.export.pdb import to_structure
+from templ.export.run_export import file_name
+from templ.templates.target_receptor import TargetReceptors
+
+LIGAND = "LIG"
+"""Residue name of the pose."""
+ORDERS = {"SINGLE": "SING", "DOUBLE": "DOUB", "TRIPLE": "TRIP"}
+"""Bond orders, as mmCIF writes RDKit's."""
+
+
+def write_complexes(run: Run, folder: str | Path, *, libraries: Sequence[Path] = ()) -> int:
+    """Write the first pose of each molecule of a run with its receptor: ``ID.pdb`` and ``ID.cif``.
+
+    Parameters
+    ----------
+    run : Run
+    folder : str or Path
+        Made if need be.
+    libraries : sequence of Path
+        Where the library of the run is, should it have been moved.
+
+    Returns
+    -------
+    int
+        Molecules written.
+
+    Raises
+    ------
+    InputError
+        When poses have no receptor.
+    StorageError
+        When the disk refuses.
+    """
+    folder, count = Path(folder), 0
+    make_folder(folder)
+    file = run.manifest.receptor
+    with run.templates(libraries) as templates:
+        receptors = TargetReceptors(templates, file=Path(file) if file else None)
+        for record in run:
+            if record.address is None:
+                continue
+            receptor = receptors.of(record.id, record.receptor)
+            if receptor is None:
+                raise InputError(f"{templates.path} has no receptor for {record.id!r}: leave out --complex")
+            pose = run.poses(record)[0]
+            structure = complex_structure(receptor, pose)
+            for suffix, text in ((".pdb", _pdb(structure)), (".cif", _mmcif(structure, pose))):
+                with replacing(folder / f"{file_name(record.id)}{suffix}") as out:
+                    out.write(text.encode())
+            count += 1
+    return count
+
+
+def complex_structure(receptor: Receptor, pose: Chem.Mol) -> gemmi.Structure:
+    """Receptor and pose as one structure, the pose as residue ``LIG`` of a chain of its own.
+
+    Parameters
+    ----------
+    pose : rdkit.Chem.Mol
+        With a conformer in the receptor's frame, Angstrom.
+    """
+    structure = to_structure(receptor)
+    names = {chain.name for chain in structure[0]}
+    chain = gemmi.Chain(next(name for name in "LXYZWVUTSRQPONMKJIHGFEDCBA0123456789" if name not in names))
+    residue = gemmi.Residue()
+    residue.name, residue.seqid, residue.het_flag = LIGAND, gemmi.SeqId(1, " "), "H"
+    xyz = pose.GetConformer().GetPositions()
+    for name, atom, position in zip(atom_names(pose), pose.GetAtoms(), xyz, strict=True):
+        new = gemmi.Atom()
+        new.name, new.element = name, gemmi.Element(atom.GetAtomicNum())
+        new.charge = atom.GetFormalCharge()
+        new.pos = gemmi.Position(*map(float, position))
+        residue.add_atom(new)
+    chain.add_residue(residue)
+    structure[0].add_chain(chain)
+    structure.setup_entities()
+    return structure
+
+
+def atom_names(mol: Chem.Mol) -> list[str]:
+    """Name each atom by its element and a number.
+
+    Examples
+    --------
+    >>> atom_names(Chem.MolFromSmiles("CCO"))
+    ['C1', 'C2', 'O1']
+    """
+    counts, names = dict[str, int](), []
+    for atom in mol.GetAtoms():
+        symbol = atom.GetSymbol().upper()
+        counts[symbol] = counts.get(symbol, 0) + 1
+        names.append(f"{symbol}{counts[symbol]}")
+    return names
+
+
+def _pdb(structure: gemmi.Structure) -> str:
+    copy = structure.clone()
+    copy.shorten_chain_names()
+    return copy.make_minimal_pdb()
+
+
+def _mmcif(structure: gemmi.Structure, pose: Chem.Mol) -> str:
+    """MmCIF with the bonds of the pose, so that nobody need guess them."""
+    block = structure.make_mmcif_document().sole_block()
+    loop = block.init_loop("_chem_comp_bond.", ["comp_id", "atom_id_1", "atom_id_2", "value_order"])
+    mol = Chem.Mol(pose)
+    Chem.Kekulize(mol, clearAromaticFlags=True)
+    names = atom_names(mol)
+    for bond in mol.GetBonds():
+        first, second = names[bond.GetBeginAtomIdx()], names[bond.GetEndAtomIdx()]
+        loop.add_row([LIGAND, first, second, ORDERS.get(str(bond.GetBondType()), "SING")])
+    return str(block.as_string())

@@ -1,0 +1,65 @@
+"""A pose with its receptor in one file is read again as that ligand in that receptor."""
+
+from __future__ import annotations
+
+import gemmi
+import numpy as np
+import pytest
+from rdkit import Chem
+
+from templ.chemistry.molecules import heavy, positions
+from templ.chemistry.receptor_file import read_receptor
+from templ.export.complex_file import write_complexes
+from templ.jobs.query_run import BindingSite, predict_queries
+from templ.settings import PredictionSettings, RunSettings
+from templ.sources.ledger import Ledger
+from templ.sources.structure_files import BondOrders, read_structure
+
+FAST = PredictionSettings(conformers=5, minimised=10, rounds=0, top=2)
+QUERIES = [
+    ("one", "Nc1nc(Nc2ccc(S(N)(=O)=O)cc2)ncc1C(=O)c1c(F)cccc1F"),
+    ("bad/../name", "O=C([O-])c1ccc(N)cc1"),
+]
+
+
+@pytest.fixture(scope="module")
+def written(kinase_path, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("complexes")
+    run = predict_queries(QUERIES, BindingSite(kinase_path), folder / "p.sdf", FAST, RunSettings(workers=1))
+    assert write_complexes(run, folder / "c") == 2
+    return run, folder / "c"
+
+
+def test_every_molecule_has_both_files_under_a_safe_name(written):
+    _, folder = written
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["bad%2F..%2Fname.cif", "bad%2F..%2Fname.pdb", "one.cif", "one.pdb"]
+
+
+def test_mmcif_gives_the_pose_back_with_its_bonds(written):
+    """Read by the program that finds ligands in crystal structures."""
+    run, folder = written
+    pose = heavy(run.poses("one")[0])
+    [entry] = read_structure(folder / "one.cif", BondOrders(), Ledger())
+    assert Chem.MolToSmiles(heavy(entry.mol)) == Chem.MolToSmiles(pose)
+    match = heavy(entry.mol).GetSubstructMatch(pose)
+    np.testing.assert_allclose(positions(heavy(entry.mol))[list(match)], positions(pose), atol=2e-3)
+
+
+@pytest.mark.parametrize("suffix", ["pdb", "cif"])
+def test_the_receptor_is_the_one_that_the_record_names(written, kinase_library, suffix):
+    run, folder = written
+    record = run["one"]
+    receptor = kinase_library.receptor_of(record.receptor)
+    found = read_receptor(folder / f"one.{suffix}", ligand="LIG")
+    assert found.residues.sequence == receptor.residues.sequence
+    np.testing.assert_allclose(found.atoms.xyz, receptor.atoms.xyz, atol=2e-3)
+
+
+def test_the_ligand_has_a_chain_of_its_own_and_a_name_for_each_atom(written):
+    _, folder = written
+    for suffix in ("pdb", "cif"):
+        model = gemmi.read_structure(str(folder / f"one.{suffix}"))[0]
+        [ligand] = [residue for chain in model for residue in chain if residue.name == "LIG"]
+        names = [atom.name for atom in ligand]
+        assert len(set(names)) == len(names) > 20

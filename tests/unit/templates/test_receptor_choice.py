@@ -1,0 +1,120 @@
+"""Without a receptor the program takes one of a crystal whose ligand is like the query."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from templ.errors import Refusal
+from templ.library.build import build_library
+from templ.library.store import open_library
+from templ.pipeline import predict
+from templ.records import Entry
+from templ.settings import PredictionSettings
+from templ.templates.receptor_choice import choose_receptor
+from templ.templates.rule import TemplateRule
+
+FAST = PredictionSettings(conformers=5, minimised=10, rounds=0, top=1)
+
+
+def everything(library):
+    return np.ones(len(library), np.bool_)
+
+
+def mirrored(library, row):
+    """A crystal of another protein: the same chain the other way round."""
+    receptor = library.receptor(row)
+    residues = replace(receptor.residues, sequence=receptor.residues.sequence[::-1])
+    return replace(receptor, residues=residues)
+
+
+@pytest.fixture(scope="module")
+def two_proteins(kinase_library, tmp_path_factory):
+    """CDK2, and a protein of another sequence that binds the same ligands."""
+    entries = [
+        Entry(f"{protein}-{id}", kinase_library.ligand(row), "x", group=protein, receptor=receptor)
+        for protein in ("CDK2", "mirror")
+        for row, id in enumerate(kinase_library)
+        if (
+            receptor := mirrored(kinase_library, row) if protein == "mirror" else kinase_library.receptor(row)
+        )
+    ]
+    path = tmp_path_factory.mktemp("two") / "two.templ"
+    build_library(path, entries, complexes=True)
+    with open_library(path) as library:
+        yield library
+
+
+def test_the_crystal_with_the_most_similar_ligand_is_taken(kinase_library):
+    for row in range(len(kinase_library)):
+        query = kinase_library.ligand(row)
+        others = everything(kinase_library)
+        chosen = choose_receptor(query, kinase_library, others, least=0.3)
+        assert (chosen.row, chosen.note) == (row, "")
+        others[row] = False
+        nearest, _ = kinase_library.most_similar(query, 1, others)
+        assert choose_receptor(query, kinase_library, others, least=0.3).row == nearest[0]
+
+
+def test_the_protein_decides_before_the_ligand(two_proteins):
+    """The most similar ligand is that of another protein, if that is allowed and none was named."""
+    names = list(two_proteins)
+    row = names.index("mirror-" + names[0].removeprefix("CDK2-"))
+    query = two_proteins.ligand(row)
+    kinase = two_proteins.residues(0)[0].sequences()
+    mirror = two_proteins.residues(row)[0].sequences()
+    all_ = everything(two_proteins)
+    assert choose_receptor(query, two_proteins, all_, kinase, least=0.3).row == 0
+    assert choose_receptor(query, two_proteins, all_, mirror, least=0.3).row == row
+    without = all_.copy()
+    without[0] = False
+    assert choose_receptor(query, two_proteins, without, kinase, least=0.3).row != row
+
+
+def test_proteins_that_are_as_likely_are_named(two_proteins):
+    chosen = choose_receptor(two_proteins.ligand(0), two_proteins, everything(two_proteins), least=0.3)
+    assert chosen.row == 0
+    assert chosen.note.startswith("posed in CDK2, whose ligand is most like the query (Tanimoto 1.00)")
+    assert "mirror (1.00)" in chosen.note
+    assert "--group or --sequence" in chosen.note
+
+
+def test_where_no_crystal_is_related_it_is_refused(two_proteins):
+    query, all_ = two_proteins.ligand(0), everything(two_proteins)
+    with pytest.raises(Refusal, match="no crystal that the rule allows has a receptor related"):
+        choose_receptor(query, two_proteins, all_, ["GS" * 60], least=0.3)
+    with pytest.raises(Refusal, match="the rule of the split allows no template"):
+        choose_receptor(query, two_proteins, ~all_, least=0.3)
+    kinase = two_proteins.residues(0)[0].sequences()
+    with pytest.raises(Refusal, match="related"):  # all crystals of the protein are too much like it
+        choose_receptor(query, two_proteins, all_, kinase, least=0.3, most=0.9)
+
+
+def test_a_prediction_without_a_receptor_names_the_one_it_chose(kinase_library):
+    id = list(kinase_library)[1]
+    query = kinase_library.entry(1).smiles
+    outcome = predict(query, kinase_library, FAST)
+    assert (outcome.status, outcome.receptor) == ("posed", id)
+    given = predict(query, kinase_library, FAST, receptor=kinase_library.receptor(1))
+    assert given.receptor == ""
+    np.testing.assert_allclose(
+        outcome.poses[0].mol.GetConformer().GetPositions(), given.poses[0].mol.GetConformer().GetPositions()
+    )
+
+
+def test_the_group_decides_the_protein(two_proteins):
+    query = two_proteins.entry(0).smiles
+    rule = TemplateRule(groups={"": ("mirror",)})
+    assert predict(query, two_proteins, FAST, rule=rule).receptor.startswith("mirror-")
+
+
+def test_only_a_benchmark_says_that_a_receptor_is_the_querys_own(kinase_library):
+    """Its contacts count in full; another crystal's do not."""
+    query, receptor = kinase_library.entry(2).smiles, kinase_library.receptor(2)
+    own, other = (
+        predict(query, kinase_library, FAST, receptor=receptor, own_receptor=whose).poses[0].terms["contact"]
+        for whose in (True, False)
+    )
+    assert own < 1.5 * other < 0
