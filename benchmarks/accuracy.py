@@ -2,117 +2,51 @@
 
     python benchmarks/accuracy.py FOLDER [--sets demo polaris ...] [--validity] [--ablation] [--store]
 
-FOLDER keeps the libraries (`sets.py` says what the sets are). About ten minutes on two cores, twice that
-with ``--validity`` (PoseBusters on every first pose), and ten minutes for each row of ``--ablation``. Success
-is the symmetry-aware RMSD in place, over all targets attempted; "best of all" is the best pose that was
-sampled. Seconds are CPU seconds of one process. `--store` writes results/accuracy.json.
+FOLDER keeps the libraries (`sets.py` says what the sets are) and the predictions, which `weights.py` takes
+from there. Half an hour on two cores, twice that with ``--validity`` (PoseBusters on every first pose), and
+half an hour for each row of ``--ablation``. Complexes are posed in their own receptor and in that of
+another crystal; all are shown by the similarity of the nearest template too. Success is the symmetry-aware
+RMSD in place, over all targets attempted; "best of all" is the best pose that was sampled. Seconds are CPU
+seconds of one process. `--store` writes results/accuracy.json.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from itertools import pairwise, repeat
+from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-from sets import ALL, OWN_RECEPTORS, open_set, rmsd_of_poses
+from samples import Row, modes, predict_all
+from sets import ALL, OWN_RECEPTORS
 
-from templ.errors import Refusal
 from templ.evaluation.comparison import mcnemar
-from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.summary import wilson_interval
-from templ.evaluation.validity import failed_checks
-from templ.pipeline import Prediction
-from templ.settings import PredictionSettings
 
 STORED = Path(__file__).parent / "results" / "accuracy.json"
 ABLATIONS: dict[str, dict[str, Any]] = {
     "one template copied": {"templates": 1},
     "one template in the consensus": {"consensus": 1},
+    "no docking": {"starts": 0},
     "no Monte Carlo moves": {"rounds": 0},
     "poses not minimised": {"minimised": 0},
     "all three": {"templates": 1, "consensus": 1, "minimised": 0},
     "no receptor": {"use_receptor": False},
 }
 BEST_SCORE = "best score first"
-OWN, NEAREST = "own", "nearest"
 SIMILARITIES = (0, 0.2, 0.4, 0.6, 1.01)
 """Tanimoto: ends of the bands of similarity."""
-MISS = 99.0
-"""Angstrom: what no pose counts as."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One target: RMSD of the selected poses, of the one of best score and of the best sampled, Angstrom."""
-
-    id: str
-    rmsd: tuple[float, ...]
-    best_score: float
-    best_of_all: float
-    confidence: float
-    tanimoto: float
-    invalid: tuple[str, ...] | None
-    seconds: float
-    seconds_validity: float
-
-
-def predict_one(name: str, folder: Path, id: str, mode: str, changes: dict[str, Any], check: bool) -> Row:
-    """Predict one target and compare it with the truth."""
-    chosen = open_set(name, folder)
-    own = chosen.receptor(id)
-    settings = PredictionSettings(**changes)
-    begin = time.process_time()
-    work = Prediction(
-        chosen.target(id),
-        chosen.library,
-        settings,
-        rule=chosen.rule,
-        receptor=own if mode == OWN else None,
-        own_receptor=mode == OWN,
-        protein=own.residues.sequences(),
-    )
-    try:
-        found = work.sample()
-        poses = work.select(found)
-    except Refusal:
-        return Row(id, (MISS,), MISS, MISS, 0.0, 0.0, None, time.process_time() - begin, 0.0)
-    finally:
-        chosen.library.release_pages()
-    predicted = time.process_time()
-    where = work.outcome.receptor
-    truth = chosen.carried(id, where) if where else chosen.truth(id)
-    used = chosen.library.receptor_of(where) if where else own
-    invalid = tuple(failed_checks(poses[0].mol, truth=truth, receptor=used)) if check else None
-    checked = time.process_time()
-    every = rmsd_of_poses(found.ranked.xyz, found.query.mol, truth)
-    if every is None:
-        every = np.full(len(found.ranked.xyz), MISS)
-    return Row(
-        id,
-        tuple(round(symmetric_rmsd(pose.mol, truth), 4) for pose in poses),
-        float(every[found.ranked.score.argmax()]),
-        float(every.min()),
-        poses[0].confidence,
-        work.outcome.best_tanimoto,
-        invalid,
-        predicted - begin,
-        checked - predicted,
-    )
-
-
-def run(name: str, folder: Path, mode: str, changes: dict[str, Any], *, check: bool = False) -> list[Row]:
-    """Predict every target of a set, two at a time."""
-    ids = open_set(name, folder).ids
-    fixed = [repeat(value) for value in (mode, changes, check)]
-    with ProcessPoolExecutor(2) as pool:
-        return list(pool.map(predict_one, repeat(name), repeat(folder), ids, *fixed, chunksize=4))
+def rows_of(
+    name: str, folder: Path, mode: str, changes: Mapping[str, Any], *, check: bool = False
+) -> list[Row]:
+    """Predict every target of a set."""
+    return [sampled.row for sampled in predict_all(name, folder, mode, changes, check=check)]
 
 
 def counts(rows: list[Row]) -> dict[str, float]:
@@ -181,9 +115,9 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     stored = json.loads(STORED.read_text()) if STORED.exists() else {}
     for name in options.sets:
-        for mode in (OWN, NEAREST) if name in OWN_RECEPTORS else (OWN,):
+        for mode in modes(name):
             label = f"{name}, {mode}" if name in OWN_RECEPTORS else name
-            rows = run(name, options.folder, mode, {}, check=options.validity)
+            rows = rows_of(name, options.folder, mode, {}, check=options.validity)
             found = counts(rows)
             show(label, found)
             for band, in_band in by_similarity(rows).items():
@@ -194,7 +128,7 @@ def main() -> None:
             if options.ablation:
                 parts: dict[str, dict[str, float]] = {}
                 for part, changes in ABLATIONS.items():
-                    parts[part] = counts(run(name, options.folder, mode, changes))
+                    parts[part] = counts(rows_of(name, options.folder, mode, changes))
                 parts[BEST_SCORE] = {**found, "within_2": found["best_score_within_2"]}
                 for part, its in parts.items():
                     show(f"  {part}", its)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from rdkit.Chem import Mol
+    from threadpoolctl import ThreadpoolController
 
     from templ.chemistry.conformers import PreparedQuery
     from templ.chemistry.receptor import Receptor
@@ -48,6 +51,7 @@ PARTS = (
     "templ.scoring.pocket",
     "templ.templates.applicability",
     "templ.templates.frame",
+    "templ.templates.other_crystals",
     "templ.templates.receptor_choice",
     "templ.templates.screening",
     "templ.templates.warnings",
@@ -70,6 +74,7 @@ def predict(
     own_receptor: bool = False,
     protein: Sequence[str] = (),
     site: NDArray[np.float64] | None = None,
+    extra_poses: Sequence[Mol] = (),
     splits: Splits | None = None,
 ) -> Outcome:
     """Predict how a query binds, from the templates of a library.
@@ -97,6 +102,9 @@ def predict(
         protein of the most similar ligand.
     site : array, shape (3,), optional
         Where the pocket is, Angstrom; by default where the templates say. For libraries with receptors.
+    extra_poses : sequence of rdkit.Chem.Mol
+        Poses of the query by another program (docking, co-folding), in the receptor's frame; they are
+        minimised and judged with all others.
     splits : Splits, optional
         Which split each template belongs to, where `rule` asks for it.
 
@@ -113,17 +121,44 @@ def predict(
         When a template that `rule` forbids would have been used.
     """
     settings = settings or PredictionSettings()
-    work = Prediction(_target(query), library, settings, rule, receptor, own_receptor, protein, site, splits)
+    work = Prediction(
+        _target(query),
+        library,
+        settings,
+        rule,
+        receptor,
+        own_receptor,
+        protein,
+        site,
+        extra_poses,
+        splits,
+    )
     try:
-        isomers = work.isomers()
-        if len(isomers) == 1:
-            work.molecule = isomers[0]
-            return work.run()
-        return _merged(work, [_ended(replace(work, molecule=isomer)) for isomer in isomers])
+        with _one_thread():
+            isomers = work.isomers()
+            if len(isomers) == 1:
+                work.molecule = isomers[0]
+                return work.run()
+            return _merged(work, [_ended(replace(work, molecule=isomer)) for isomer in isomers])
     except Refusal as refusal:
         return work.refused(refusal)
     finally:
         library.release_pages()
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Sums of matrices by one thread, as in a worker: by several they are rounded otherwise."""
+    limited: AbstractContextManager[object] = _threads().limit(limits=1, user_api="blas")
+    return limited
+
+
+@lru_cache(maxsize=1)
+def _threads() -> ThreadpoolController:
+    """What sets the threads of the libraries that are loaded."""
+    import numpy  # noqa: F401  its library is one of them
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 def _ended(work: Prediction) -> Outcome:
@@ -180,7 +215,11 @@ class Sample:
     placed, ranked : ScoredPoses
         All poses before they are minimised, and those that poses are selected from.
     evidence : Mapping[str, float]
-        What the templates alone tell of the prior confidence.
+        What is known before posing (`templ.scoring.confidence.evidence`).
+    own_receptor : bool
+        The receptor is of the query's own crystal.
+    searched : bool
+        Templates say little, so the pocket was searched as well, and the network is asked.
     """
 
     query: PreparedQuery
@@ -190,6 +229,8 @@ class Sample:
     placed: ScoredPoses
     ranked: ScoredPoses
     evidence: Mapping[str, float]
+    own_receptor: bool
+    searched: bool
 
 
 @dataclass(eq=False)
@@ -208,6 +249,7 @@ class Prediction:
     own_receptor: bool = False
     protein: Sequence[str] = ()
     site: NDArray[np.float64] | None = None
+    extra_poses: Sequence[Mol] = ()
     splits: Splits | None = None
     molecule: Mol | None = None
 
@@ -268,9 +310,10 @@ class Prediction:
         from templ.chemistry.molecules import ligand_key
         from templ.chemistry.receptor import in_contact
         from templ.sampling.monte_carlo import Sampler, rank_placements
-        from templ.sampling.pose_sources import place_query
-        from templ.scoring.confidence import evidence, prior_confidence
+        from templ.sampling.pose_sources import UNLIKE, place_query
+        from templ.scoring.confidence import beyond_the_fit, evidence, prior_confidence
         from templ.scoring.pocket import Pocket
+        from templ.templates.other_crystals import other_crystals
         from templ.templates.screening import AllowedTemplates, find_templates
         from templ.templates.warnings import warnings_of
 
@@ -288,21 +331,30 @@ class Prediction:
                 f"the receptor has this pocket in chains {first}, {', '.join(others)}: poses are in that of "
                 f"chain {first}, --site names another"
             )
-        known = evidence(templates, query.mol.GetNumAtoms())
+        known = evidence(templates, query.mol)
         identities = [template.fit.identity for template in templates if template.fit is not None]
         self._know(
             best_tanimoto=known["tanimoto"],
             best_identity=max(identities, default=None),
-            prior_confidence=prior_confidence(known),
+            prior_confidence=prior_confidence(known, own_receptor=frame.own_receptor),
         )
+        self._note(*beyond_the_fit(known))
         self._stage("select")
-        placements, notes = place_query(query, templates, self.settings, has_receptor=frame.atoms is not None)
+        placements, notes = place_query(
+            query,
+            templates,
+            self.settings,
+            has_receptor=frame.atoms is not None,
+            extra=self.extra_poses,
+        )
         self._note(*notes, *warnings_of(query.mol, templates, self.library, frame.receptor))
         self._stage("pose")
-        pocket = Pocket.of(query.mol, templates, self.settings.consensus, frame)
+        crystals = other_crystals(templates, self.library, frame)
+        pocket = Pocket.of(query.mol, templates, self.settings.consensus, frame, crystals)
         placed = ranked = rank_placements(query, placements, pocket)
         self._stage("score")
-        sampler = Sampler(query, placements, pocket, self.settings)
+        searched = pocket.atoms is not None and known["tanimoto"] < UNLIKE
+        sampler = Sampler(query, placements, pocket, self.settings, search=searched)
         if self.settings.minimised:
             ranked = sampler.sample(placed)
             self._stage("minimise")
@@ -310,13 +362,29 @@ class Prediction:
             ranked = ranked.only(in_contact(ranked.xyz, pocket.atoms.xyz))
             if not len(ranked.xyz):
                 raise Refusal("no-contact", "no pose is in contact with the receptor: no template lies in it")
-        return Sample(query, placements, pocket, sampler, placed, ranked, known)
+        own = frame.own_receptor
+        return Sample(query, placements, pocket, sampler, placed, ranked, known, own, searched)
 
     def select(self, sample: Sample) -> tuple[Pose, ...]:
         """Select poses that differ and have the query's stereochemistry, best first, and finish them."""
-        from templ.poses.pose_selection import PoseSelector
+        import numpy as np
 
-        selector = PoseSelector(sample.query, sample.ranked, sample.pocket.atoms)
+        from templ.poses.pose_selection import PoseSelector
+        from templ.scoring.confidence import OTHER, OWN
+        from templ.scoring.ranking import selected_terms
+        from templ.scoring.score_term import PosesToScore
+        from templ.scoring.weights import fitted_weights
+
+        def judge(xyz: NDArray[np.float64]) -> Mapping[str, NDArray[np.floating]]:
+            return selected_terms(PosesToScore(sample.query, xyz, np.zeros(len(xyz)), sample.pocket))
+
+        weights = fitted_weights().selected[OWN if sample.own_receptor else OTHER]
+        atoms = sample.pocket.atoms
+        selector = (
+            PoseSelector(sample.query, sample.ranked, atoms, judge, weights)
+            if sample.searched
+            else PoseSelector(sample.query, sample.ranked, atoms)
+        )
         best = selector.best(self.settings.top)
         if selector.without_stereo:
             self._note(f"{selector.without_stereo} poses dropped: stereochemistry not the query's")
@@ -332,12 +400,11 @@ class Prediction:
 
     def _frame(self, query: PreparedQuery, allowed: AllowedTemplates) -> Frame:
         """Where the poses will lie: in the receptor that was given, or in one that is chosen."""
-        from templ.chemistry.molecules import positions
         from templ.templates.frame import Frame
         from templ.templates.receptor_choice import choose_receptor
 
         library, settings = self.library, self.settings
-        receptor, near = self.receptor, None
+        receptor, row = self.receptor, None
         if receptor is None and library.has_receptors:
             least, most = settings.min_identity, self.rule.max_identity
             choice = choose_receptor(query.mol, library, allowed.rows, self.protein, least=least, most=most)
@@ -346,7 +413,7 @@ class Prediction:
             receptor = library.receptor(choice.row)
             if settings.by == "embedding":
                 receptor = replace(receptor, embedding=library.embeddings.vector(choice.row))
-            near = positions(library.ligand(choice.row)).mean(axis=0)
+            row = choice.row
         return Frame.of(
             library,
             receptor,
@@ -354,7 +421,7 @@ class Prediction:
             self.target.id,
             own_receptor=self.own_receptor,
             templates_only=not settings.use_receptor,
-            near=near,
+            row=row,
         )
 
     def _know(self, **facts: Any) -> None:  # noqa: ANN401  as the fields of an outcome are
@@ -374,7 +441,7 @@ def _poses(sample: Sample, selected: list[SelectedPose]) -> tuple[Pose, ...]:
     import numpy as np
 
     from templ.poses.hydrogens import add_hydrogens
-    from templ.scoring.confidence import confidence
+    from templ.scoring.confidence import confidence, log_odds
     from templ.scoring.ranking import score_terms
     from templ.scoring.score_term import PosesToScore
 
@@ -394,8 +461,16 @@ def _poses(sample: Sample, selected: list[SelectedPose]) -> tuple[Pose, ...]:
                 rank=number + 1,
                 score=pose.cluster.score,
                 # Of the cluster, not of its representative: so the model was fitted.
-                confidence=confidence(pose.cluster.probability, consensus),
-                terms={name: float(values[number]) for name, values in terms.items()},
+                confidence=confidence(
+                    {
+                        "log_odds": log_odds(pose.cluster.probability),
+                        "consensus": consensus,
+                        "network": pose.terms.get("network", 0.0),
+                        "tanimoto": sample.evidence["tanimoto"],
+                    },
+                    own_receptor=sample.own_receptor,
+                ),
+                terms={name: float(values[number]) for name, values in terms.items()} | dict(pose.terms),
                 template_id=lies_on.template.id,
                 method="monte-carlo" if ranked.moved[pose.index] else copied.method,
                 core=dict(lies_on.pairs),

@@ -112,7 +112,8 @@ class Pose:
         The template that the pose lies on: most of the atoms that they share are near the template's. An
         overlay's is the one that it was laid onto.
     method : str
-        How it was placed: ``core``, ``partial-core`` or ``overlay``; ``monte-carlo`` when such a pose was
+        How it was placed: ``core``, ``partial-core``, ``overlay``, ``docking``, or ``extra`` where another
+        program made it; ``monte-carlo`` when such a pose was
         moved since and came to rest elsewhere.
     core : Mapping of int to int
         Atoms shared with it: index in the query, and in the template; empty for an overlay.

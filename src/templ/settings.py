@@ -27,6 +27,10 @@ class PredictionSettings(BaseModel):
         Free conformers of the query that the copying starts from.
     minimised : int
         Poses that are minimised before the last ranking; 0 for none.
+    starts : int
+        Random starts all over the pocket that are minimised, where there is a receptor; 0 for none.
+    docked : int
+        Poses kept of these.
     rounds : int
         How often, at most, the best poses are moved (Monte Carlo) and minimised anew while it is open which
         is right.
@@ -61,6 +65,8 @@ class PredictionSettings(BaseModel):
     consensus: int = Field(default=12, ge=1)
     conformers: int = Field(default=40, ge=1)
     minimised: int = Field(default=80, ge=0)
+    starts: int = Field(default=300, ge=0)
+    docked: int = Field(default=60, ge=1)
     rounds: int = Field(default=3, ge=0)
     min_confidence: float = Field(default=0.0, ge=0, le=1)
     min_tanimoto: float = Field(default=0.05, ge=0, le=1)

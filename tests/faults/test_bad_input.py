@@ -198,6 +198,8 @@ def test_options_that_make_no_sense(predict, tmp_path):
     one = predict("--smiles", SMILES)
     refused(*one, "--queries", "q.smi", cwd=tmp_path, saying="give either --smiles or --queries")
     refused(*predict(), cwd=tmp_path, saying="give either --smiles or --queries")
+    twice = ("--receptor", "a.pdb", "-r", "b.pdb")
+    refused(*one, *twice, cwd=tmp_path, saying="--receptor is given 2 times, expected once")
     for option, value in (("--top", "0"), ("--seed", "-1"), ("--seed", str(2**31)), ("--top", "five")):
         misused(*one, option, value, cwd=tmp_path, saying=[f"'{option}'"])
     refused(*one, "--workers", "0", cwd=tmp_path, saying="--workers 0: expected auto or a number")

@@ -30,7 +30,7 @@ def id_of(task):
 
 
 def open_work(context):
-    predict = (query if "receptor" in context else target).open_work(context)
+    predict = (target if "targets" in context else query).open_work(context)
 
     def meet_fault_or_predict(task):
         if id_of(task) in FAULTS:

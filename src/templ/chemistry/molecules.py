@@ -143,6 +143,16 @@ def with_coordinates(mol: Chem.Mol, xyz: NDArray[np.float64]) -> Chem.Mol:
     return copy
 
 
+def skeleton(mol: Chem.Mol) -> Chem.Mol:
+    """Copy that keeps elements and connectivity only, so that protonation and tautomers do not matter."""
+    skeleton = Chem.RWMol(mol)
+    for atom in skeleton.GetAtoms():
+        skeleton.ReplaceAtom(atom.GetIdx(), Chem.Atom(atom.GetAtomicNum()))
+    for bond in skeleton.GetBonds():
+        bond.SetBondType(Chem.BondType.SINGLE)
+    return skeleton
+
+
 def bond_kinds(mol: Chem.Mol) -> Counter[tuple[object, ...]]:
     """How many bonds there are of each kind: by order, ends (element, aromatic or not), in a ring or not."""
     ends = [(atom.GetAtomicNum(), atom.GetIsAromatic()) for atom in mol.GetAtoms()]

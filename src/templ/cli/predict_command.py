@@ -37,8 +37,8 @@ def predict(
         None, "--smiles-column", help="Column of a table with the SMILES, where its name does not say so."
     ),
     id_column: str | None = typer.Option(None, "--id-column", help="Column of a table with the ids."),
-    receptor: Path | None = typer.Option(
-        None,
+    receptor: list[Path] = typer.Option(
+        [],
         "--receptor",
         "-r",
         help="PDB or mmCIF that the query binds to. For a library of complexes poses come in its frame, and "
@@ -55,6 +55,11 @@ def predict(
         "--site",
         help="The pocket of --receptor: x,y,z, a ligand file, or the name of the ligand that it has in it, "
         "which is left out of it; by default the templates say.",
+    ),
+    extra_poses: Path | None = typer.Option(
+        None,
+        "--extra-poses",
+        help="SDF of poses by another program in --receptor, titled as the queries: judged with the others.",
     ),
     group: str = typer.Option("", "--group", help="Use only the library's templates of this group."),
     template_ids: Path | None = typer.Option(
@@ -102,6 +107,11 @@ def predict(
 
     if smiles is not None and (smiles_column is not None or id_column is not None):
         raise InputError("--smiles-column and --id-column are for --queries")
+    if len(receptor) > 1:
+        raise InputError(
+            f"--receptor is given {len(receptor)} times, expected once: predict in each receptor by a "
+            "command of its own, with its own -o, and compare the confidences"
+        )
     if (smiles is None) == (queries is None):
         raise InputError("give either --smiles or --queries")
     if smiles is not None:
@@ -119,11 +129,12 @@ def predict(
             queries if queries is not None else [("query", str(smiles))],
             BindingSite(
                 library,
-                receptor,
+                receptor[0] if receptor else None,
                 sequence or "",
                 group,
                 () if template_ids is None else read_ids(template_ids),
                 None if site is None else parse_site(site),
+                extra_poses,
             ),
             out,
             PredictionSettings(
@@ -142,7 +153,10 @@ def predict(
             on_progress=tell,
         )
     if smiles is not None:
-        _tell(next(iter(run)))
+        record = next(iter(run))
+        _tell(record)
+        if not receptor and record.receptor and not run.manifest.receptor:
+            say(f"{record.id}: posed in the receptor of {record.receptor}")
     for note in run.manifest.notes:
         say(note)
     if complexes:

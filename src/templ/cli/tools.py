@@ -67,7 +67,10 @@ def doctor() -> None:
     requirements = sorted(requires("templ-pose") or [])
     optional = [requirement for requirement in requirements if "extra ==" in requirement]
     for name in (requirement.split(">")[0] for requirement in requirements if requirement not in optional):
-        show(name, version(name))
+        try:
+            show(name, version(name))
+        except PackageNotFoundError:
+            show(name, "missing: there is none for this machine; poses are ranked without it")
     cores, host_cores = available_cores(), psutil.cpu_count() or 1
     show("cores", f"{cores} of {host_cores}")
     memory, host = available_memory(), psutil.virtual_memory()

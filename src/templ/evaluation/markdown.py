@@ -41,10 +41,19 @@ def to_markdown(summary: Summary) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+_RECEPTORS = {
+    "own": "the target's own receptor",
+    "other": "the receptor of another crystal, or of a file",
+    "none": "no receptor",
+}
+"""What `Summary.receptors` calls by one word."""
+
+
 def _count_rows(summary: Summary) -> list[list[str]]:
     counts = {"attempted": summary.overall.attempted, "posed": summary.overall.posed}
     counts |= {f"refused: {reason}": number for reason, number in summary.refused.items()}
     counts |= {f"failed: {reason}": number for reason, number in summary.failed.items()}
+    counts |= {f"posed in {_RECEPTORS[kind]}": number for kind, number in summary.receptors.items()}
     counts |= {f"posed, stereocentres {state}": number for state, number in summary.stereo.items()}
     if summary.overall.without_truth:
         counts["posed, crystal not known (in no rate)"] = summary.overall.without_truth

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rdkit import Chem
 from rdkit.Chem import rdMolAlign
 
-from templ.chemistry.molecules import has_3d, quiet_rdkit
+from templ.chemistry.molecules import has_3d, quiet_rdkit, skeleton
 from templ.errors import InputError
 
 MAX_MATCHES = 100_000
@@ -47,7 +47,7 @@ def symmetric_rmsd(pose: Chem.Mol, truth: Chem.Mol) -> float:
         pose, truth = _heavy_with_coordinates(pose, "pose"), _heavy_with_coordinates(truth, "truth")
         rmsd = _best_rms(pose, truth)
         if rmsd is None:
-            rmsd = _best_rms(_skeleton(pose), _skeleton(truth))
+            rmsd = _best_rms(skeleton(pose), skeleton(truth))
         if rmsd is None:
             shown = f"{Chem.MolToSmiles(pose)} against {Chem.MolToSmiles(truth)}"
             raise InputError(f"pose and truth are not the same molecule ({shown})")
@@ -73,13 +73,3 @@ def _best_rms(pose: Chem.Mol, truth: Chem.Mol) -> float | None:
         )
     except RuntimeError:  # "No sub-structure match found"
         return None
-
-
-def _skeleton(mol: Chem.Mol) -> Chem.Mol:
-    """Copy that keeps elements and connectivity only, so that protonation and tautomers do not matter."""
-    skeleton = Chem.RWMol(mol)
-    for atom in skeleton.GetAtoms():
-        skeleton.ReplaceAtom(atom.GetIdx(), Chem.Atom(atom.GetAtomicNum()))
-    for bond in skeleton.GetBonds():
-        bond.SetBondType(Chem.BondType.SINGLE)
-    return skeleton

@@ -163,6 +163,8 @@ class Summary:
         attempted; None where no receptor has two chains of one protein.
     refused, failed : Mapping of str to int
         Targets by reason.
+    receptors : Mapping of str to int
+        Posed targets by what they were posed in: ``own``, ``other`` or ``none`` (a receptor).
     stereo : Mapping of str to int
         Posed targets whose stereocentres were ``kept``, ``lost``, or for which it is ``unknown``.
     validity : Validity or None
@@ -183,6 +185,7 @@ class Summary:
     in_any_copy: Rate | None
     refused: Mapping[str, int]
     failed: Mapping[str, int]
+    receptors: Mapping[str, int]
     stereo: Mapping[str, int]
     validity: Validity | None
     calibration: Calibration | None
@@ -281,6 +284,7 @@ def summarise(
     methods: defaultdict[str, _Tally] = defaultdict(lambda: _Tally(thresholds))
     strata: defaultdict[tuple[str, str], _Tally] = defaultdict(lambda: _Tally(thresholds))
     reasons: dict[str, Counter[str]] = {"refused": Counter(), "failed": Counter()}
+    receptors: Counter[str] = Counter()
     stereo: Counter[str] = Counter()
     verdicts: Counter[bool] = Counter()
     checks: Counter[str] = Counter()
@@ -293,6 +297,9 @@ def summarise(
             strata[name, part].add(record)
         if record.first is not None:
             methods[record.first.placement_method].add(record)
+            receptors[
+                "none" if not record.receptor else "own" if record.receptor == record.id else "other"
+            ] += 1
             stereo[_STEREO[record.stereo_kept]] += 1
             if record.failed_checks is not None:
                 verdicts[not record.failed_checks] += 1
@@ -316,6 +323,7 @@ def summarise(
         denominators=_denominators(overall, missing, sum(reasons["refused"][reason] for reason in UNFIT)),
         refused=dict(sorted(reasons["refused"].items())),
         failed=dict(sorted(reasons["failed"].items())),
+        receptors=dict(sorted(receptors.items())),
         stereo=dict(sorted(stereo.items())),
         validity=overall.validity(checks, verdicts[True]) if verdicts else None,
         calibration=calibrate(promised, came) if promised else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,12 +19,18 @@ from templ.records import Target
 from templ.runs.record import Record
 from templ.settings import PredictionSettings
 from templ.sources.queries import QueryReference
+from templ.sources.sdf import MoleculeReference
 from templ.templates.rule import TemplateRule
+
+if TYPE_CHECKING:
+    from rdkit.Chem import Mol
 
 FUNCTION = "templ.jobs.query:open_work"
 """How the engine finds this work."""
 PRELOAD = ("templ.jobs.query", *PARTS)
 """What a worker needs; loaded once, before workers are forked."""
+ONLY_QUERY = ""
+"""Stands for the id of the query where there is only one."""
 UNREADABLE = "unreadable"
 """Reason of a record whose molecule could not be read."""
 
@@ -36,7 +42,8 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
     ----------
     context : Mapping
         ``library`` and ``receptor`` (paths, the second or None), ``group``, ``rule`` and ``settings`` (as
-        JSON), ``site`` and ``embedding`` (lists of numbers or None), ``protein`` (sequences).
+        JSON), ``site`` and ``embedding`` (lists of numbers or None), ``protein`` (sequences),
+        ``extra_poses``: None, or their ``file`` and by id where their ``records`` are, offset and checksum.
     """
     library = open_library(context["library"])
     settings = PredictionSettings.model_validate(context["settings"])
@@ -49,6 +56,14 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
     name = "" if context["receptor"] is None else Path(context["receptor"]).name
     site = None if context["site"] is None else np.array(context["site"])
 
+    extra = context["extra_poses"] or {"file": "", "records": {}}
+
+    def poses_of(id: str) -> list[Mol]:
+        """Poses of a query that another program made."""
+        records = extra["records"].get(id) or extra["records"].get(ONLY_QUERY, [])
+        file = Path(extra["file"])
+        return [MoleculeReference(file, offset, id, checksum).load().mol for offset, checksum in records]
+
     def work(task: str) -> MoleculeResult:
         reference = QueryReference.from_json(task)
         try:
@@ -58,7 +73,14 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
         # A query is no library entry, whatever it is called: no template is its own.
         target = Target(f"query {reference.id}", smiles, group)
         outcome = predict(
-            target, library, settings, rule=rule, receptor=receptor, protein=context["protein"], site=site
+            target,
+            library,
+            settings,
+            rule=rule,
+            receptor=receptor,
+            protein=context["protein"],
+            site=site,
+            extra_poses=poses_of(reference.id),
         )
         outcome, target = replace(outcome, id=reference.id), replace(target, id=reference.id)
         posed_in = outcome.receptor or name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from templ.engine.executor import TaskResult, Work, choose_executor
 from templ.errors import InputError, RunError
 from templ.evaluation.run import Run, load_run
 from templ.evaluation.run_table import COST, SCHEMA, rows_of, table_writer
-from templ.jobs.query import FUNCTION, PRELOAD, unread
+from templ.jobs.query import FUNCTION, ONLY_QUERY, PRELOAD, unread
 from templ.jobs.recording import Progress, record_all
 from templ.library.store import Library, open_library
 from templ.records import Target
@@ -33,7 +33,9 @@ from templ.runs.record import Record
 from templ.runs.run_folder import INPUTS_FOLDER, hold_run_folder, run_of
 from templ.settings import PredictionSettings, RunSettings
 from templ.sources.files import STRUCTURE, file_digest
+from templ.sources.ledger import Ledger
 from templ.sources.queries import QueryReference, TableColumns, count_queries, queries_table, read_queries
+from templ.sources.sdf import read_sdf
 from templ.sources.sequences import read_sequences
 from templ.templates.rule import TemplateRule
 from templ.templates.sequence import Aligner, related_rows
@@ -60,6 +62,9 @@ class BindingSite:
         Use the templates of this group only.
     template_ids : sequence of str
         Use only these templates; all of them when empty.
+    extra_poses : str or Path, optional
+        SDF of poses that another program made in `receptor`: each record is of the query of its title, or all
+        are of the only query.
     site : sequence of float or str, optional
         Where the pocket is, Angstrom, for libraries whose templates have a receptor each; or the residue name
         of the ligand that `receptor` has in it, which is then no part of the receptor.
@@ -71,6 +76,7 @@ class BindingSite:
     group: str = ""
     template_ids: Sequence[str] = ()
     site: Sequence[float] | str | None = None
+    extra_poses: str | Path | None = None
 
     @property
     def rule(self) -> TemplateRule:
@@ -139,6 +145,9 @@ def predict_queries(
     context, notes = _context(binding, settings)  # a bad library or receptor leaves everything as it was
     folder = run_of(out)
     listed = _Queries.of(queries, folder, columns)
+    if binding.extra_poses is not None:
+        context["extra_poses"], told = _extra_poses(Path(binding.extra_poses), listed)
+        notes += told
     manifest = _manifest(listed, binding, context, settings, machine).model_copy(update={"notes": notes})
     executor = choose_executor(machine, listed.count)
     with hold_run_folder(folder):
@@ -152,10 +161,7 @@ def predict_queries(
             manifest,
             executor,
             Work(FUNCTION, context, PRELOAD),
-            (
-                (reference.index, reference.to_json())
-                for reference in read_queries(listed.path, listed.columns)
-            ),
+            ((reference.index, reference.to_json()) for reference in listed),
             _failure,
             on_progress,
             retry_failed=machine.retry_failed,
@@ -175,6 +181,7 @@ class _Queries:
     count: int
     content: bytes | None = None
     columns: TableColumns = TableColumns()  # noqa: RUF009  it is frozen
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -192,7 +199,16 @@ class _Queries:
         named = [_named(number, query) for number, query in enumerate(queries, 1)]
         content = queries_table(named)
         digest = hashlib.sha256(content).hexdigest()
-        return cls(run / INPUTS_FOLDER / "queries.csv", digest, len(named), content)
+        ids = tuple(id for id, _ in named)
+        return cls(run / INPUTS_FOLDER / "queries.csv", digest, len(named), content, names=ids)
+
+    def __iter__(self) -> Iterator[QueryReference]:
+        """References, one by one, from the file, which must be there."""
+        return read_queries(self.path, self.columns)
+
+    def ids(self) -> Iterator[str]:
+        """Names, one by one."""
+        return iter(self.names) if self.content is not None else (query.id for query in self)
 
     def keep(self) -> None:
         """Write the file, where there was none."""
@@ -223,6 +239,8 @@ def _context(binding: BindingSite, settings: PredictionSettings) -> tuple[dict[s
         if binding.sequence and (receptor is not None or not opened.has_receptors):
             raise InputError("--sequence is for choosing a receptor of a library of complexes: leave it out")
         ligand = binding.site if isinstance(binding.site, str) else ""
+        if opened.has_receptors and binding.extra_poses is not None and receptor is None:
+            raise InputError("--extra-poses: made in which receptor? give --receptor")
         if opened.has_receptors and binding.site is not None and receptor is None:
             raise InputError(f"--site {ligand or 'X,Y,Z'}: in which structure? give --receptor")
         if ligand and receptor is None:
@@ -248,6 +266,7 @@ def _context(binding: BindingSite, settings: PredictionSettings) -> tuple[dict[s
         "site": None if site is None else [float(number) for number in site],
         "ligand": ligand,
         "protein": protein,
+        "extra_poses": None,
         "embedding": _embed(given, str(receptor)) if given and settings.by == "embedding" else None,
         "settings": settings.model_dump(mode="json"),
     }, [] if given is None else [_note(Path(str(receptor)), given)]
@@ -262,6 +281,24 @@ def _protein(library: Library, binding: BindingSite, settings: PredictionSetting
     if not related_rows(chains, library, everything, settings.min_identity, 1.0, Aligner()).any():
         raise InputError(f"--sequence: {library.path} has no receptor of a related protein")
     return chains
+
+
+def _extra_poses(path: Path, queries: _Queries) -> tuple[dict[str, Any], list[str]]:
+    """Where the extra poses of each query are in their file; and what of the file is of no use."""
+    ledger, records = Ledger(), dict[str, list[list[int]]]()
+    for entry in read_sdf(path, ledger):
+        assert entry.reference is not None
+        id = ONLY_QUERY if queries.count == 1 else entry.name
+        records.setdefault(id, []).append([entry.reference.offset, entry.reference.checksum])
+    notes = [f"extra poses: {count} records left out: {reason}" for reason, count in ledger.counts.items()]
+    if queries.count > 1:
+        unknown = set(records)
+        for id in queries.ids():
+            unknown.discard(id)
+        if unknown:
+            some = ", ".join(sorted(unknown)[:5])
+            notes.append(f"extra poses: {len(unknown)} titles are no query's and are not used: {some}")
+    return {"file": str(path.absolute()), "records": records}, notes
 
 
 def _note(path: Path, receptor: Receptor) -> str:
@@ -296,7 +333,7 @@ def _manifest(
         library=library_digest,
         targets=queries.digest,
         receptor=_receptor_digest(context),
-        site=" ".join(filter(None, (str(context["site"] or ""), context["ligand"]))),
+        site=" ".join(filter(None, (str(context["site"] or ""), context["ligand"], _poses_digest(context)))),
     )
     return RunManifest(
         name=NAME,
@@ -316,6 +353,12 @@ def _receptor_digest(context: dict[str, Any]) -> str:
         return file_digest(Path(context["receptor"]), STRUCTURE)
     chains = " ".join(context["protein"])
     return hashlib.sha256(chains.encode()).hexdigest() if chains else ""
+
+
+def _poses_digest(context: dict[str, Any]) -> str:
+    """Digest of the file of extra poses; empty without one."""
+    extra = context["extra_poses"]
+    return "" if extra is None else f"extra poses {file_digest(Path(extra['file']), 'an SDF file')}"
 
 
 def _remove_other(run: Path, manifest: RunManifest) -> None:

@@ -27,7 +27,7 @@ BLOCK_BYTES = 1 << 20
 _MATRIX_TYPE = np.dtype("<f2")
 # What NumPy and zipfile raise for damaged bytes, by their documentation and by fuzzing.
 _DAMAGE = (
-    *(OSError, EOFError, MemoryError, RuntimeError, SyntaxError, SystemError, ValueError),
+    *(OSError, EOFError, MemoryError, RuntimeError, SyntaxError, SystemError, ValueError, TypeError),
     *(struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
 )
 

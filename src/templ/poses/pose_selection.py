@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 import numpy as np
@@ -19,8 +20,16 @@ from templ.scoring.ranking import ScoredPoses
 
 DISTINCT_POSES = 0.5
 """Angstrom RMSD that selected poses are apart, so that the top five are five."""
+JUDGED = 12
+"""Clusters whose representatives are judged by the terms of selected poses, at most;"""
+NEGLIGIBLE = 0.01
+"""and none that is so much less likely than the first, but for those handed out."""
 PER_ANGSTROM = 1.0
 """What an Angstrom that a pose must be moved to be clear of the receptor takes off its score."""
+
+
+Judge = Callable[[NDArray[np.float64]], Mapping[str, NDArray[np.floating]]]
+"""Gives the terms of selected poses, by name, of coordinates of shape (poses, atoms, 3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +44,37 @@ class SelectedPose:
         Of the pose among those it was chosen from.
     xyz : array, shape (atoms, 3)
         That pose once it is clear of the receptor, Angstrom.
+    terms : Mapping[str, float]
+        Terms of selected poses, of these coordinates.
     """
 
     cluster: Cluster
     index: int
     xyz: NDArray[np.float64]
+    terms: Mapping[str, float] = field(default_factory=dict)
 
 
 class PoseSelector:
-    """Selects among the scored poses of one query; each is moved once to be clear of the receptor."""
+    """Selects among the scored poses of one query; each is moved once to be clear of the receptor.
 
-    def __init__(self, query: PreparedQuery, scored: ScoredPoses, receptor: Atoms | None) -> None:
+    Parameters
+    ----------
+    judge : Judge, optional
+        Where poses are to be judged before they are handed out.
+    weights : Mapping[str, float]
+        Of these terms.
+    """
+
+    def __init__(
+        self,
+        query: PreparedQuery,
+        scored: ScoredPoses,
+        receptor: Atoms | None,
+        judge: Judge | None = None,
+        weights: Mapping[str, float] = {},
+    ) -> None:
         self._query, self._scored, self._receptor = query, scored, receptor
+        self._judge, self._weights = judge, weights
         self._clear: dict[int, NDArray[np.float64] | None] = {}
 
     @property
@@ -58,12 +86,38 @@ class PoseSelector:
         """At most so many that differ and have the query's stereochemistry, the likeliest cluster first."""
         kept: list[SelectedPose] = []
         for cluster in clusters(self._scored.xyz, self._scored.score):
+            enough = self._judge is None or len(kept) >= JUDGED
+            if len(kept) >= most and (enough or cluster.score < NEGLIGIBLE * kept[0].cluster.score):
+                break
             selected = self.representative(cluster, kept)
             if selected is not None:
                 kept.append(selected)
-            if len(kept) == most:
-                break
-        return sorted(kept, key=lambda selected: -selected.cluster.score)
+        judged = sorted(self._judged(kept), key=lambda selected: -selected.cluster.gain)[:most]
+        return sorted(judged, key=lambda selected: -selected.cluster.score)
+
+    def _judged(self, selected: list[SelectedPose]) -> list[SelectedPose]:
+        """Share the probability of the clusters anew, by the terms of their representatives."""
+        if not selected or self._judge is None:
+            return selected
+        terms = self._judge(np.array([pose.xyz for pose in selected]))
+        gain = sum((self._weights[name] * terms[name] for name in self._weights), np.zeros(len(selected)))
+        factor = np.exp(gain - gain.max())
+        score = _reweighted(np.array([pose.cluster.score for pose in selected]), factor)
+        probability = _reweighted(np.array([pose.cluster.probability for pose in selected]), factor)
+        covered = _reweighted(np.array([pose.cluster.gain for pose in selected]), factor)
+        return [
+            replace(
+                pose,
+                cluster=Cluster(
+                    pose.cluster.centre,
+                    float(score[number]),
+                    float(probability[number]),
+                    float(covered[number]),
+                ),
+                terms={name: float(values[number]) for name, values in terms.items()},
+            )
+            for number, pose in enumerate(selected)
+        ]
 
     def representative(self, cluster: Cluster, others: list[SelectedPose]) -> SelectedPose | None:
         """Of the poses of a cluster the likeliest that need not go far to be clear, unlike the other poses.
@@ -93,3 +147,9 @@ class PoseSelector:
         if whole and self._receptor is not None:
             clear = remove_clashes(self._query, clear, self._receptor)
         self._clear.update(zip(whole, clear, strict=True))
+
+
+def _reweighted(shares: NDArray[np.float64], factor: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares of probability, each times its factor; together as much as before, and none above 1."""
+    changed = shares * factor
+    return np.asarray(np.minimum(changed * shares.sum() / max(changed.sum(), 1e-12), 1.0))

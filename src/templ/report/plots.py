@@ -27,6 +27,8 @@ _METHODS = {
     "core": (GOOD, "o"),
     "partial-core": (OTHER, "^"),
     "overlay": (BAD, "s"),
+    "docking": (QUIET, "v"),
+    "extra": (QUIET, "P"),
     "monte-carlo": (INK, "D"),
 }
 

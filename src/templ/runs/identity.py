@@ -8,15 +8,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from templ.pipeline import METHOD_VERSION
 from templ.scoring.weights import weights_digest
 
-DECIDING = ("templ", "rdkit", "numpy")
+DECIDING = ("templ", "rdkit", "numpy", "rustina")
 """Software that decides the poses: a run is not resumed under another version of it."""
+ABSENT = "absent"
+"""Version of what is not installed."""
 
 DIGESTS = {
     "weights": "other fitted weights",
@@ -29,8 +31,15 @@ DIGESTS = {
 
 
 def software_versions() -> dict[str, str]:
-    """Return the versions of TEMPL and of what decides its numbers."""
-    return {name: version("templ-pose" if name == "templ" else name) for name in DECIDING}
+    """Return the versions of TEMPL and of what decides its numbers; rustina may be absent."""
+    return {name: _version("templ-pose" if name == "templ" else name) for name in DECIDING}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ABSENT
 
 
 def list_digest(targets: Iterable[str]) -> str:

@@ -25,7 +25,10 @@ FLAT = 0.1
 
 
 def minimise(
-    query: PreparedQuery, poses: NDArray[np.float64], *energies: Callable[[Floats], tuple[Floats, Floats]]
+    query: PreparedQuery,
+    poses: NDArray[np.float64],
+    *energies: Callable[[Floats], tuple[Floats, Floats]],
+    steps: int = STEPS,
 ) -> NDArray[np.float64]:
     """Minimise poses; the number of steps is fixed, so that the result does not depend on the machine.
 
@@ -37,6 +40,8 @@ def minimise(
         Angstrom; not changed.
     *energies : callable
         Of poses of that shape: energy, shape (poses,), kcal/mol, and gradient by coordinates; they are added.
+    steps : int
+        How many are made.
 
     Returns
     -------
@@ -48,19 +53,19 @@ def minimise(
     mean = np.zeros((len(xyz), 6 + len(rotors)), np.float32)
     square = np.zeros_like(mean)
     best, lowest = xyz.copy(), np.full(len(xyz), np.inf, np.float32)
-    for step in range(STEPS + 1):
+    for step in range(steps + 1):
         values, slopes = zip(*(energy(xyz) for energy in energies), strict=True)
         value, slope = np.sum(values, axis=0), np.sum(slopes, axis=0)
         better = value < lowest
         lowest[better], best[better] = value[better], xyz[better]
-        if step == STEPS:
+        if step == steps:
             break
         gradient = _internal(query, xyz, slope)
         mean = MOMENTUM * mean + (1 - MOMENTUM) * gradient
         square = SCALE_MEMORY * square + (1 - SCALE_MEMORY) * gradient**2
         size = np.sqrt(square / (1 - SCALE_MEMORY ** (step + 1))) + FLAT
         move = -mean / (1 - MOMENTUM ** (step + 1)) / size
-        share = LAST_STEP + (1 - LAST_STEP) * (1 + math.cos(math.pi * step / STEPS)) / 2
+        share = LAST_STEP + (1 - LAST_STEP) * (1 + math.cos(math.pi * step / steps)) / 2
         for number, rotor in enumerate(rotors):
             rotate_about_bond(xyz, rotor.b, rotor.c, rotor.moving, TWIST * share * move[:, 6 + number])
         xyz = turn(xyz, TURN * share * move[:, 3:6]) + SHIFT * share * move[:, None, :3]

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.geometry import distinct
+from templ.sampling.docking import dock
 from templ.sampling.minimise import minimise
 from templ.sampling.moves import random_move
-from templ.sampling.placement import Placement
+from templ.sampling.placement import Placement, as_placed
 from templ.scoring.energy_grid import EnergyGrid
 from templ.scoring.pocket import Pocket
 from templ.scoring.posterior import clusters
@@ -50,18 +51,23 @@ def rank_placements(query: PreparedQuery, placements: Sequence[Placement], pocke
 class Sampler:
     """Minimises poses in the pocket and moves the best of them, all in the pocket's own axes.
 
-    Poses come from placements: the more a template is like the query, the more its core is restrained. How
-    many are minimised, how many rounds there are at most, and the seed of the moves are settings.
+    Poses come from placements: the more a template is like the query, the more its core is restrained. With
+    `search` random starts all over the pocket join in, where there is a receptor and it is open which pose is
+    right; they are added to the placements. How many are minimised, how many starts and rounds there are at
+    most, and the seed of the moves are settings.
     """
 
     def __init__(
         self,
         query: PreparedQuery,
-        placements: Sequence[Placement],
+        placements: list[Placement],
         pocket: Pocket,
         settings: PredictionSettings,
+        *,
+        search: bool = False,
     ) -> None:
         self._query, self._placements, self._pocket, self._settings = query, placements, pocket, settings
+        self._search = search and settings.starts > 0 and pocket.atoms is not None
         inward = pocket.axes.inward
         self._copied = [(tuple(placement.pairs), inward(placement.onto)) for placement in placements]
         self._similarity = np.array([placement.template.tanimoto for placement in placements])
@@ -82,8 +88,10 @@ class Sampler:
             chosen = np.concatenate([chosen, np.setdiff1d(whole, chosen)])
         self.grid = self._grid_around(placed.xyz[chosen])
         found = self._minimise(placed.xyz[chosen], placed.placement[chosen], placed.member[chosen])
+        if self._search and not _is_sure(found):
+            found = found.joined(self._docked())
         for number in range(self._settings.rounds):
-            if next(clusters(found.xyz, found.score)).probability >= SURE:
+            if _is_sure(found):
                 break
             best = _best(found, MOVED)
             placement, member = found.placement[best], found.member[best]
@@ -95,6 +103,30 @@ class Sampler:
             found = found.joined(self._minimise(np.array(moved), placement, member, moved=True))
         return found
 
+    def _docked(self) -> ScoredPoses:
+        """Minimised poses from random starts all over the pocket; they become a placement of their own."""
+        assert self.grid is not None
+        axes, query = self._pocket.axes, self._query
+        xyz = dock(
+            query,
+            axes.inward(self._site),
+            (lambda xyz: clash_energy(query, xyz), self.grid),
+            starts=self._settings.starts,
+            kept=self._settings.docked,
+            seed=self._settings.seed,
+        )
+        number, size = len(self._placements), len(xyz)
+        docked = as_placed(self._placements[0].template, axes.outward(xyz), "docking")
+        self._placements.append(docked)
+        self._copied.append(((), np.empty((0, 3))))
+        self._similarity = np.append(self._similarity, 0.0)
+        return self._minimise(docked.xyz, np.full(size, number), np.arange(size))
+
+    @property
+    def _site(self) -> NDArray[np.float64]:
+        """Where templates have atoms, shape (points, 3), Angstrom."""
+        return np.concatenate([shape.xyz for shape in self._pocket.shapes]).astype(np.float64)
+
     def core_rmsd(self, xyz: NDArray[np.float64], placement: NDArray[np.intp]) -> NDArray[np.float64]:
         """RMSD of the copied atoms of poses from where their template has them, Angstrom, shape (poses,)."""
         own = [self._placements[index] for index in placement]
@@ -104,9 +136,12 @@ class Sampler:
         """Energy grid, in the pocket's axes, that spans these poses."""
         pocket, inward = self._pocket, self._pocket.axes.inward
         atoms = pocket.atoms
+        spanned = inward(poses)
+        if self._search:
+            spanned = np.concatenate([spanned.reshape(-1, 3), inward(self._site)])[None]
         return EnergyGrid(
             self._query,
-            inward(poses),
+            spanned,
             [Shape(inward(shape.xyz).astype(np.float32), shape.features) for shape in pocket.shapes],
             pocket.template_weights,
             None if atoms is None else replace(atoms, xyz=inward(atoms.xyz).astype(np.float32)),
@@ -129,6 +164,11 @@ class Sampler:
         xyz = axes.outward(minimise(self._query, axes.inward(poses), *energies))
         scored = PosesToScore(self._query, xyz, self.core_rmsd(xyz, placement), self._pocket, self.grid)
         return rank(scored, placement, member, moved=moved)
+
+
+def _is_sure(poses: ScoredPoses) -> bool:
+    """Whether it is no more open which pose is right."""
+    return next(clusters(poses.xyz, poses.score)).probability >= SURE
 
 
 def _best(poses: ScoredPoses, most: int) -> NDArray[np.intp]:

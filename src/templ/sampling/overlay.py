@@ -13,7 +13,7 @@ from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.geometry import PrincipalAxes, distinct
 from templ.chemistry.molecules import positions, with_coordinates
 from templ.sampling.core_copying import SAME_POSE
-from templ.sampling.placement import Placement
+from templ.sampling.placement import Placement, as_placed
 from templ.templates.applicability import ELEMENTS
 from templ.templates.screening import Template
 
@@ -35,7 +35,7 @@ def overlay_whole(query: PreparedQuery, template: Template, most: int) -> Placem
     scored.sort(key=lambda pair: pair[0])
     xyz = np.array([pose for _, pose in scored])
     kept = xyz[distinct(xyz, SAME_POSE, most)]
-    return Placement(template, kept, np.zeros(len(kept)), "overlay", "", {}, np.empty((0, 3)))
+    return as_placed(template, kept, "overlay")
 
 
 def _metals_as_carbon(mol: Chem.Mol) -> Chem.Mol:

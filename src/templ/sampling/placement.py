@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from templ.chemistry.geometry import rmsd
 from templ.templates.screening import Template
 
-Method = Literal["core", "partial-core", "overlay", "monte-carlo"]
-"""How a pose was placed: the whole shared core copied, part of it, the whole molecule overlaid; or a pose of
-any of these that a Monte Carlo move took elsewhere."""
+Method = Literal["core", "partial-core", "overlay", "docking", "extra", "monte-carlo"]
+"""How a pose was placed: the whole shared core copied, part of it, the whole molecule overlaid, docked, or by
+another program; or a pose of any of these that a Monte Carlo move took elsewhere."""
 
 
 NEAR = 1.0
@@ -33,7 +33,7 @@ class Placement:
         Angstrom.
     core_rmsd : array, shape (poses,)
         Of the copied atoms from the template's, Angstrom; zeros for an overlay.
-    method : {"core", "partial-core", "overlay"}
+    method : {"core", "partial-core", "overlay", "docking", "extra"}
         How they were placed.
     smarts : str
         The shared substructure; empty for an overlay.
@@ -62,3 +62,8 @@ class Placement:
         if not self.pairs:
             return 0.0
         return float(rmsd(pose[list(self.pairs)], self.onto))
+
+
+def as_placed(template: Template, xyz: NDArray[np.float64], method: Method) -> Placement:
+    """Poses, shape (poses, atoms, 3), of which nothing is copied; `template` is the one named with them."""
+    return Placement(template, xyz, np.zeros(len(xyz)), method, "", {}, np.empty((0, 3)))

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+from rdkit import Chem
+
 from templ.chemistry.conformers import PreparedQuery
+from templ.chemistry.molecules import heavy, positions, skeleton
 from templ.sampling.core_copying import copy_core
 from templ.sampling.overlay import overlay_whole
-from templ.sampling.placement import Placement
+from templ.sampling.placement import Placement, as_placed
 from templ.settings import PredictionSettings
 from templ.templates.mcs import mappings
 from templ.templates.screening import Template
@@ -16,12 +21,20 @@ SMALL_CORE = 0.5
 """Share of the query below which a core does not tell where the rest lies."""
 OVERLAID, POSES_AN_OVERLAY = 3, 15
 """Templates that whole molecules then are laid onto, and poses kept of each."""
+UNLIKE = 0.3
+"""Tanimoto of the nearest template below which templates say little: the pocket is searched (docking) and the
+network asked. With a closer one neither gains (130 complexes); in an empty receptor both lose (Polaris)."""
 POSES_A_MAPPING = 40
 """Poses kept of each mapping of the query onto one template."""
 
 
 def place_query(
-    query: PreparedQuery, templates: Sequence[Template], settings: PredictionSettings, *, has_receptor: bool
+    query: PreparedQuery,
+    templates: Sequence[Template],
+    settings: PredictionSettings,
+    *,
+    has_receptor: bool,
+    extra: Sequence[Chem.Mol] = (),
 ) -> tuple[list[Placement], list[str]]:
     """Ask each source that has something to say; there is always at least one placement.
 
@@ -31,6 +44,8 @@ def place_query(
         Best first.
     has_receptor : bool
         Whether poses will be judged in a receptor, which tells good overlays from bad ones.
+    extra : sequence of rdkit.Chem.Mol
+        Poses that another program made, in the templates' frame.
 
     Returns
     -------
@@ -39,10 +54,15 @@ def place_query(
         What the user should know of how poses were made.
     """
     copied = templates[: settings.templates]
-    placements = list(copied_cores(query, copied))
+    placements, notes = list(copied_cores(query, copied)), list[str]()
+    theirs, left_out = extra_poses(query, extra)
+    if left_out:
+        notes.append(f"{left_out} of {len(extra)} extra poses left out: of another molecule than the query")
+    others = [as_placed(templates[0], theirs, "extra")] if len(theirs) else []
     if not placements:
-        note = "no template shares a core with the query: whole molecules were overlaid"
-        return [overlay_whole(query, template, POSES_A_MAPPING) for template in copied], [note]
+        notes.append("no template shares a core with the query: whole molecules were overlaid")
+        placements = [overlay_whole(query, template, POSES_A_MAPPING) for template in copied]
+        return placements + others, notes
     largest = max(template.core_size for template in copied)
     if has_receptor and largest < SMALL_CORE * query.mol.GetNumAtoms():
         # Too little is copied to tell where the rest lies; of whole molecules the pocket will tell.
@@ -51,7 +71,27 @@ def place_query(
             key=lambda template: -template.tanimoto * template.pocket_similarity,
         )
         placements += [overlay_whole(query, template, POSES_AN_OVERLAY) for template in alike[:OVERLAID]]
-    return placements, []
+    return placements + others, notes
+
+
+def extra_poses(query: PreparedQuery, extra: Sequence[Chem.Mol]) -> tuple[NDArray[np.float64], int]:
+    """Coordinates of poses that another program made, in the order of the query's atoms.
+
+    Returns
+    -------
+    xyz : array, shape (poses, atoms, 3)
+        Angstrom.
+    left_out : int
+        Those whose heavy atoms are not bonded as the query's; bond orders and charges may differ.
+    """
+    found = []
+    pattern = skeleton(query.mol)
+    for pose in extra:
+        mol = heavy(pose)
+        match = skeleton(mol).GetSubstructMatch(pattern)
+        if match and mol.GetNumAtoms() == query.mol.GetNumAtoms():
+            found.append(positions(mol)[list(match)])
+    return np.array(found).reshape(-1, query.mol.GetNumAtoms(), 3), len(extra) - len(found)
 
 
 def copied_cores(query: PreparedQuery, templates: Sequence[Template]) -> Iterator[Placement]:

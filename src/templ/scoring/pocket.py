@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,11 +30,17 @@ IN_DENSITY = 24
 OTHER_CRYSTAL = 0.4
 """Weight of contacts with another crystal's receptor: its side chains lie a bit otherwise, and in full they
 push poses off the templates (of 120 large SARS training ligands 68 are within 1 Angstrom, not 72)."""
+MOVING, FIRM = 0.2, 0.7
+"""The same where other crystals of the protein tell: of atoms that lie elsewhere in each, or here in all."""
+MOVED = 1.2
+"""Angstrom by which an atom has moved to count a third."""
 OVERLAP = 2.9
 """Angstrom: a template's atom nearer than this to one of the receptor shows that the latter moves."""
 UNRELIABLE = 0.1
 """Share of the templates overlapping with an atom of another crystal's receptor from which on it counts for
 nothing."""
+NEAR_LIGANDS = 8.0
+"""Angstrom from an atom of a template within which atoms are compared between crystals."""
 AROUND = 6.0
 """Angstrom from an atom of the receptor within which a template has something to say of it."""
 
@@ -67,10 +74,18 @@ class Pocket:
     axes: PrincipalAxes
 
     @classmethod
-    def of(cls, query: Mol, templates: list[Template], consensus: int, frame: Frame) -> Pocket:
+    def of(
+        cls,
+        query: Mol,
+        templates: list[Template],
+        consensus: int,
+        frame: Frame,
+        others: Iterable[Atoms] = (),
+    ) -> Pocket:
         """Take what templates and receptor show to a query of heavy atoms.
 
-        Templates come best first; every pose is compared with as many of them as `consensus` says.
+        Templates come best first; every pose is compared with as many of them as `consensus` says. `others`
+        are other crystals of the receptor's protein (`templ.templates.other_crystals`).
         """
         weights = np.array([_weight(template) for template in templates])
         size = query.GetNumAtoms()
@@ -82,7 +97,9 @@ class Pocket:
         atom_weights = np.ones(0 if atoms is None else len(atoms), np.float32)
         if atoms is not None and not frame.own_receptor:
             ligands = [positions(template.mol) for template in templates]
-            atom_weights *= OTHER_CRYSTAL * reliability(atoms.xyz, ligands, weights)
+            atom_weights *= reliability(atoms.xyz, ligands, weights) * _weight_of_other(
+                atoms, ligands, others
+            )
         return cls(
             shapes,
             shares / shares.sum(),
@@ -104,6 +121,39 @@ def _weight(template: Template) -> float:
     """How much a template counts: by its similarity to the query, and that of its pocket."""
     pocket = max(template.pocket_similarity, LEAST_POCKET_SIMILARITY)
     return float(np.exp(TANIMOTO_WEIGHT * template.tanimoto)) * pocket
+
+
+def _weight_of_other(
+    atoms: Atoms, ligands: list[NDArray[np.float64]], others: Iterable[Atoms]
+) -> NDArray[np.float32]:
+    """How much contacts with each atom of another crystal's receptor count, by still other crystals."""
+    same = [stays(atoms, ligands, other) for other in others]
+    if not same:
+        return np.full(len(atoms), OTHER_CRYSTAL, np.float32)
+    return np.asarray(MOVING + (FIRM - MOVING) * np.mean(same, axis=0), np.float32)
+
+
+def stays(atoms: Atoms, ligands: list[NDArray[np.float64]], other: Atoms) -> NDArray[np.float32]:
+    """How near each atom of a receptor lies to where another crystal has it, 0 to 1, shape (atoms,).
+
+    By the distance to the nearest atom of its name in a residue of its kind; 1 for atoms far from the
+    ligands.
+    """
+    points = np.concatenate(ligands)
+    middle = points.mean(axis=0)
+    around = nearest_squared_distances(
+        (atoms.xyz - middle).astype(np.float32), (points - middle).astype(np.float32)
+    )
+    near = np.flatnonzero(around < NEAR_LIGANDS**2)
+    theirs: dict[tuple[str, str], list[int]] = {}
+    for index, key in enumerate(zip(other.residue_names.tolist(), other.names.tolist(), strict=True)):
+        theirs.setdefault(key, []).append(index)
+    found = np.ones(len(atoms), np.float32)
+    for index in near.tolist():
+        same = theirs.get((str(atoms.residue_names[index]), str(atoms.names[index])))
+        gap = np.inf if same is None else ((other.xyz[same] - atoms.xyz[index]) ** 2).sum(axis=1).min()
+        found[index] = np.exp(-gap / MOVED**2)
+    return found
 
 
 def reliability(

@@ -47,11 +47,14 @@ class Cluster:
         Probability that lies near the centre, 0 to 1: within 2 Angstrom of it, and more so within 0.5.
     probability : float
         Posterior probability of the poses within 2 Angstrom of the centre, 0 to 1.
+    gain : float
+        Of the score, what no cluster before it has covered.
     """
 
     centre: int
     score: float
     probability: float
+    gain: float = 1.0
 
 
 def clusters(poses: Array, score: NDArray[np.floating]) -> Iterator[Cluster]:
@@ -76,7 +79,8 @@ def clusters(poses: Array, score: NDArray[np.floating]) -> Iterator[Cluster]:
         gain = np.where(open_, np.round(near @ left, DIGITS), -1.0)
         # Once nothing is left to cover, the likeliest goes first.
         best = int(np.lexsort((-np.round(likely, DIGITS), -gain))[0])
-        yield Cluster(best, float(supported[best]), float(probability[best]))
+        covered = float(max(gain[best], 0.0))
+        yield Cluster(best, float(supported[best]), float(probability[best]), covered)
         open_[best] = False
         left *= 1 - wide[best]
 

@@ -69,8 +69,13 @@ def score_terms(poses: PosesToScore) -> dict[str, Floats]:
     return {
         term.name: np.asarray(term.function(poses), np.float32)
         for term in TERMS
-        if poses.grid is not None or not term.minimised
+        if not term.selected and (poses.grid is not None or not term.minimised)
     }
+
+
+def selected_terms(poses: PosesToScore) -> dict[str, Floats]:
+    """Terms of poses that may be handed out, beyond those of all, shape (poses,) each."""
+    return {term.name: np.asarray(term.function(poses), np.float32) for term in TERMS if term.selected}
 
 
 def rank(

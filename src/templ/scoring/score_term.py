@@ -59,6 +59,8 @@ class Term:
         The paper, or where in this program it comes from.
     minimised : bool
         It says something of minimised poses only, and is left out before.
+    selected : bool
+        It is asked about the few poses only that may be handed out.
     """
 
     name: str
@@ -67,3 +69,4 @@ class Term:
     function: Callable[[PosesToScore], NDArray[np.floating]]
     source: str
     minimised: bool = False
+    selected: bool = False

@@ -26,16 +26,22 @@ class Weights:
     placed, minimised : Mapping[str, float]
         Of a pose's terms before it is minimised, and after: their sum is the logarithm of how likely the pose
         is the right one, up to a constant of the query.
-    confidence : Mapping[str, float]
-        Logistic model of whether a pose lies within 2 Angstrom.
-    prior_confidence : Mapping[str, float]
-        The same from the templates alone, before posing.
+    selected : Mapping[str, Mapping[str, float]]
+        Of the terms of poses that may be handed out, beyond those: in the ``own`` receptor, in an ``other``.
+    confidence : Mapping[str, Mapping[str, float]]
+        Logistic models of whether a pose lies within 2 Angstrom: in the ``own`` receptor, in an ``other``.
+    prior_confidence : Mapping[str, Mapping[str, float]]
+        The same before posing.
+    seen : Mapping[str, tuple of (float, float)]
+        What of the evidence they were fitted on: least and most.
     """
 
     placed: Mapping[str, float]
     minimised: Mapping[str, float]
-    confidence: Mapping[str, float]
-    prior_confidence: Mapping[str, float]
+    selected: Mapping[str, Mapping[str, float]]
+    confidence: Mapping[str, Mapping[str, float]]
+    prior_confidence: Mapping[str, Mapping[str, float]]
+    seen: Mapping[str, tuple[float, float]]
 
 
 def weights_digest() -> str:

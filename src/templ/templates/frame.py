@@ -45,6 +45,8 @@ class Frame:
     copies : tuple of str
         Chains of the receptor that the first template fits about equally well: its pocket is there more than
         once. Templates are brought into that of the first.
+    row : int, optional
+        Of the library, whose receptor it is.
     """
 
     receptor: Receptor | None = None
@@ -53,6 +55,7 @@ class Frame:
     templates_only: bool = False
     site: NDArray[np.float64] | None = None
     copies: tuple[str, ...] = ()
+    row: int | None = None
     _aligner: Aligner = field(default_factory=Aligner)
     _first: NDArray[np.float64] | None = None
 
@@ -66,12 +69,12 @@ class Frame:
         *,
         own_receptor: bool = False,
         templates_only: bool = False,
-        near: NDArray[np.float64] | None = None,
+        row: int | None = None,
     ) -> Frame:
         """Choose the frame that the templates of a library ask for.
 
-        Where the receptor has its pocket more than once, templates come into that nearest to `near`, shape
-        (3,), Angstrom, the middle of the ligand that the receptor was crystallised with.
+        Where the receptor has its pocket more than once, templates come into that of the ligand of `row`,
+        where the receptor is of that row of the library.
 
         Raises
         ------
@@ -86,7 +89,8 @@ class Frame:
                 "give the receptor that the query binds to"
             )
         check_protein(receptor, f"the receptor of {what}")
-        return cls(receptor, True, own_receptor, templates_only, site, _first=near)
+        near = None if row is None else positions(library.ligand(row)).mean(axis=0)
+        return cls(receptor, True, own_receptor, templates_only, site, row=row, _first=near)
 
     @property
     def atoms(self) -> Atoms | None:

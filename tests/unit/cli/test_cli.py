@@ -16,6 +16,7 @@ import templ
 from templ.cli.benchmark_commands import parse_shard
 from templ.cli.options import parse_memory, parse_workers
 from templ.errors import InputError
+from templ.export.pdb import to_pdb
 from templ.sources.demo import demo_files
 
 HEAVY = {"rdkit", "numpy", "pyarrow", "pydantic", "gemmi", "psutil", "multiprocessing"}
@@ -203,3 +204,24 @@ def test_fetch_says_what_cannot_be_had_and_ends_with_one(tmp_path):
     assert "1abc: the server has no such structure (404)" in done.stderr
     assert "0 structures are in pdb" in done.stderr
     assert run("fetch", "nothing", "-o", "x", cwd=tmp_path).returncode == 2
+
+
+def test_a_library_of_complexes_needs_no_receptor_and_writes_complexes(kinase_path, tmp_path):
+    query = "Nc1nc(Nc2ccccc2)ncc1C(=O)c1ccccc1"
+    done = run("predict", "-l", kinase_path, "-s", query, "-o", "p.sdf", "--complex", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "1 complexes written: p_complexes" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "p_complexes").iterdir()) == ["query.cif", "query.pdb"]
+    [receptor] = {mol.GetProp("receptor") for mol in Chem.SDMolSupplier(str(tmp_path / "p.sdf"))}
+    with templ.open_library(kinase_path) as library:
+        assert receptor in library
+        assert f"posed in the receptor of {receptor}" in done.stderr
+
+
+def test_poses_of_another_program_are_judged_with_the_others(kinase_path, kinase_library, tmp_path):
+    (tmp_path / "r.pdb").write_text(to_pdb(kinase_library.receptor(0)))
+    with Chem.SDWriter(str(tmp_path / "theirs.sdf")) as writer:
+        writer.write(kinase_library.ligand(0))
+    words = ("predict", "-l", kinase_path, "-r", "r.pdb", "-s", kinase_library.entry(0).smiles)
+    done = run(*words, "--extra-poses", "theirs.sdf", "-o", "p.sdf", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr

@@ -29,6 +29,7 @@ def context(demo_path):
         "group": "",
         "site": None,
         "protein": [],
+        "extra_poses": None,
         "embedding": None,
         "settings": FAST.model_dump(mode="json"),
     }

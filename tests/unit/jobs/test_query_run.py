@@ -10,9 +10,11 @@ from dataclasses import replace
 import pytest
 from rdkit import Chem
 
-from templ.chemistry.molecules import positions
+from templ.chemistry.molecules import heavy, positions
 from templ.errors import InputError, LibraryError, RunError
+from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.run import load_run
+from templ.export.pdb import to_pdb
 from templ.jobs import query_run
 from templ.jobs.query_run import BindingSite, predict_queries
 from templ.records import Target
@@ -275,3 +277,58 @@ def test_a_ligand_that_the_receptor_file_has_is_no_part_of_the_receptor(demo_pat
         texts[name] = out.read_text().replace("receptor.pdb.gz", "holo.pdb")  # the poses name it
         assert ("1 molecule of the ligand LIG" in run.manifest.notes[0]) == (name == "named")
     assert texts["apo"] == texts["named"] != texts["in the way"]
+
+
+def test_extra_poses_go_to_the_query_of_their_title(kinase_path, kinase_library, tmp_path):
+    rows = (0, 1)
+    queries = [(f"q{row}", kinase_library.entry(row).smiles) for row in rows]
+    sdf = tmp_path / "theirs.sdf"
+    with Chem.SDWriter(str(sdf)) as writer:
+        for row, title in ((0, "q0"), (1, "q1"), (1, "q1"), (0, "stranger")):
+            mol = kinase_library.ligand(row)
+            mol.SetProp("_Name", title)
+            writer.write(mol)
+    with sdf.open("a") as file:
+        file.write("broken\n\n\nno molecule\n$$$$\n")
+    receptor = tmp_path / "r.pdb"
+    receptor.write_text(to_pdb(kinase_library.receptor(0)))
+    fast = PredictionSettings(conformers=5, minimised=10, rounds=0, starts=0, top=2)
+    site = BindingSite(kinase_path, receptor, extra_poses=sdf)
+    run = predict_queries(queries, site, tmp_path / "out.sdf", fast, RunSettings(workers=1))
+    assert all(record.status == "posed" for record in run)
+    notes = " ".join(run.manifest.notes)
+    assert "extra poses: 1 titles are no query's and are not used: stranger" in notes
+    assert "extra poses: 1 records left out" in notes
+    again = BindingSite(kinase_path, receptor)
+    with pytest.raises(RunError, match="site: 'extra poses"):
+        predict_queries(queries, again, tmp_path / "out.sdf", fast, RunSettings(workers=1))
+    with pytest.raises(InputError, match="--extra-poses: made in which receptor"):
+        predict_queries(queries, BindingSite(kinase_path, extra_poses=sdf), tmp_path / "b.sdf", fast)
+
+
+def test_all_extra_poses_are_of_the_only_query(kinase_path, kinase_library, tmp_path):
+    sdf = tmp_path / "theirs.sdf"
+    with Chem.SDWriter(str(sdf)) as writer:
+        writer.write(kinase_library.ligand(0))
+    receptor = tmp_path / "r.pdb"
+    receptor.write_text(to_pdb(kinase_library.receptor(0)))
+    fast = PredictionSettings(conformers=5, minimised=10, rounds=0, starts=0, top=5)
+    ids = list(kinase_library)[1:]
+    site = BindingSite(kinase_path, receptor, template_ids=ids, extra_poses=sdf)
+    query = [("mine", kinase_library.entry(0).smiles)]
+    run = predict_queries(query, site, tmp_path / "out.sdf", fast, RunSettings(workers=1))
+    poses = run.poses("mine")
+    assert min(symmetric_rmsd(heavy(pose), kinase_library.ligand(0)) for pose in poses) < 1
+
+
+def test_a_protein_is_named_by_its_sequence(kinase_path, kinase_library, tmp_path):
+    fast = PredictionSettings(conformers=5, minimised=10, rounds=0, starts=0, top=1)
+    query = [("mine", kinase_library.entry(0).smiles)]
+    sequence = kinase_library.residues(0)[0].sequence
+    run = predict_queries(query, BindingSite(kinase_path, sequence=sequence), tmp_path / "a.sdf", fast)
+    assert run["mine"].receptor == next(iter(kinase_library))
+    with pytest.raises(InputError, match="no receptor of a related protein"):
+        predict_queries(query, BindingSite(kinase_path, sequence="GS" * 40), tmp_path / "b.sdf", fast)
+    with pytest.raises(InputError, match="--sequence is for choosing a receptor"):
+        site = BindingSite(kinase_path, tmp_path / "r.pdb", sequence=sequence)
+        predict_queries(query, site, tmp_path / "c.sdf", fast)

@@ -258,6 +258,14 @@ def test_a_damaged_header_with_a_right_checksum_too(tmp_path, data):
         assert "e.npz: " in str(error)
 
 
+def test_a_header_whose_names_are_of_two_types(tmp_path):
+    """NumPy sorts them, and cannot."""
+    content = bytearray(GOOD["embeddings"])
+    content[50] = ord("b")
+    with pytest.raises(InputError, match=r"e\.npz: embeddings cannot be read"):
+        write(tmp_path, zipped(tmp_path / "e.npz", {**GOOD, "embeddings": bytes(content)}), ["a", "b"])
+
+
 def test_the_old_matrix_stays_when_the_file_is_damaged_late(tmp_path):
     out = tmp_path / EMBEDDINGS
     out.write_bytes(b"old")

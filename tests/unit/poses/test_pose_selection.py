@@ -93,3 +93,43 @@ def test_poses_without_the_stereochemistry_are_counted():
     selector = PoseSelector(query, scored(np.stack([mirrored, mirrored + 20]), [0.0, 1.0]), None)
     assert selector.best(5) == []
     assert selector.without_stereo == 2
+
+
+def test_terms_of_selected_poses_share_the_probability_anew(chain):
+    """As much in all as before; the pose that the term favours gains what the others lose."""
+    query, poses_at = chain
+    poses = scored(poses_at(0, 20, 40), [1.0, 0.5, 0.0])
+    shown = []
+
+    def judge(xyz):
+        shown.append(xyz)
+        return {"network": np.where(xyz[:, 0, 0] > 15, 2.0, 0.0)}
+
+    plain = PoseSelector(query, poses, None).best(3)
+    [*judged] = PoseSelector(query, poses, None, judge, {"network": 1.5}).best(3)
+    assert [selected.index for selected in plain] == [0, 1, 2]
+    assert [selected.index for selected in judged] == [1, 2, 0]
+    assert [selected.terms["network"] for selected in judged] == [2, 2, 0]
+    assert sum(selected.cluster.score for selected in judged) == pytest.approx(
+        sum(selected.cluster.score for selected in plain)
+    )
+    odds = {selected.index: selected.cluster.score for selected in plain}
+    assert judged[0].cluster.score / judged[2].cluster.score == pytest.approx(
+        odds[1] / odds[0] * np.exp(3), rel=1e-3
+    )
+    assert [len(xyz) for xyz in shown] == [3]
+
+
+def test_more_clusters_are_judged_than_are_handed_out_unless_they_are_unlikely(chain):
+    query, poses_at = chain
+    far = [0.0, 20, 40, 60, 80, 100]
+    poses = scored(poses_at(*far), [0.0, 0.0, 0.0, 0.0, 0.0, -9.0])
+    counted = []
+
+    def judge(xyz):
+        counted.append(len(xyz))
+        return {"network": xyz[:, 0, 0]}
+
+    first = PoseSelector(query, poses, None, judge, {"network": 1.0}).best(2)
+    assert counted == [5]
+    assert first[0].index == 4

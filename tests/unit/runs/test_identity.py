@@ -89,7 +89,17 @@ def test_method_weights_and_software_are_those_in_use():
     assert (made.method_version, made.weights) == (METHOD_VERSION, weights_digest())
     assert made.versions == software_versions()
     assert made.versions["templ"] == __version__
-    assert set(made.versions) == {"templ", "rdkit", "numpy"}
+    assert set(made.versions) == {"templ", "rdkit", "numpy", "rustina"}
+
+
+def changed(value):
+    """Another number, or the same with its first number changed."""
+    if isinstance(value, dict):
+        first = next(iter(value))
+        return {**value, first: changed(value[first])}
+    if isinstance(value, list):
+        return [changed(value[0]), *value[1:]]
+    return -value if value else 1.0
 
 
 @pytest.mark.parametrize("part", Weights.__slots__)
@@ -97,7 +107,7 @@ def test_every_weight_is_in_the_identity(monkeypatch, part):
     before, fitted = weights_digest(), fitted_weights()
     for name, value in getattr(fitted, part).items():
         other = {each: getattr(fitted, each) for each in Weights.__slots__}
-        other[part] = {**other[part], name: -value if value else 1.0}
+        other[part] = {**other[part], name: changed(value)}
         monkeypatch.setattr(weights, "fitted_weights", lambda other=other: Weights(**other))
         assert weights_digest() != before, name
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from templ.chemistry.molecules import positions
 from templ.errors import Refusal
 from templ.library.build import build_library
 from templ.library.store import open_library
@@ -99,9 +100,9 @@ def test_a_prediction_without_a_receptor_names_the_one_it_chose(kinase_library):
     assert (outcome.status, outcome.receptor) == ("posed", id)
     given = predict(query, kinase_library, FAST, receptor=kinase_library.receptor(1))
     assert given.receptor == ""
-    np.testing.assert_allclose(
-        outcome.poses[0].mol.GetConformer().GetPositions(), given.poses[0].mol.GetConformer().GetPositions()
-    )
+    # Of a receptor that is given it is not known that it is that crystal: its contacts count a bit otherwise.
+    pose, same = (positions(each.poses[0].mol) for each in (outcome, given))
+    assert np.abs(pose - same).max() < 0.5
 
 
 def test_the_group_decides_the_protein(two_proteins):

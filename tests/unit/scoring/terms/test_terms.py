@@ -33,9 +33,10 @@ def test_shares_are_better_the_more_and_all_else_the_less():
         "contact": "less",
         "core_rmsd": "less",
         "intramolecular_clash": "less",
+        "network": "more",
         "receptor_clash": "less",
     }
-    assert all((term.unit == "") == (term.better == "more") for term in TERMS)
+    assert all((term.unit in ("", "log odds")) == (term.better == "more") for term in TERMS)
 
 
 def test_contacts_alone_need_minimised_poses():

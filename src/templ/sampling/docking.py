@@ -1,0 +1,81 @@
+"""Docking: poses from random starts all over the pocket, where templates say too little.
+
+Many conformers, positions and orientations, minimised side by side on the energy grid that is there anyway;
+the best that differ go on as poses of any other source do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from templ.chemistry.conformers import PreparedQuery
+from templ.chemistry.geometry import distinct, rotate_about_bond
+from templ.sampling.minimise import minimise
+
+Floats = NDArray[np.float32]
+
+BATCH = 150
+"""Starts minimised side by side."""
+SHORT = 25
+"""Steps of their first, coarse minimisation."""
+SPREAD = 2.0
+"""Angstrom, standard deviation of the middle of a start about an atom of the templates."""
+APART = 1.0
+"""Angstrom RMSD between poses that are kept."""
+
+
+def dock(
+    query: PreparedQuery,
+    site: NDArray[np.float64],
+    energies: tuple[Callable[[Floats], tuple[Floats, Floats]], ...],
+    *,
+    starts: int,
+    kept: int,
+    seed: int,
+) -> NDArray[np.float64]:
+    """Minimise random starts in a pocket and keep the best that differ.
+
+    Parameters
+    ----------
+    query : PreparedQuery
+    site : array, shape (points, 3)
+        Angstrom: where the pocket is; starts lie about these.
+    energies : callables
+        As `minimise` takes them.
+    starts, kept : int
+        How many are made, and at most kept.
+    seed : int
+        Of the random numbers.
+
+    Returns
+    -------
+    array, shape (poses, atoms, 3)
+        Lowest energy first.
+    """
+    random = np.random.default_rng((seed, starts))
+    poses, values = [], []
+    for begin in range(0, starts, BATCH):
+        placed = _random_starts(query, site, min(BATCH, starts - begin), random)
+        poses.append(minimise(query, placed, *energies, steps=SHORT))
+        values.append(sum(energy(poses[-1].astype(np.float32))[0] for energy in energies))
+    xyz, value = np.concatenate(poses), np.concatenate(values)
+    order = np.argsort(value, kind="stable")
+    return np.asarray(xyz[order[distinct(xyz[order], APART, kept)]])
+
+
+def _random_starts(
+    query: PreparedQuery, site: NDArray[np.float64], count: int, random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Conformers with random torsions, turned at random, about random points of the site."""
+    conformers = query.conformers
+    xyz = conformers[random.integers(len(conformers), size=count)].copy()
+    for rotor in query.free_rotors:
+        angles = random.uniform(-np.pi, np.pi, count) * (random.uniform(size=count) < 0.5)
+        rotate_about_bond(xyz, rotor.b, rotor.c, rotor.moving, angles)
+    turns = np.linalg.qr(random.normal(size=(count, 3, 3)))[0]
+    turns *= np.sign(np.linalg.det(turns))[:, None, None]
+    middles = site[random.integers(len(site), size=count)] + random.normal(scale=SPREAD, size=(count, 3))
+    return np.asarray((xyz - xyz.mean(axis=1, keepdims=True)) @ turns + middles[:, None])
