@@ -379,12 +379,8 @@ class Prediction:
             return selected_terms(PosesToScore(sample.query, xyz, np.zeros(len(xyz)), sample.pocket))
 
         weights = fitted_weights().selected[OWN if sample.own_receptor else OTHER]
-        atoms = sample.pocket.atoms
-        selector = (
-            PoseSelector(sample.query, sample.ranked, atoms, judge, weights)
-            if sample.searched
-            else PoseSelector(sample.query, sample.ranked, atoms)
-        )
+        asked = judge if sample.searched else None
+        selector = PoseSelector(sample.query, sample.ranked, sample.pocket.atoms, asked, weights)
         best = selector.best(self.settings.top)
         if selector.without_stereo:
             self._note(f"{selector.without_stereo} poses dropped: stereochemistry not the query's")

@@ -88,7 +88,8 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
             splits=splits,
         )
         name = outcome.receptor or ("" if receptor is None else receptors.name_of(id))
-        receptor = receptors.of(id, name) if name else None
+        if outcome.receptor:
+            receptor = receptors.of(id, name)
         crystals = crystal_poses(targets, id, library, receptor, name)
         rmsd, copies = _compare(outcome, crystals, receptor)
         record = Record.of(outcome, target, index, rmsd, copies, receptor=name)
