@@ -357,7 +357,7 @@ def draw(value: Array, right: NDArray[np.bool_], parts: Mapping[str, NDArray[np.
             color="#1b6ca8",
         )
         which, _, band = label.partition(", nearest template ")
-        plot.set_title(f"{which} receptor, Tanimoto {band}: {int(part.sum())} targets", fontsize=9)
+        plot.set_title(f"{which} receptor, {int(part.sum())} targets\nTanimoto {band}", fontsize=9)
         plot.text(0.03, 0.93, f"calibration error {found.error:.2f}", fontsize=8)
     figure.supxlabel("confidence, by a model that has not seen the protein")
     figure.supylabel("share of first poses within 2 A")
