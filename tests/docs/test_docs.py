@@ -236,6 +236,13 @@ def test_links_in_the_repository(page):
     assert absent == []
 
 
+def test_every_page_is_in_the_navigation():
+    """`mkdocs build` refuses a page that is not, in CI only; here it is found where pages are written."""
+    navigation = re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text())
+    for page in DOCS.rglob("*.md"):
+        assert str(page.relative_to(DOCS)) in navigation, page
+
+
 def test_every_public_name_is_in_the_api():
     import templ
 
