@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from templ.chemistry.receptor_file import read_receptor
 from templ.disk import replacing
 from templ.engine.executor import TaskResult, Work, choose_executor
 from templ.errors import InputError
+from templ.evaluation.both_receptors import in_both_receptors
 from templ.evaluation.markdown import to_markdown
 from templ.evaluation.run import load_run
 from templ.evaluation.summary import Summary
@@ -170,7 +171,9 @@ def write_summary(folder: str | Path) -> Summary:
         When the folder is no run, or nothing is recorded yet.
     """
     folder = Path(folder)
-    summary = load_run(folder).summary
+    run = load_run(folder)
+    summary = run.summary
+    summary = replace(summary, both_receptors=in_both_receptors(run, summary))
     with replacing(folder / SUMMARY_JSON) as file:
         file.write(json.dumps(summary.to_dict(), indent=1).encode() + b"\n")
     with replacing(folder / SUMMARY_MARKDOWN) as file:

@@ -24,6 +24,8 @@ from templ.errors import InputError, RunError
 if TYPE_CHECKING:
     from templ.evaluation.summary import Summary
 
+BOTH = "both"
+"""For ``--receptor``: a run in own receptors, and beside it one in those of other crystals."""
 app = typer.Typer(help="Run benchmarks, resume them, and summarise runs.", no_args_is_help=True)
 
 
@@ -54,7 +56,8 @@ def run(
         None,
         "--receptor",
         help="What each target is posed in: own (its own crystal's; default), nearest (of the other crystal "
-        "with the most similar ligand; cross is loo with it), none (templates only), or a PDB or mmCIF file.",
+        "with the most similar ligand; cross is loo with it), both (one run after the other, shown side by "
+        "side), none (templates only), or a PDB or mmCIF file.",
     ),
     dry_run: bool = typer.Option(
         False, "--dry-run", help="Check the data and plan the run; predict nothing."
@@ -86,15 +89,19 @@ def run(
 ) -> None:
     """Predict every target of a benchmark; the same command again goes on where a run was stopped."""
     from templ.benchmark.builtin import find_benchmark
-    from templ.benchmark.runner import RunOptions, run_benchmark
+    from templ.benchmark.runner import RunOptions, run_benchmark, write_summary
+    from templ.evaluation.both_receptors import folder_of
+    from templ.jobs.target import NEAREST, OWN
     from templ.settings import RunSettings
     from templ.sources.split_lists import read_ids
 
     told: dict[str, object] = {"data": data, "library": library, "splits": splits, "split": split}
     told |= {"rule": rule, "exclude_same_ligand": exclude_same_ligand, "max_identity": max_identity}
-    told["receptor"] = receptor
-    source = find_benchmark(benchmark, **told)
     folder = out or Path("runs") / Path(benchmark).stem
+    receptors = {folder: receptor}
+    if receptor == BOTH:
+        receptors = {folder_of(folder, whose): whose for whose in (OWN, NEAREST)}
+    sources = {path: find_benchmark(benchmark, receptor=whose, **told) for path, whose in receptors.items()}
     machine = RunSettings(
         workers=parse_workers(workers),
         memory=parse_memory(memory),
@@ -112,20 +119,25 @@ def run(
         shard=None if shard is None else parse_shard(shard),
         dry_run=dry_run,
     )
-    with progress(Path(benchmark).stem) as show:
-        summary = run_benchmark(
-            source,
-            folder,
-            machine,
-            options,
-            on_start=lambda started: say("\n".join(started)),
-            on_progress=lambda state: show(state.done, state.total, str(state)),
-        )
-    if summary is None:
-        say(f"planned only: the same command without --dry-run runs it in {folder}")
-        return
-    _print_summary(summary, folder)
-    if sum(summary.failed.values()) > max_failures:
+    failed = 0
+    for path, source in sources.items():
+        with progress(Path(benchmark).stem) as show:
+            summary = run_benchmark(
+                source,
+                path,
+                machine,
+                options,
+                on_start=lambda started: say("\n".join(started)),
+                on_progress=lambda state: show(state.done, state.total, str(state)),
+            )
+        if summary is None:
+            say(f"planned only: the same command without --dry-run runs it in {path}")
+            continue
+        _print_summary(summary, path)
+        failed = max(failed, sum(summary.failed.values()))
+    if receptor == BOTH and not dry_run:  # now there is a run beside it
+        write_summary(next(iter(sources)))
+    if failed > max_failures:
         raise typer.Exit(1)
 
 

@@ -21,6 +21,7 @@ def to_markdown(summary: Summary) -> str:
             ["within", "first pose, of all attempted", "best of 5, of all", "first pose, of posed only"],
             _rate_rows(overall.first_of_all, overall.best_of_all, overall.first_of_posed),
         ),
+        *_both_receptors(summary.both_receptors),
         *_copies(summary.in_any_copy),
         *_denominator_table(summary),
         *_validity_table(summary.validity),
@@ -41,6 +42,13 @@ def to_markdown(summary: Summary) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+WHOSE_RECEPTOR = {
+    "own": "the target's own crystal, which no query has",
+    "nearest": "another crystal, as a query meets it",
+}
+"""What `Summary.both_receptors` calls by one word."""
+NOT_RUN = "not run (`--receptor both` runs it)"
+"""Of the receptors that no run beside this one has."""
 _RECEPTORS = {
     "own": "the target's own receptor",
     "other": "the receptor of another crystal, or of a file",
@@ -66,6 +74,20 @@ def _denominator_table(summary: Summary) -> list[str]:
         return []
     rows = [[name, f"{rate.n:,}", _rate(rate)] for name, rate in summary.denominators.items()]
     return [table(["out of targets", "number", f"first pose within {HEADLINE:g} A"], rows)]
+
+
+def _both_receptors(sides: Mapping[str, Accuracy | None]) -> list[str]:
+    """Show own receptors and those of other crystals side by side."""
+    thresholds = next(([rate.threshold for rate in side.first_of_all] for side in sides.values() if side), [])
+    rows = []
+    for whose, side in sides.items():
+        cells = [NOT_RUN] * len(thresholds)
+        if side is not None:
+            pairs = zip(side.first_of_all, side.best_of_all, strict=True)
+            cells = [f"{_rate(first)}; best of 5 {best.rate:.1%}" for first, best in pairs]
+        rows.append([WHOSE_RECEPTOR[whose], *cells])
+    header = ["in the receptor of", *(f"first pose within {threshold:g} A" for threshold in thresholds)]
+    return [table(header, rows)] if thresholds else []
 
 
 def _copies(in_any_copy: Rate | None) -> list[str]:

@@ -165,6 +165,8 @@ class Summary:
         Targets by reason.
     receptors : Mapping of str to int
         Posed targets by what they were posed in: ``own``, ``other`` or ``none`` (a receptor).
+    both_receptors : Mapping of str to (Accuracy or None)
+        See `templ.evaluation.both_receptors`; empty unless asked for there.
     stereo : Mapping of str to int
         Posed targets whose stereocentres were ``kept``, ``lost``, or for which it is ``unknown``.
     validity : Validity or None
@@ -194,6 +196,7 @@ class Summary:
     wall_median: float | None
     wall_max: float | None
     peak_uss_bytes: int
+    both_receptors: Mapping[str, Accuracy | None] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from templ.errors import RunError
+from templ.evaluation.both_receptors import in_both_receptors
 from templ.evaluation.run import Run, load_run
 from templ.evaluation.summary import HEADLINE, Summary, summarise
 from templ.runs.record import Record
@@ -38,8 +39,10 @@ def read_results(path: str | Path) -> Results:
     manifest, records = run.manifest, list(run)
     if not records:
         raise RunError(f"{run.path} has no results yet; start the same command again to go on")
-    summary = summarise(records, missing=len(manifest.missing)) if manifest.identity.truth else None
-    notes = []
+    summary, notes = None, []
+    if manifest.identity.truth:
+        summary = summarise(records, missing=len(manifest.missing))
+        summary = replace(summary, both_receptors=in_both_receptors(run, summary))
     if manifest.finished is None:
         notes.append(
             "Partial: this run is not finished. "

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from templ.errors import InputError
+from templ.evaluation.markdown import WHOSE_RECEPTOR
 from templ.evaluation.summary import HEADLINE
 from templ.report.collect import Results, outcome_of, read_results
 from templ.report.html_page import MISSING, pack, render, write_page
@@ -81,6 +82,7 @@ def write_report(source: str | Path, out: str | Path, *, libraries: Sequence[str
         results=results,
         title=manifest.name,
         headline=HEADLINE,
+        whose_receptor=WHOSE_RECEPTOR,
         posed=sum(record.status == "posed" for record in results.records),
         notes=notes,
         outcomes=sorted(outcomes.items(), key=lambda item: _OUTCOMES.get(item[0].partition(":")[0], 0)),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,11 +10,14 @@ from typer.testing import CliRunner
 
 from templ.benchmark.builtin import find_benchmark
 from templ.benchmark.definition import Benchmark
-from templ.benchmark.runner import RunOptions, run_benchmark, shard_order
+from templ.benchmark.runner import RunOptions, run_benchmark, shard_order, write_summary
 from templ.cli import app
 from templ.errors import InputError
+from templ.evaluation.both_receptors import folder_of, in_both_receptors
+from templ.evaluation.markdown import WHOSE_RECEPTOR
 from templ.evaluation.run import load_run
 from templ.library.store import open_library
+from templ.report.run_report import write_report
 from templ.settings import RunSettings
 from templ.sources.demo import DEMO_SETS
 from templ.templates.rule import TemplateRule
@@ -141,6 +145,47 @@ def test_each_receptor_is_a_run_of_its_own(tmp_path, kinase_path):
     assert all(record.first.terms["contact"] != 0 for record in (*own, *nearest, *given))
     assert len({run.manifest.digest for run in runs.values()}) == 4
     assert runs[str(file)].manifest.receptor == str(file)
+
+
+def test_both_receptors_are_shown_side_by_side(tmp_path, kinase_path):
+    """One command makes two runs; each of them, and its report, shows the other while they ask the same."""
+    command = ["benchmark", "run", "loo", "--library", str(kinase_path), "--limit", "2", "--workers", "1"]
+    done = CliRunner().invoke(app, [*command, "--receptor", "both", "-o", str(tmp_path / "loo")])
+    assert done.exit_code == 0, done.output
+    runs = {whose: load_run(folder_of(tmp_path / "loo", whose)) for whose in ("own", "nearest")}
+    assert runs["nearest"].path == tmp_path / "loo-nearest"
+    summaries = {whose: run.summary for whose, run in runs.items()}
+    expected = {whose: summary.overall for whose, summary in summaries.items()}
+    for whose, run in runs.items():
+        assert in_both_receptors(run, summaries[whose]) == expected
+        for text in ((run.path / "summary.md").read_text(), report_of(run.path)):
+            for label in WHOSE_RECEPTOR.values():
+                assert label in html.unescape(text)
+            assert "not run" not in text
+    run_benchmark(
+        find_benchmark("loo", library=kinase_path),
+        tmp_path / "seed",
+        RunSettings(workers=1),
+        RunOptions(prediction=FAST, limit=2),
+    )
+    (tmp_path / "loo-nearest").rename(tmp_path / "seed-nearest")
+    for name in ("loo", "seed"):  # none beside it, and one with other settings
+        run = load_run(tmp_path / name)
+        assert in_both_receptors(run, run.summary) == {"own": run.summary.overall, "nearest": None}
+        write_summary(run.path)
+        assert "not run" in (run.path / "summary.md").read_text()
+
+
+def report_of(folder):
+    write_report(folder, folder / "report.html")
+    return (folder / "report.html").read_text()
+
+
+def test_one_frame_has_no_other_side(tmp_path, demo_path):
+    source = find_benchmark("loo", library=demo_path)
+    run_benchmark(source, tmp_path / "a", RunSettings(workers=1), RunOptions(prediction=FAST, limit=1))
+    run = load_run(tmp_path / "a")
+    assert in_both_receptors(run, run.summary) == {}
 
 
 def test_cross_is_leave_one_out_in_the_receptor_of_another_crystal(tmp_path, kinase_path):
