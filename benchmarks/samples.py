@@ -18,7 +18,10 @@ from sets import OWN_RECEPTORS, open_set, rmsd_of_poses
 from templ.errors import Refusal
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.validity import failed_checks
-from templ.pipeline import METHOD_VERSION, Prediction
+from templ.pipeline import METHOD_VERSION, SURE, Prediction
+from templ.poses.agreement import by_agreement
+from templ.poses.finishing import Sample
+from templ.records import Pose
 from templ.scoring.posterior import clusters
 from templ.scoring.ranking import ScoredPoses, selected_terms
 from templ.scoring.score_term import PosesToScore
@@ -117,8 +120,7 @@ def predict_one(
         protein=own.residues.sequences(),
     )
     try:
-        found = work.sample()
-        poses = work.select(found)
+        work, found, poses = _most_confident(work)
     except Refusal:
         missed = Row(id, (MISS,), MISS, MISS, 0.0, 0.0, "", None, time.process_time() - begin, 0.0)
         return Sampled(missed, None)
@@ -166,6 +168,33 @@ def predict_one(
         found.evidence,
     )
     return Sampled(row, case)
+
+
+def _most_confident(work: Prediction) -> tuple[Prediction, Sample, tuple[Pose, ...]]:
+    """Sample in one receptor after the other, as `templ.predict` does; keep the surest.
+
+    Raises
+    ------
+    Refusal
+        When there is no pose in any of them.
+    """
+    posed: list[tuple[Prediction, Sample, tuple[Pose, ...]]] = []
+    refused = Refusal("no-template", "")
+    for here in work.in_each_receptor({}):
+        try:
+            found = here.sample()
+            poses = here.select(found)
+        except Refusal as refusal:
+            refused = refusal
+            continue
+        posed.append((here, found, poses))
+        if poses[0].confidence >= SURE:
+            break
+    if not posed:
+        raise refused
+    tried = [(poses, here.posed_in) for here, _, poses in posed]
+    number, poses = by_agreement(tried, one_frame=not work.library.has_receptors)
+    return (*posed[number][:2], poses)
 
 
 def predict_all(

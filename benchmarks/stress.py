@@ -52,11 +52,11 @@ def real_work(folder: Path) -> Work:
         build_library(library, read_sdf(demo.ligands, ledger), ledger=ledger, receptors={"": demo.receptor})
     context = {
         "library": str(library),
-        "receptor": str(demo.receptor),
+        "receptors": [str(demo.receptor)],
         "group": "",
         "rule": TemplateRule().to_json(),
         "site": None,
-        "embedding": None,
+        "embeddings": [],
         "settings": PredictionSettings().model_dump(mode="json"),
     }
     return Work(FUNCTION, context, PRELOAD)

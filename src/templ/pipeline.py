@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from templ.settings import PredictionSettings
 from templ.templates.rule import TemplateRule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -29,21 +30,22 @@ if TYPE_CHECKING:
     from templ.chemistry.conformers import PreparedQuery
     from templ.chemistry.receptor import Receptor
     from templ.library.store import Library
-    from templ.poses.pose_selection import SelectedPose
-    from templ.sampling.monte_carlo import Sampler
-    from templ.sampling.placement import Placement
-    from templ.scoring.pocket import Pocket
-    from templ.scoring.ranking import ScoredPoses
+    from templ.poses.finishing import Sample
     from templ.templates.frame import Frame
+    from templ.templates.mcs import Core
+    from templ.templates.receptor_choice import ReceptorChoice
     from templ.templates.screening import AllowedTemplates
     from templ.templates.split_labels import Splits
 
-METHOD_VERSION = 5
+SURE = 0.85
+"""Confidence of a first pose from which on no further receptor is tried."""
+METHOD_VERSION = 6
 """Raise it with every change that moves poses: runs of another version are not resumed or merged."""
 
 PARTS = (
     "templ.chemistry.isomers",
-    "templ.poses.hydrogens",
+    "templ.poses.agreement",
+    "templ.poses.finishing",
     "templ.poses.pose_selection",
     "templ.sampling.monte_carlo",
     "templ.sampling.pose_sources",
@@ -70,7 +72,7 @@ def predict(
     settings: PredictionSettings | None = None,
     *,
     rule: TemplateRule = NO_RULE,
-    receptor: Receptor | None = None,
+    receptor: Receptor | Mapping[str, Receptor] | None = None,
     own_receptor: bool = False,
     protein: Sequence[str] = (),
     site: NDArray[np.float64] | None = None,
@@ -90,11 +92,13 @@ def predict(
         The defaults are those of the benchmarks.
     rule : TemplateRule
         Which templates may be used; the target's own id never is.
-    receptor : Receptor, optional
-        What the query binds to (`templ.read_receptor`). Where the library's ligands share one frame it must
-        be in that frame; where each has its own receptor, poses come out in the frame of this, and by
-        default it is that of the crystal with the most similar ligand. Its `embedding` is needed where
-        `settings` find templates by embedding.
+    receptor : Receptor or mapping of str to Receptor, optional
+        What the query binds to (`templ.read_receptor`), or several crystals of it by name: it is posed in
+        each, and the poses are those of the one whose first pose is the most confident. Where the library's
+        ligands share one frame it must be in that frame; where each has its own receptor, poses come out in
+        the frame of this, and by default it is that of the crystal with the most similar ligand, or of a
+        second one (`PredictionSettings.receptors`). Its `embedding` is needed where `settings` find
+        templates by embedding.
     own_receptor : bool
         The receptor is of the query's own crystal, as a benchmark may have it: its side chains are believed.
     protein : sequence of str
@@ -121,12 +125,13 @@ def predict(
         When a template that `rule` forbids would have been used.
     """
     settings = settings or PredictionSettings()
+    given = receptor if isinstance(receptor, Mapping) else {}
     work = Prediction(
         _target(query),
         library,
         settings,
         rule,
-        receptor,
+        None if isinstance(receptor, Mapping) else receptor,
         own_receptor,
         protein,
         site,
@@ -135,11 +140,8 @@ def predict(
     )
     try:
         with _one_thread():
-            isomers = work.isomers()
-            if len(isomers) == 1:
-                work.molecule = isomers[0]
-                return work.run()
-            return _merged(work, [_ended(replace(work, molecule=isomer)) for isomer in isomers])
+            isomers = [replace(work, molecule=isomer) for isomer in work.isomers()]
+            return _merged(work, [_in_best_receptor(isomer, given) for isomer in isomers])
     except Refusal as refusal:
         return work.refused(refusal)
     finally:
@@ -161,16 +163,48 @@ def _threads() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _ended(work: Prediction) -> Outcome:
-    """Run a prediction; a refusal is its outcome."""
+def _in_best_receptor(work: Prediction, given: Mapping[str, Receptor]) -> Outcome:
+    """Pose in one receptor after the other; the outcome is that in which a pose is the surest."""
+    from templ.poses.agreement import by_agreement
+
+    tried: list[tuple[Prediction, Outcome]] = []
     try:
-        return work.run()
+        for here in work.in_each_receptor(given):
+            tried.append((here, here.run()))
+            if not given and _first_confidence(tried[-1][1]) >= SURE:
+                break
     except Refusal as refusal:
         return work.refused(refusal)
+    best, notes = tried[0][1], list(work.outcome.notes)
+    if posed := [(here, outcome) for here, outcome in tried if outcome.poses]:
+        found = [(outcome.poses, here.posed_in) for here, outcome in posed]
+        number, poses = by_agreement(found, one_frame=not work.library.has_receptors)
+        best = replace(posed[number][1], poses=poses)
+    notes += best.notes
+    if len(tried) > 1:
+        all_ = ", ".join(f"{outcome.receptor} ({_first_confidence(outcome):.2f})" for _, outcome in tried)
+        notes.append(f"posed in several receptors, confidence of the first pose: {all_}")
+    seconds = _all_seconds(outcome for _, outcome in tried)
+    return replace(best, notes=tuple(notes), seconds=seconds)
+
+
+def _first_confidence(outcome: Outcome) -> float:
+    """Confidence of the first pose; 0 without one."""
+    return outcome.poses[0].confidence if outcome.poses else 0.0
+
+
+def _all_seconds(outcomes: Iterable[Outcome]) -> dict[str, float]:
+    """Seconds of each stage, of all outcomes together."""
+    seconds = Counter[str]()
+    for outcome in outcomes:
+        seconds.update(outcome.seconds)
+    return dict(seconds)
 
 
 def _merged(work: Prediction, outcomes: list[Outcome]) -> Outcome:
     """Put the outcomes of a query's isomers and states together, poses in the order of their confidence."""
+    if len(outcomes) == 1:
+        return replace(outcomes[0], notes=(*work.outcome.notes, *outcomes[0].notes))
     posed = [outcome for outcome in outcomes if outcome.poses]
     if not posed:
         return replace(outcomes[0], notes=(*work.outcome.notes, *outcomes[0].notes))
@@ -182,14 +216,11 @@ def _merged(work: Prediction, outcomes: list[Outcome]) -> Outcome:
     notes = dict.fromkeys(note for outcome in posed for note in outcome.notes)
     if len(posed) < len(outcomes):
         notes[f"{len(outcomes) - len(posed)} of {len(outcomes)} isomers or states have no pose"] = None
-    seconds = Counter[str]()
-    for outcome in outcomes:
-        seconds.update(outcome.seconds)
     return replace(
         first,
         poses=tuple(replace(pose, rank=rank) for rank, pose in enumerate(poses, 1)),
         notes=(*work.outcome.notes, *notes),
-        seconds=dict(seconds),
+        seconds=_all_seconds(outcomes),
     )
 
 
@@ -204,41 +235,15 @@ def _target(query: str | Mol | Target) -> Target:
     return Target("query", to_smiles(query))
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """All poses of a query that were looked at.
-
-    Attributes
-    ----------
-    placements : list of Placement
-        Poses as they were copied, one for each template and mapping.
-    placed, ranked : ScoredPoses
-        All poses before they are minimised, and those that poses are selected from.
-    evidence : Mapping[str, float]
-        What is known before posing (`templ.scoring.confidence.evidence`).
-    own_receptor : bool
-        The receptor is of the query's own crystal.
-    searched : bool
-        Templates say little, so the pocket was searched as well, and the network is asked.
-    """
-
-    query: PreparedQuery
-    placements: list[Placement]
-    pocket: Pocket
-    sampler: Sampler
-    placed: ScoredPoses
-    ranked: ScoredPoses
-    evidence: Mapping[str, float]
-    own_receptor: bool
-    searched: bool
-
-
 @dataclass(eq=False)
 class Prediction:
     """State of one prediction; dropped as a whole when it ends, so nothing stays for the next target.
 
     `predict` says what the parameters mean; `molecule` is what is posed, by default what the target's SMILES
-    says; `outcome` is what is known so far, refused until it is posed.
+    says; `row` is the crystal of the library whose receptor it is posed in, by default the first that is
+    chosen; `name` is what a receptor is called that was given with others; `query` and `cores`, by row, are
+    what was prepared before; `outcome` is what is known so far, refused until it is posed; `posed_in` is the
+    receptor once it is known.
     """
 
     target: Target
@@ -252,9 +257,14 @@ class Prediction:
     extra_poses: Sequence[Mol] = ()
     splits: Splits | None = None
     molecule: Mol | None = None
+    row: int | None = None
+    name: str = ""
+    query: PreparedQuery | None = None
+    cores: dict[int, Core | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.outcome = Outcome(self.target.id, "refused")
+        self.posed_in: Receptor | None = None
         self._since = time.perf_counter()
 
     def isomers(self) -> list[Mol]:
@@ -282,7 +292,13 @@ class Prediction:
         return isomers
 
     def run(self) -> Outcome:
-        """Sample, select, and say how it ended; a refusal is raised."""
+        """Sample, select, and say how it ended."""
+        try:
+            return self._run()
+        except Refusal as refusal:
+            return self.refused(refusal)
+
+    def _run(self) -> Outcome:
         sample = self.sample()
         poses = self.select(sample)
         self._stage("finish")
@@ -299,6 +315,26 @@ class Prediction:
         """Say how it ended without a pose."""
         return replace(self.outcome, reason=refusal.reason, detail=refusal.detail)
 
+    def in_each_receptor(self, given: Mapping[str, Receptor]) -> Iterator[Prediction]:
+        """Go on in each of the receptors given, by name, or else in those that are chosen.
+
+        What does not depend on the receptor, conformers and shared cores, is made once.
+
+        Raises
+        ------
+        Refusal
+            When the rule allows no crystal to choose.
+        """
+        self.query = self._prepare()
+        if given:
+            yield from (replace(self, receptor=receptor, name=name) for name, receptor in given.items())
+        elif self.receptor is None and self.library.has_receptors:
+            choice = self._choose(self.settings.receptors if self.settings.use_receptor else 1)
+            self._note(*filter(None, (choice.note,)))
+            yield from (replace(self, row=row) for row in choice.rows)
+        else:
+            yield replace(self)
+
     def sample(self) -> Sample:
         """Make and score all poses.
 
@@ -307,24 +343,21 @@ class Prediction:
         Refusal
             When there is none.
         """
-        from templ.chemistry.molecules import ligand_key
         from templ.chemistry.receptor import in_contact
+        from templ.poses.finishing import Sample
         from templ.sampling.monte_carlo import Sampler, rank_placements
         from templ.sampling.pose_sources import UNLIKE, place_query
         from templ.scoring.confidence import beyond_the_fit, evidence, prior_confidence
         from templ.scoring.pocket import Pocket
         from templ.templates.other_crystals import other_crystals
-        from templ.templates.screening import AllowedTemplates, find_templates
+        from templ.templates.screening import find_templates
         from templ.templates.warnings import warnings_of
 
         query = self._prepare()
         self._stage("prepare")
-        if self.rule.exclude_same_ligand and not self.target.ligand_key:
-            self.target = replace(self.target, ligand_key=ligand_key(query.mol))
-        allowed = AllowedTemplates(self.target, self.library, self.rule, self.splits)
-        self._know(templates_allowed=len(allowed))
-        frame = self._frame(query, allowed)
-        templates = find_templates(query, self.library, allowed, self.settings, frame)
+        allowed = self._allowed()
+        frame = self._frame()
+        templates = find_templates(query, self.library, allowed, self.settings, frame, self.cores)
         if len(frame.copies) > 1 and frame.site is None:
             first, *others = frame.copies
             self._note(
@@ -362,13 +395,15 @@ class Prediction:
             ranked = ranked.only(in_contact(ranked.xyz, pocket.atoms.xyz))
             if not len(ranked.xyz):
                 raise Refusal("no-contact", "no pose is in contact with the receptor: no template lies in it")
+        receptor = None if frame.atoms is None else frame.receptor
         own = frame.own_receptor
-        return Sample(query, placements, pocket, sampler, placed, ranked, known, own, searched)
+        return Sample(query, placements, pocket, sampler, placed, ranked, known, own, receptor, searched)
 
     def select(self, sample: Sample) -> tuple[Pose, ...]:
         """Select poses that differ and have the query's stereochemistry, best first, and finish them."""
         import numpy as np
 
+        from templ.poses.finishing import finish_poses, in_other_pockets
         from templ.poses.pose_selection import PoseSelector
         from templ.scoring.confidence import OTHER, OWN
         from templ.scoring.ranking import selected_terms
@@ -386,30 +421,60 @@ class Prediction:
             self._note(f"{selector.without_stereo} poses dropped: stereochemistry not the query's")
         if not best:
             raise Refusal("stereochemistry", "no pose with the query's stereochemistry could be made")
-        return _poses(sample, best)
+        poses = finish_poses(sample, best)
+        self._note(*filter(None, (in_other_pockets(poses),)))
+        return poses
 
     def _prepare(self) -> PreparedQuery:
         from templ.chemistry.conformers import PreparedQuery
 
+        if self.query is not None:
+            return self.query
         mol = self.isomers()[0] if self.molecule is None else self.molecule
         return PreparedQuery(mol, self.settings.conformers, self.settings.seed)
 
-    def _frame(self, query: PreparedQuery, allowed: AllowedTemplates) -> Frame:
+    def _allowed(self) -> AllowedTemplates:
+        """Templates that the rule allows the target."""
+        from templ.chemistry.molecules import ligand_key
+        from templ.templates.screening import AllowedTemplates
+
+        if self.rule.exclude_same_ligand and not self.target.ligand_key:
+            self.target = replace(self.target, ligand_key=ligand_key(self._prepare().mol))
+        allowed = AllowedTemplates(self.target, self.library, self.rule, self.splits)
+        self._know(templates_allowed=len(allowed))
+        return allowed
+
+    def _choose(self, count: int) -> ReceptorChoice:
+        """Choose crystals, at most so many, whose receptors the query is posed in."""
+        from templ.templates.receptor_choice import choose_receptors
+
+        return choose_receptors(
+            self._prepare().mol,
+            self.library,
+            self._allowed().rows,
+            self.protein,
+            count=count,
+            least=self.settings.min_identity,
+            most=self.rule.max_identity,
+        )
+
+    def _frame(self) -> Frame:
         """Where the poses will lie: in the receptor that was given, or in one that is chosen."""
         from templ.templates.frame import Frame
-        from templ.templates.receptor_choice import choose_receptor
 
         library, settings = self.library, self.settings
-        receptor, row = self.receptor, None
+        receptor, row = self.receptor, self.row
+        self._know(receptor=self.name)
         if receptor is None and library.has_receptors:
-            least, most = settings.min_identity, self.rule.max_identity
-            choice = choose_receptor(query.mol, library, allowed.rows, self.protein, least=least, most=most)
-            self._know(receptor=library.entry(choice.row).id)
-            self._note(*filter(None, (choice.note,)))
-            receptor = library.receptor(choice.row)
+            if row is None:
+                choice = self._choose(1)
+                row = choice.rows[0]
+                self._note(*filter(None, (choice.note,)))
+            self._know(receptor=library.entry(row).id)
+            receptor = library.receptor(row)
             if settings.by == "embedding":
-                receptor = replace(receptor, embedding=library.embeddings.vector(choice.row))
-            row = choice.row
+                receptor = replace(receptor, embedding=library.embeddings.vector(row))
+        self.posed_in = receptor
         return Frame.of(
             library,
             receptor,
@@ -430,55 +495,3 @@ class Prediction:
         """Note how long a stage took, which ends here."""
         since, self._since = self._since, time.perf_counter()
         self._know(seconds={**self.outcome.seconds, name: self._since - since})
-
-
-def _poses(sample: Sample, selected: list[SelectedPose]) -> tuple[Pose, ...]:
-    """Add hydrogens, confidence and provenance; the terms are those of the coordinates handed out."""
-    import numpy as np
-
-    from templ.poses.hydrogens import add_hydrogens
-    from templ.scoring.confidence import confidence, log_odds
-    from templ.scoring.ranking import score_terms
-    from templ.scoring.score_term import PosesToScore
-
-    ranked, query = sample.ranked, sample.query
-    xyz = np.array([pose.xyz for pose in selected])
-    placement = ranked.placement[[pose.index for pose in selected]]
-    core_rmsd = sample.sampler.core_rmsd(xyz, placement)
-    terms = score_terms(PosesToScore(query, xyz, core_rmsd, sample.pocket, sample.sampler.grid))
-    poses = []
-    for number, pose in enumerate(selected):
-        copied = sample.placements[placement[number]]
-        lies_on = _template_of(pose.xyz, copied, sample.placements)
-        consensus = float(ranked.terms["consensus"][pose.cluster.centre])
-        poses.append(
-            Pose(
-                mol=add_hydrogens(query.mol, pose.xyz),
-                rank=number + 1,
-                score=pose.cluster.score,
-                # Of the cluster, not of its representative: so the model was fitted.
-                confidence=confidence(
-                    {
-                        "log_odds": log_odds(pose.cluster.probability),
-                        "consensus": consensus,
-                        "network": pose.terms.get("network", 0.0),
-                        "tanimoto": sample.evidence["tanimoto"],
-                    },
-                    own_receptor=sample.own_receptor,
-                ),
-                terms={name: float(values[number]) for name, values in terms.items()} | dict(pose.terms),
-                template_id=lies_on.template.id,
-                method="monte-carlo" if ranked.moved[pose.index] else copied.method,
-                core=dict(lies_on.pairs),
-                core_smarts=lies_on.smarts,
-                core_rmsd=lies_on.rmsd_of(pose.xyz),
-                superposition={} if lies_on.template.fit is None else lies_on.template.fit.numbers(),
-            )
-        )
-    return tuple(poses)
-
-
-def _template_of(xyz: NDArray[np.float64], copied: Placement, placements: list[Placement]) -> Placement:
-    """Choose the template that a finished pose lies on: its own, unless more atoms lie on another."""
-    best = max(placements, key=lambda placement: (placement.atoms_near(xyz), -placement.rmsd_of(xyz)))
-    return best if best.atoms_near(xyz) > copied.atoms_near(xyz) else copied

@@ -124,6 +124,8 @@ class Pose:
     superposition : Mapping[str, float]
         How the template was brought into the query's frame: ``identity`` and ``pocket_identity`` (0 to 1),
         ``pocket_rmsd`` (C-alpha, Angstrom), ``pairs`` (residues); empty where all share one frame.
+    pocket : tuple of str
+        Residues within 4.5 Angstrom of it, such as ``A:HIS41``; empty without a receptor.
     """
 
     mol: Mol
@@ -137,6 +139,7 @@ class Pose:
     core_smarts: str
     core_rmsd: float
     superposition: Mapping[str, float] = field(default_factory=dict)
+    pocket: tuple[str, ...] = ()
 
     @property
     def smiles(self) -> str:
@@ -182,8 +185,8 @@ class Outcome:
     prior_confidence : float or None
         Probability, from the templates alone, that the first pose will be right; None when none was found.
     receptor : str
-        Id of the library's crystal whose receptor it was posed in; empty where one was given, or none is
-        needed.
+        Id of the library's crystal whose receptor it was posed in, or name of that one of several given;
+        empty where one was given, or none is needed.
     stereo_kept : bool or None
         Whether all stereocentres of all poses are the query's; None without poses.
     seconds : Mapping[str, float]

@@ -44,6 +44,9 @@ class PredictionSettings(BaseModel):
     min_identity : float
         Share of aligned residues that a template's receptor must have in common with the query's, 0 to 1;
         where they are found by sequence.
+    receptors : int
+        Crystals whose receptors are tried, one after the other until a first pose is sure, where none is
+        given and the library's ligands have one each.
     use_receptor : bool
         Judge poses in the receptor; else by the templates alone.
     states : bool
@@ -72,6 +75,7 @@ class PredictionSettings(BaseModel):
     min_tanimoto: float = Field(default=0.05, ge=0, le=1)
     by: Literal["sequence", "embedding", "all"] = "sequence"
     min_identity: float = Field(default=0.3, ge=0, le=1)
+    receptors: int = Field(default=2, ge=1)
     use_receptor: bool = True
     states: bool = False
     max_heavy_atoms: int = Field(default=120, ge=1)

@@ -199,7 +199,9 @@ def test_options_that_make_no_sense(predict, tmp_path):
     refused(*one, "--queries", "q.smi", cwd=tmp_path, saying="give either --smiles or --queries")
     refused(*predict(), cwd=tmp_path, saying="give either --smiles or --queries")
     twice = ("--receptor", "a.pdb", "-r", "b.pdb")
-    refused(*one, *twice, cwd=tmp_path, saying="--receptor is given 2 times, expected once")
+    refused(*one, *twice, "--site", "1,2,3", cwd=tmp_path, saying="--site: in which structure? give one")
+    twice = ("--receptor", "a.pdb", "-r", "b/a.pdb")
+    refused(*one, *twice, cwd=tmp_path, saying="--receptor: two are called a.pdb")
     for option, value in (("--top", "0"), ("--seed", "-1"), ("--seed", str(2**31)), ("--top", "five")):
         misused(*one, option, value, cwd=tmp_path, saying=[f"'{option}'"])
     refused(*one, "--workers", "0", cwd=tmp_path, saying="--workers 0: expected auto or a number")

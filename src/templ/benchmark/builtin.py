@@ -20,7 +20,6 @@ from templ.benchmark.definition import Benchmark, BenchmarkSource, label_splits
 from templ.checksums import checksum_agrees, with_checksum
 from templ.disk import make_folder, replacing
 from templ.errors import InputError, RunError
-from templ.jobs.target import NEAREST, OWN
 from templ.library.build import build_library
 from templ.library.store import is_sound
 from templ.records import Entry
@@ -47,6 +46,7 @@ from templ.sources.polaris import (
 from templ.sources.sdf import read_sdf
 from templ.sources.split_lists import SPLIT_NAMES, SPLIT_TEMPLATES, read_split_lists
 from templ.templates.rule import TemplateRule
+from templ.templates.target_receptor import NEAREST, OWN
 
 LIBRARY, TARGETS = "library.templ", "targets.templ"
 RECIPE = "inputs.json"

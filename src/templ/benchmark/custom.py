@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from templ.benchmark.definition import WHOSE, Benchmark, label_splits
 from templ.errors import InputError
-from templ.jobs.target import OWN
 from templ.settings import PredictionSettings
 from templ.sources.files import open_input
 from templ.sources.split_lists import read_split_lists
 from templ.templates.rule import TemplateRule
+from templ.templates.target_receptor import OWN
 
 
 class _Content(BaseModel):

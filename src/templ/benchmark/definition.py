@@ -10,11 +10,11 @@ from typing import Protocol
 
 from templ.disk import make_folder
 from templ.errors import InputError
-from templ.jobs.target import OWN, RECEPTORS
 from templ.library.store import open_library
 from templ.settings import PredictionSettings
 from templ.templates.rule import TemplateRule
 from templ.templates.split_labels import write_splits
+from templ.templates.target_receptor import OWN, RECEPTORS
 
 SPLITS = "splits.npy"
 """Among the inputs of a run."""

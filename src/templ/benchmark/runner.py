@@ -21,7 +21,7 @@ from templ.evaluation.run import load_run
 from templ.evaluation.summary import Summary
 from templ.evaluation.validity import PACKAGE, require_posebusters
 from templ.jobs.recording import Progress, record_all
-from templ.jobs.target import FUNCTION, NEAREST, OWN, PRELOAD, target_of
+from templ.jobs.target import FUNCTION, PRELOAD, target_of
 from templ.library.store import open_library
 from templ.records import Outcome
 from templ.runs.identity import Identity, list_digest
@@ -30,6 +30,7 @@ from templ.runs.record import Record
 from templ.runs.run_folder import INPUTS_FOLDER, hold_run_folder
 from templ.settings import RunSettings
 from templ.sources.files import STRUCTURE, file_digest
+from templ.templates.target_receptor import NEAREST, OWN
 
 SUMMARY_JSON, SUMMARY_MARKDOWN = "summary.json", "summary.md"
 
@@ -266,7 +267,7 @@ def _manifest(
         run_settings=machine.model_dump(mode="json"),
         library=str(benchmark.library),
         truth=str(benchmark.targets),
-        receptor="" if file is None else str(file),
+        receptors=[] if file is None else [str(file)],
         targets=len(shard_order(targets, *options.shard)) if options.shard else targets,
         missing=list(listed.missing),
         notes=list(benchmark.notes),

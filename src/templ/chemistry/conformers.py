@@ -12,13 +12,8 @@ from rdkit.Chem import rdDistGeom
 
 from templ.chemistry.features import atom_features
 from templ.chemistry.molecules import alike_bonds, quiet_rdkit
+from templ.chemistry.rotors import Rotor, Torsions, rotors_of, without_amides
 from templ.errors import Refusal
-
-ROTOR = Chem.MolFromSmarts("[!$([D1])]-&!@[!$([D1])]")
-"""A single bond outside rings with something to turn at both ends."""
-
-AMIDE = Chem.MolFromSmarts("[CX3](=[O,S,N])-[NX3,O;!$([N,O]=*)]")
-"""Amides, esters and their kin: flat about the bond of the first and the third atom."""
 
 CLASH_DISTANCE = 3.0
 """Angstrom: two heavy atoms of one molecule, at least CLASH_BONDS bonds apart, clash when they are nearer."""
@@ -34,20 +29,15 @@ OTHER_SEED = 2**30
 """so this is taken for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rotor:
-    """A bond b-c that can turn, and the atoms that turn with c."""
-
-    b: int
-    c: int
-    moving: tuple[int, ...]
-
-
 class PreparedQuery:
     """The query prepared for posing: heavy atoms with stereochemistry, conformers, rotatable bonds."""
 
     def __init__(self, mol: Chem.Mol, conformers: int, seed: int) -> None:
         self.mol, self._wanted, self._seed = mol, conformers, seed
+
+    def make_at_most(self, conformers: int) -> None:
+        """Make no more conformers than this, once they are asked for."""
+        self._wanted = min(self._wanted, conformers)
 
     @cached_property
     def conformers(self) -> NDArray[np.float64]:
@@ -90,20 +80,18 @@ class PreparedQuery:
 
     @cached_property
     def rotors(self) -> tuple[Rotor, ...]:
-        """Bonds that can turn, each moving the smaller side."""
-        rotors = []
-        for b, c in self.mol.GetSubstructMatches(ROTOR, maxMatches=10_000):
-            moving = _side(self.mol, b, c)
-            if 2 * len(moving) > self.mol.GetNumAtoms():
-                b, c, moving = c, b, _side(self.mol, c, b)
-            rotors.append(Rotor(b, c, moving))
-        return tuple(rotors)
+        """Bonds that can turn, each moving the smaller side; a bond comes after those that it moves."""
+        return rotors_of(self.mol)
 
     @cached_property
     def free_rotors(self) -> tuple[Rotor, ...]:
         """Those that are no amides: a template's amide may be copied, but nothing else turns one."""
-        flat = {frozenset((c, n)) for c, _, n in self.mol.GetSubstructMatches(AMIDE, maxMatches=10_000)}
-        return tuple(rotor for rotor in self.rotors if frozenset((rotor.b, rotor.c)) not in flat)
+        return without_amides(self.mol, self.rotors)
+
+    @cached_property
+    def torsions(self) -> Torsions:
+        """The free rotors, to be turned together."""
+        return Torsions(self.free_rotors, self.mol.GetNumAtoms())
 
     @cached_property
     def features(self) -> NDArray[np.float32]:
@@ -168,14 +156,3 @@ class _Embedding:
         failures[rdDistGeom.EmbedFailureCauses.INITIAL_COORDS] = 0
         found = [mol.GetConformer(i).GetPositions() for i in ids]
         return np.array(found).reshape(-1, mol.GetNumAtoms(), 3), len(ids) + sum(failures)
-
-
-def _side(mol: Chem.Mol, b: int, c: int) -> tuple[int, ...]:
-    """Atoms on the side of c when the bond b-c is cut."""
-    seen, front = {b, c}, [c]
-    while front:
-        for neighbour in mol.GetAtomWithIdx(front.pop()).GetNeighbors():
-            if neighbour.GetIdx() not in seen:
-                seen.add(neighbour.GetIdx())
-                front.append(neighbour.GetIdx())
-    return tuple(sorted(seen - {b}))

@@ -18,6 +18,16 @@ CHUNK = 64
 """Poses looked at together where pairs of atoms are: a few MB, however many poses there are."""
 
 
+def squared_length(vectors: NDArray[Float]) -> NDArray[Float]:
+    """Squared length of vectors, shape (..., 3); NumPy sums three of a row slowly, but not so."""
+    return np.asarray(np.einsum("...i,...i->...", vectors, vectors))
+
+
+def unit(vectors: NDArray[Float]) -> NDArray[Float]:
+    """Vectors of length 1 in the direction of these, shape (..., 3), none of which is 0."""
+    return np.asarray(vectors / np.sqrt(squared_length(vectors))[..., None])
+
+
 def squared_distances(points: NDArray[Float], others: NDArray[Float]) -> NDArray[Float]:
     """Squared distance of each point from each other point, by a matrix product.
 
@@ -39,7 +49,7 @@ def squared_distances(points: NDArray[Float], others: NDArray[Float]) -> NDArray
     >>> squared_distances(np.array([[0.0, 0, 0]]), np.array([[0.0, 3, 4], [1, 0, 0]]))
     array([[25.,  1.]])
     """
-    squares = (points**2).sum(axis=-1)[..., None] + (others**2).sum(axis=-1)[..., None, :]
+    squares = squared_length(points)[..., None] + squared_length(others)[..., None, :]
     squares -= 2 * (points @ np.swapaxes(others, -1, -2))
     return np.asarray(np.maximum(squares, 0, out=squares))
 
@@ -53,7 +63,7 @@ def nearest_squared_distances(points: NDArray[Float], others: NDArray[Float]) ->
         Angstrom^2, not negative.
     """
     # What depends on the point alone is added after the minimum, which saves a large array.
-    squares = ((others**2).sum(axis=-1) - 2 * (points @ others.T)).min(axis=-1) + (points**2).sum(axis=-1)
+    squares = (squared_length(others) - 2 * (points @ others.T)).min(axis=-1) + squared_length(points)
     return np.asarray(np.maximum(squares, 0))
 
 
@@ -164,6 +174,12 @@ def skew(vectors: NDArray[Float]) -> NDArray[Float]:
     return matrix
 
 
+def cross(first: NDArray[Float], second: NDArray[Float]) -> NDArray[Float]:
+    """Cross products of vectors, both of shape (..., 3); a fifth of the time of NumPy's."""
+    (x, y, z), (u, v, w) = np.moveaxis(first, -1, 0), np.moveaxis(second, -1, 0)
+    return np.stack([y * w - z * v, z * u - x * w, x * v - y * u], axis=-1)
+
+
 def torque(arms: NDArray[Float], forces: NDArray[Float]) -> NDArray[Float]:
     """Sum over atoms of the cross products of arms and forces, both (poses, atoms, 3): shape (poses, 3)."""
     products = np.swapaxes(arms, 1, 2) @ forces
@@ -171,34 +187,29 @@ def torque(arms: NDArray[Float], forces: NDArray[Float]) -> NDArray[Float]:
     return np.stack(both, axis=-1)
 
 
-def bond_axis(poses: NDArray[Float], b: int, c: int) -> NDArray[Float]:
-    """Unit vector from atom b to atom c of each pose, shape (poses, 3)."""
-    axis = poses[:, c] - poses[:, b]
-    return np.asarray(axis / np.linalg.norm(axis, axis=-1, keepdims=True))
-
-
 def rotate_about_bond(
     poses: NDArray[Float], b: int, c: int, moving: Sequence[int], angles: NDArray[Float]
 ) -> None:
     """Turn the atoms `moving` about the axis b -> c, in place, by one angle (radians) a pose."""
-    origin = poses[:, [c]]
-    arms = poses[:, list(moving)] - origin
-    poses[:, list(moving)] = origin + _turned(arms, bond_axis(poses, b, c), angles)
+    atoms, origin = list(moving), poses[:, [c]]
+    turns = np.swapaxes(rotations(unit(origin[:, 0] - poses[:, b]), angles), -1, -2)
+    poses[:, atoms] = (poses[:, atoms] - origin) @ turns + origin
 
 
 def turn(poses: NDArray[Float], about: NDArray[Float]) -> NDArray[Float]:
     """Turn each pose about its middle by a rotation vector, shape (poses, 3): axis times radians."""
-    angles = np.maximum(np.linalg.norm(about, axis=-1), 1e-9)
+    angles = np.maximum(np.sqrt(squared_length(about)), 1e-9)
     middle = poses.mean(axis=1, keepdims=True)
-    return np.asarray(middle + _turned(poses - middle, about / angles[:, None], angles), poses.dtype)
+    turns = np.swapaxes(rotations(about / angles[:, None], angles), -1, -2)
+    return np.asarray(middle + (poses - middle) @ turns, poses.dtype)
 
 
-def _turned(arms: NDArray[Float], axis: NDArray[Float], angles: NDArray[Float]) -> NDArray[Float]:
-    """Turn arms, shape (poses, atoms, 3), about unit axes, shape (poses, 3): O. Rodrigues' formula."""
-    across = skew(axis)
-    angle = angles[:, None, None]
-    rotation = np.eye(3, dtype=arms.dtype) + np.sin(angle) * across + (1 - np.cos(angle)) * (across @ across)
-    return np.asarray(arms @ np.swapaxes(rotation, 1, 2))
+def rotations(axes: NDArray[Float], angles: NDArray[Float]) -> NDArray[Float]:
+    """Matrices, shape (..., 3, 3), that turn by angles about unit axes, (..., 3): O. Rodrigues' formula."""
+    across = skew(axes)
+    angle = angles[..., None, None]
+    turned = np.sin(angle) * across + (1 - np.cos(angle)) * (across @ across)
+    return np.asarray(np.eye(3, dtype=axes.dtype) + turned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +244,8 @@ class PrincipalAxes:
 
 def rmsd(poses: Array, pose: Array) -> Array:
     """RMSD of poses, shape (..., atoms, 3), to a pose, atom by atom (symmetry is not looked at), Angstrom."""
-    return np.asarray(np.sqrt(((poses - pose) ** 2).sum(axis=-1).mean(axis=-1)))
+    apart = poses - pose
+    return np.asarray(np.sqrt(np.einsum("...ai,...ai->...", apart, apart) / apart.shape[-2]))
 
 
 def distinct(poses: Array, tolerance: float, most: int) -> list[int]:

@@ -23,6 +23,8 @@ POCKET_REACH = 6.0
 """Angstrom from the ligand to the nearest atom of a residue that belongs to the pocket."""
 CONTACT_REACH = 6.0
 """Angstrom: a ligand farther than this from every atom of the protein is not bound to it."""
+AT_POSE = 4.5
+"""Angstrom from a pose to the nearest atom of a residue that its pocket is named by."""
 IN_CONTACT = 5.0
 """Angstrom from an atom of the receptor within which an atom of a ligand is in contact with it."""
 LEAST_IN_CONTACT = 0.5
@@ -198,6 +200,26 @@ def in_contact(poses: NDArray[np.float64], atoms: NDArray[np.float32]) -> NDArra
     )
     found: NDArray[np.bool_] = shares >= LEAST_IN_CONTACT
     return found
+
+
+def residues_near(receptor: Receptor, xyz: NDArray[np.floating], reach: float = AT_POSE) -> tuple[str, ...]:
+    """Names of the residues near points, such as ``A:HIS41``, in the order of the chains.
+
+    Parameters
+    ----------
+    xyz : array, shape (points, 3)
+        Angstrom.
+    reach : float
+        Angstrom from a point to the nearest heavy atom of a residue.
+    """
+    atoms, residues = receptor.atoms, receptor.residues
+    near = (_nearest(atoms.xyz, np.asarray(xyz, np.float32)) <= reach) & (atoms.residues >= 0)
+    found = dict(zip(atoms.residues[near].tolist(), atoms.residue_names[near].tolist(), strict=True))
+    chains = receptor.residues.chain_of_each()
+    return tuple(
+        f"{chains[index]}:{found[index]}{residues.numbers[index]}{residues.insertions[index].strip()}"
+        for index in sorted(found)
+    )
 
 
 def around(receptor: Receptor, ligand: NDArray[np.float64]) -> Receptor:

@@ -91,9 +91,9 @@ def run(
     from templ.benchmark.builtin import find_benchmark
     from templ.benchmark.runner import RunOptions, run_benchmark, write_summary
     from templ.evaluation.both_receptors import folder_of
-    from templ.jobs.target import NEAREST, OWN
     from templ.settings import RunSettings
     from templ.sources.split_lists import read_ids
+    from templ.templates.target_receptor import NEAREST, OWN
 
     told: dict[str, object] = {"data": data, "library": library, "splits": splits, "split": split}
     told |= {"rule": rule, "exclude_same_ligand": exclude_same_ligand, "max_identity": max_identity}

@@ -41,9 +41,10 @@ def predict(
         [],
         "--receptor",
         "-r",
-        help="PDB or mmCIF that the query binds to. For a library of complexes poses come in its frame, and "
-        "by default it is that of the crystal with the ligand most like the query. Else it must be in the "
-        "templates' frame, and by default is the library's own.",
+        help="PDB or mmCIF that the query binds to; given several times, that in which the first pose is "
+        "surest. For a library of complexes poses come in its frame, and by default it is that of a crystal "
+        "with a ligand like the query. Else it must be in the templates' frame, and by default is the "
+        "library's own.",
     ),
     sequence: str | None = typer.Option(
         None,
@@ -107,11 +108,6 @@ def predict(
 
     if smiles is not None and (smiles_column is not None or id_column is not None):
         raise InputError("--smiles-column and --id-column are for --queries")
-    if len(receptor) > 1:
-        raise InputError(
-            f"--receptor is given {len(receptor)} times, expected once: predict in each receptor by a "
-            "command of its own, with its own -o, and compare the confidences"
-        )
     if (smiles is None) == (queries is None):
         raise InputError("give either --smiles or --queries")
     if smiles is not None:
@@ -129,7 +125,7 @@ def predict(
             queries if queries is not None else [("query", str(smiles))],
             BindingSite(
                 library,
-                receptor[0] if receptor else None,
+                receptor,
                 sequence or "",
                 group,
                 () if template_ids is None else read_ids(template_ids),
@@ -155,7 +151,7 @@ def predict(
     if smiles is not None:
         record = next(iter(run))
         _tell(record)
-        if not receptor and record.receptor and not run.manifest.receptor:
+        if record.receptor and len(run.manifest.receptors) != 1:
             say(f"{record.id}: posed in the receptor of {record.receptor}")
     for note in run.manifest.notes:
         say(note)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from templ.evaluation.run import Run, load_run
 from templ.evaluation.summary import Accuracy, Summary, summarise
-from templ.jobs.target import NEAREST, OWN
 from templ.runs.manifest import MANIFEST_NAME
+from templ.templates.target_receptor import NEAREST, OWN
 
 BESIDE = "-nearest"
 """What the folder of a run in other crystals' receptors is called after, beside that in the targets' own."""

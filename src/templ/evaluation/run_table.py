@@ -37,6 +37,7 @@ SCHEMA = pa.schema(
         "core_smarts": pa.string(),
         "core_rmsd": pa.float64(),
         **dict.fromkeys(SUPERPOSITION, pa.float64()),
+        "pocket": pa.string(),
         "rmsd": pa.float64(),
         "copy_rmsd": pa.float64(),
         "valid": pa.bool_(),
@@ -97,6 +98,7 @@ def _pose_columns(pose: PoseRecord, rank: int) -> dict[str, Any]:
         "core_smarts": pose.core_smarts,
         "core_rmsd": pose.core_rmsd,
         **pose.superposition,
+        "pocket": " ".join(pose.pocket),
         "rmsd": pose.rmsd,
         "copy_rmsd": pose.copy_rmsd,
     }

@@ -47,9 +47,9 @@ def write_complexes(run: Run, folder: str | Path, *, libraries: Sequence[Path] =
     """
     folder, count = Path(folder), 0
     make_folder(folder)
-    file = run.manifest.receptor
+    files = [Path(file) for file in run.manifest.receptors]
     with run.templates(libraries) as templates:
-        receptors = TargetReceptors(templates, file=Path(file) if file else None)
+        receptors = TargetReceptors(templates, files=files)
         for record in run:
             if record.address is None:
                 continue

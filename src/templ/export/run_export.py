@@ -87,8 +87,8 @@ def export_run(
             templates = stack.enter_context(loaded.templates(named))
             targets = stack.enter_context(loaded.targets(named))
         make_folder(out)
-        file = loaded.manifest.receptor
-        files = _Files(out, templates, targets, Path(file) if file else None)
+        receptors = [Path(file) for file in loaded.manifest.receptors]
+        files = _Files(out, templates, targets, receptors)
         counts = {"targets": 0, "poses": 0, "unposed": 0}
         add = stack.enter_context(table_writer(out / form.table, form.schema))
         for record in loaded:
@@ -130,13 +130,13 @@ class _Files:
     """Writes files into the folder of an export; each method returns the path relative to it."""
 
     def __init__(
-        self, out: Path, templates: Library | None, targets: Library | None, file: Path | None
+        self, out: Path, templates: Library | None, targets: Library | None, receptors: Sequence[Path]
     ) -> None:
         self._out = out
         self._templates, self._targets = templates, targets
         self._receptors: TargetReceptors | None = None
         if templates is not None and targets is not None:
-            self._receptors = TargetReceptors(templates, targets, file)
+            self._receptors = TargetReceptors(templates, targets, receptors)
         self._shared: dict[Path, str] = {}
 
     def poses(self, name: str, sdf: bytes) -> str:

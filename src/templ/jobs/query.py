@@ -41,19 +41,18 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
     Parameters
     ----------
     context : Mapping
-        ``library`` and ``receptor`` (paths, the second or None), ``group``, ``rule`` and ``settings`` (as
-        JSON), ``site`` and ``embedding`` (lists of numbers or None), ``protein`` (sequences),
-        ``extra_poses``: None, or their ``file`` and by id where their ``records`` are, offset and checksum.
+        ``library`` and ``receptors`` (a path, and a list of them), ``group``, ``rule`` and ``settings`` (as
+        JSON), ``site`` (numbers or None), ``embeddings`` (of the receptors, or none), ``protein``
+        (sequences), ``extra_poses``: None, or their ``file`` and by id where their ``records`` are, offset
+        and checksum.
     """
     library = open_library(context["library"])
     settings = PredictionSettings.model_validate(context["settings"])
-    receptor = (
-        None if context["receptor"] is None else read_receptor(context["receptor"], ligand=context["ligand"])
-    )
-    if receptor is not None and context["embedding"] is not None:
-        receptor = replace(receptor, embedding=np.array(context["embedding"], np.float32))
+    paths = [Path(path) for path in context["receptors"]]
+    receptors = {path.name: read_receptor(path, ligand=context["ligand"]) for path in paths}
+    for path, embedding in zip(paths, context["embeddings"], strict=False):
+        receptors[path.name] = replace(receptors[path.name], embedding=np.array(embedding, np.float32))
     group, rule = context["group"], TemplateRule.from_json(context["rule"])
-    name = "" if context["receptor"] is None else Path(context["receptor"]).name
     site = None if context["site"] is None else np.array(context["site"])
 
     extra = context["extra_poses"] or {"file": "", "records": {}}
@@ -77,13 +76,13 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
             library,
             settings,
             rule=rule,
-            receptor=receptor,
+            receptor=receptors or None,
             protein=context["protein"],
             site=site,
             extra_poses=poses_of(reference.id),
         )
         outcome, target = replace(outcome, id=reference.id), replace(target, id=reference.id)
-        posed_in = outcome.receptor or name
+        posed_in = outcome.receptor or (paths[0].name if len(paths) == 1 else "")
         record = Record.of(outcome, target, reference.index, receptor=posed_in)
         return MoleculeResult(record, to_sdf(outcome, posed_in))
 

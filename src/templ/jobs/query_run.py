@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,9 +53,9 @@ class BindingSite:
     ----------
     library : str or Path
         Template library; opened by each worker for itself.
-    receptor : str or Path, optional
-        PDB or mmCIF of what the queries bind to; by default the library's own, and where its ligands have a
-        receptor each that of the crystal with the ligand most like the query.
+    receptor : str, Path or sequence of these, optional
+        PDB or mmCIF of what the queries bind to, each posed in all of several; by default the library's own,
+        and where its ligands have a receptor each those of the crystals with the ligands most like the query.
     sequence : str or Path
         Of the protein that queries bind to, where the receptor is to be chosen: letters, or a FASTA file; by
         default the protein is that of the ligand most like the query.
@@ -71,12 +72,27 @@ class BindingSite:
     """
 
     library: str | Path
-    receptor: str | Path | None = None
+    receptor: str | Path | Sequence[str | Path] | None = None
     sequence: str | Path = ""
     group: str = ""
     template_ids: Sequence[str] = ()
     site: Sequence[float] | str | None = None
     extra_poses: str | Path | None = None
+
+    @property
+    def receptors(self) -> list[Path]:
+        """Files of the receptors.
+
+        Raises
+        ------
+        InputError
+            When two have one name: poses name the receptor that they lie in.
+        """
+        given = [self.receptor] if isinstance(self.receptor, str | Path) else self.receptor or []
+        paths = [Path(path) for path in given]
+        if twice := [name for name, count in Counter(path.name for path in paths).items() if count > 1]:
+            raise InputError(f"--receptor: two are called {twice[0]}; expected names that differ")
+        return paths
 
     @property
     def rule(self) -> TemplateRule:
@@ -228,7 +244,7 @@ def _named(number: int, query: str | tuple[str, str] | Chem.Mol | Target) -> tup
 
 def _context(binding: BindingSite, settings: PredictionSettings) -> tuple[dict[str, Any], list[str]]:
     """What workers are told, once everything in it was looked at; and what its user should know."""
-    library, receptor = Path(binding.library), binding.receptor
+    library, receptors = Path(binding.library), binding.receptors
     with open_library(library) as opened:
         opened.verify()
         if binding.group and binding.group not in opened.manifest.groups:
@@ -236,14 +252,13 @@ def _context(binding: BindingSite, settings: PredictionSettings) -> tuple[dict[s
             raise InputError(f"{library} has no group '{binding.group}'; its groups: {known}")
         for id in binding.template_ids:
             opened.row_of(id)
-        if binding.sequence and (receptor is not None or not opened.has_receptors):
+        if binding.sequence and (receptors or not opened.has_receptors):
             raise InputError("--sequence is for choosing a receptor of a library of complexes: leave it out")
         ligand = binding.site if isinstance(binding.site, str) else ""
-        if opened.has_receptors and binding.extra_poses is not None and receptor is None:
-            raise InputError("--extra-poses: made in which receptor? give --receptor")
-        if opened.has_receptors and binding.site is not None and receptor is None:
-            raise InputError(f"--site {ligand or 'X,Y,Z'}: in which structure? give --receptor")
-        if ligand and receptor is None:
+        for option, value in (("--extra-poses", binding.extra_poses), ("--site", binding.site)):
+            if value is not None and (len(receptors) > 1 or (opened.has_receptors and not receptors)):
+                raise InputError(f"{option}: in which structure? give one --receptor")
+        if ligand and not receptors:
             raise InputError(f"--site {ligand}: a ligand of which file? give --receptor")
         protein = _protein(opened, binding, settings)
         if not opened.has_receptors and ((binding.site and not ligand) or settings.by != "sequence"):
@@ -252,24 +267,27 @@ def _context(binding: BindingSite, settings: PredictionSettings) -> tuple[dict[s
             )
         if settings.by == "embedding":
             opened.embeddings  # noqa: B018  # refused here when there are none, and not by every worker
-        receptor = receptor or opened.receptor_path(binding.group)
+        shared = opened.receptor_path(binding.group)
+        receptors = receptors or ([] if shared is None else [shared])
         has_receptors = opened.has_receptors
-    given = None if receptor is None else read_receptor(receptor, ligand=ligand)
-    site = find_ligand(str(receptor), ligand) if ligand else binding.site
+    given = {path: read_receptor(path, ligand=ligand) for path in receptors}
+    site = find_ligand(receptors[0], ligand) if ligand else binding.site
     if not has_receptors:
         site = None
     return {
         "library": str(library.absolute()),
-        "receptor": None if receptor is None else str(Path(receptor).absolute()),
+        "receptors": [str(path.absolute()) for path in given],
         "rule": binding.rule.to_json(),
         "group": binding.group,
         "site": None if site is None else [float(number) for number in site],
         "ligand": ligand,
         "protein": protein,
         "extra_poses": None,
-        "embedding": _embed(given, str(receptor)) if given and settings.by == "embedding" else None,
+        "embeddings": [
+            _embed(receptor, str(path)) for path, receptor in given.items() if settings.by == "embedding"
+        ],
         "settings": settings.model_dump(mode="json"),
-    }, [] if given is None else [_note(Path(str(receptor)), given)]
+    }, [_note(path, receptor) for path, receptor in given.items()]
 
 
 def _protein(library: Library, binding: BindingSite, settings: PredictionSettings) -> list[str]:
@@ -341,16 +359,17 @@ def _manifest(
         digest=identity.digest,
         run_settings=machine.model_dump(mode="json"),
         library=context["library"],
-        receptor=context["receptor"] or "",
+        receptors=context["receptors"],
         queries=str(queries.path),
         targets=queries.count,
     )
 
 
 def _receptor_digest(context: dict[str, Any]) -> str:
-    """Digest of what was named of the receptor: its file, or the sequences of the protein; else empty."""
-    if context["receptor"] is not None:
-        return file_digest(Path(context["receptor"]), STRUCTURE)
+    """Digest of what was named of the receptor: its files, or the sequences of the protein; else empty."""
+    if context["receptors"]:
+        digests = [file_digest(Path(path), STRUCTURE) for path in context["receptors"]]
+        return digests[0] if len(digests) == 1 else hashlib.sha256(" ".join(digests).encode()).hexdigest()
     chains = " ".join(context["protein"])
     return hashlib.sha256(chains.encode()).hexdigest() if chains else ""
 

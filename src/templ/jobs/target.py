@@ -25,7 +25,7 @@ from templ.runs.record import Cost, Record
 from templ.settings import PredictionSettings
 from templ.templates.rule import TemplateRule
 from templ.templates.split_labels import Splits
-from templ.templates.target_receptor import TargetReceptors
+from templ.templates.target_receptor import NEAREST, OWN, RECEPTORS, TargetReceptors
 
 if TYPE_CHECKING:
     from rdkit.Chem import Mol
@@ -36,10 +36,6 @@ FUNCTION = "templ.jobs.target:open_work"
 """How the engine finds this work."""
 PRELOAD = ("templ.jobs.target", *PARTS)
 """What a worker needs; loaded once, before workers are forked."""
-OWN, NEAREST = "own", "nearest"
-RECEPTORS = (OWN, NEAREST)
-"""Which receptor targets are posed in, where that is no file: that of their own crystal (or of their group,
-where all templates share a frame), or that of another crystal, which the program chooses."""
 NOT_THERE = 999.0
 """Angstrom: what poses count as where the target's pocket is not found in the receptor that they are in."""
 
@@ -67,7 +63,7 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
     settings = PredictionSettings.model_validate(context["settings"])
     splits = Splits(Path(context["splits"])) if context["splits"] else None
     whose = context["receptor"]
-    receptors = TargetReceptors(library, targets, None if whose in RECEPTORS else Path(whose))
+    receptors = TargetReceptors(library, targets, [] if whose in RECEPTORS else [Path(whose)])
 
     def work(task: str) -> MoleculeResult:
         index, id = json.loads(task)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 
 from templ.chemistry.conformers import CLASH_DISTANCE, PreparedQuery
-from templ.chemistry.geometry import bond_axis, rotate_about_bond, skew, squared_distances, turn
+from templ.chemistry.geometry import skew, squared_distances, turn
 from templ.chemistry.receptor import Atoms
 
 Array = NDArray[np.float64]
@@ -132,23 +132,18 @@ class _Clashes:
 
     def _moved(self, now: Array, step: Array) -> Array:
         moved = now.copy()
-        for number, rotor in enumerate(self._query.free_rotors):
-            rotate_about_bond(moved, rotor.b, rotor.c, rotor.moving, step[:, 6 + number])
+        self._query.torsions.turn(moved, step[:, 6:])
         return turn(moved, step[:, 3:6]) + step[:, None, :3]
 
 
 def _slopes(query: PreparedQuery, poses: Array) -> Array:
     """How each atom moves with shift, turn and each torsion, shape (poses, atoms, 3, 6 + rotors)."""
-    rotors = query.free_rotors
-    slopes = np.zeros((*poses.shape, 6 + len(rotors)))
+    torsions = query.torsions
+    slopes = np.zeros((*poses.shape, 6 + len(torsions)))
     slopes[..., :3] = np.eye(3)
     arm = poses - poses.mean(axis=1, keepdims=True)
     slopes[..., 3:6] = -skew(arm)
-    for number, rotor in enumerate(rotors):
-        moving = list(rotor.moving)
-        arm = poses[:, moving] - poses[:, [rotor.c]]
-        axis = bond_axis(poses, rotor.b, rotor.c)
-        slopes[..., 6 + number][:, moving] = arm @ np.swapaxes(skew(axis), 1, 2)
+    slopes[..., 6:] = torsions.slopes(poses)
     return slopes
 
 

@@ -21,9 +21,11 @@ POSE_PROPERTIES = (
     "core_atoms",
     "core_smarts",
     "core_rmsd",
+    "pocket",
     *SUPERPOSITION,
 )
-"""Names of what `pose_properties` says, in order; the last few only where templates were superposed."""
+"""Names of what `pose_properties` says, in order; the last few only where templates were superposed, and
+``pocket`` only where there is a receptor."""
 MOLECULE_PROPERTIES = ("query_atoms", "prior_confidence", "nearest_tanimoto", "nearest_identity", "receptor")
 """Names of what `molecule_properties` says; what is not known is left out."""
 
@@ -72,5 +74,6 @@ def pose_properties(pose: Pose) -> dict[str, str]:
         "core_atoms": str(len(pose.core)),
         "core_smarts": pose.core_smarts,
         "core_rmsd": f"{pose.core_rmsd:.3f}",
+        **({"pocket": " ".join(pose.pocket)} if pose.pocket else {}),
         **{name: f"{value:.4g}" for name, value in pose.superposition.items()},
     }

@@ -183,6 +183,7 @@ def _details(record: Record) -> dict[str, Any]:
         "scores": [pose.score for pose in record.poses],
         "confidence": [pose.confidence for pose in record.poses],
         "superposition": record.first.superposition if record.first else {},
+        "pocket": " ".join(record.first.pocket) if record.first else "",
         "templates_allowed": record.templates_allowed,
         "prior_confidence": record.prior_confidence,
         "failed_checks": record.failed_checks,

@@ -64,11 +64,12 @@ class Structures:
             except (RunError, LibraryError) as error:
                 self._notes.append(f"Crystal poses, and queries without a pose, are not shown: {error}.")
                 return
-        file = Path(run.manifest.receptor) if run.manifest.receptor else None
-        if file is not None and not file.is_file():
-            self._notes.append(f"The pocket is not shown: {file} is gone.")
+        files = [Path(file) for file in run.manifest.receptors]
+        gone = [str(file) for file in files if not file.is_file()]
+        if gone:
+            self._notes.append(f"The pocket is not shown: {', '.join(gone)} is gone.")
         elif self.library is not None:
-            self._receptors = TargetReceptors(self.library, self.targets, file)
+            self._receptors = TargetReceptors(self.library, self.targets, files)
 
     @property
     def notes(self) -> list[str]:

@@ -18,7 +18,7 @@ from templ.errors import RunError
 from templ.runs.identity import Identity
 
 MANIFEST_NAME = "manifest.json"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 PathText = Annotated[str, BeforeValidator(path_text)]
 
 
@@ -50,7 +50,7 @@ class RunManifest(BaseModel):
     run_settings: dict[str, JsonValue]
     library: PathText
     truth: PathText = ""
-    receptor: PathText = ""
+    receptors: list[PathText] = Field(default_factory=list)
     queries: PathText = ""
     host: Host = Field(default_factory=Host)
     targets: int

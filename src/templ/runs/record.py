@@ -55,7 +55,8 @@ class PoseRecord:
     """One pose of a molecule, without its coordinates; docs/formats.md describes the fields.
 
     `core` pairs shared atoms: index in the query and in the template; `rmsd` is None without a crystal, and
-    `copy_rmsd` where the receptor has no two chains of one protein; `smiles` is what was posed.
+    `copy_rmsd` where the receptor has no two chains of one protein; `smiles` is what was posed, and `pocket`
+    the residues there.
     """
 
     __pydantic_config__ = STRICT
@@ -72,6 +73,7 @@ class PoseRecord:
     rmsd: float | None = None
     copy_rmsd: float | None = None
     smiles: str = ""
+    pocket: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, pose: Pose, rmsd: float | None = None, copy_rmsd: float | None = None) -> PoseRecord:
@@ -89,6 +91,7 @@ class PoseRecord:
             rmsd=None if rmsd is None else round(rmsd, 4),
             copy_rmsd=None if copy_rmsd is None else round(copy_rmsd, 4),
             smiles=pose.smiles,
+            pocket=pose.pocket,
         )
 
 

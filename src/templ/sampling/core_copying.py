@@ -7,6 +7,8 @@ stereochemistry, and only turn about single bonds: see docs/decisions/0001-copy-
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
@@ -54,7 +56,7 @@ def _copy(
     """Turn each bond of the core as the template has it, then superpose the core."""
     xyz = query.conformers.copy()
     for rotor in query.rotors:
-        ends = _copied_torsion(query.mol, rotor.b, rotor.c, pairs)
+        ends = copied_torsion(query.mol, rotor.b, rotor.c, pairs)
         if ends is None:
             continue
         a, d = ends
@@ -64,7 +66,7 @@ def _copy(
     return superpose(xyz, atoms, onto[[pairs[a] for a in atoms]])
 
 
-def _copied_torsion(mol: Chem.Mol, b: int, c: int, pairs: dict[int, int]) -> tuple[int, int] | None:
+def copied_torsion(mol: Chem.Mol, b: int, c: int, pairs: Mapping[int, int]) -> tuple[int, int] | None:
     """Neighbours a of b and d of c that the template has too, so that a-b-c-d can be copied."""
     if b not in pairs or c not in pairs:
         return None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from templ.chemistry.conformers import PreparedQuery
-from templ.chemistry.geometry import distinct, rotate_about_bond
+from templ.chemistry.geometry import distinct
 from templ.sampling.minimise import minimise
 
 Floats = NDArray[np.float32]
@@ -23,6 +23,8 @@ SHORT = 25
 """Steps of their first, coarse minimisation."""
 SPREAD = 2.0
 """Angstrom, standard deviation of the middle of a start about an atom of the templates."""
+TURNED = 0.5
+"""Share of the bonds of a start that are turned to any angle."""
 APART = 1.0
 """Angstrom RMSD between poses that are kept."""
 
@@ -72,9 +74,8 @@ def _random_starts(
     """Conformers with random torsions, turned at random, about random points of the site."""
     conformers = query.conformers
     xyz = conformers[random.integers(len(conformers), size=count)].copy()
-    for rotor in query.free_rotors:
-        angles = random.uniform(-np.pi, np.pi, count) * (random.uniform(size=count) < 0.5)
-        rotate_about_bond(xyz, rotor.b, rotor.c, rotor.moving, angles)
+    bonds = (count, len(query.torsions))
+    query.torsions.turn(xyz, random.uniform(-np.pi, np.pi, bonds) * (random.uniform(size=bonds) < TURNED))
     turns = np.linalg.qr(random.normal(size=(count, 3, 3)))[0]
     turns *= np.sign(np.linalg.det(turns))[:, None, None]
     middles = site[random.integers(len(site), size=count)] + random.normal(scale=SPREAD, size=(count, 3))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from templ.chemistry.conformers import PreparedQuery
-from templ.chemistry.geometry import bond_axis, rotate_about_bond, torque, turn
+from templ.chemistry.geometry import torque, turn
 
 Floats = NDArray[np.float32]
 
@@ -49,8 +49,8 @@ def minimise(
         The best that was met on the way.
     """
     xyz = poses.astype(np.float32)
-    rotors = query.free_rotors
-    mean = np.zeros((len(xyz), 6 + len(rotors)), np.float32)
+    torsions = query.torsions
+    mean = np.zeros((len(xyz), 6 + len(torsions)), np.float32)
     square = np.zeros_like(mean)
     best, lowest = xyz.copy(), np.full(len(xyz), np.inf, np.float32)
     for step in range(steps + 1):
@@ -60,24 +60,18 @@ def minimise(
         lowest[better], best[better] = value[better], xyz[better]
         if step == steps:
             break
-        gradient = _internal(query, xyz, slope)
+        gradient: Floats = np.concatenate([_as_a_whole(xyz, slope), torsions.gradient(xyz, slope)], axis=1)
         mean = MOMENTUM * mean + (1 - MOMENTUM) * gradient
         square = SCALE_MEMORY * square + (1 - SCALE_MEMORY) * gradient**2
         size = np.sqrt(square / (1 - SCALE_MEMORY ** (step + 1))) + FLAT
         move = -mean / (1 - MOMENTUM ** (step + 1)) / size
         share = LAST_STEP + (1 - LAST_STEP) * (1 + math.cos(math.pi * step / steps)) / 2
-        for number, rotor in enumerate(rotors):
-            rotate_about_bond(xyz, rotor.b, rotor.c, rotor.moving, TWIST * share * move[:, 6 + number])
+        torsions.turn(xyz, TWIST * share * move[:, 6:])
         xyz = turn(xyz, TURN * share * move[:, 3:6]) + SHIFT * share * move[:, None, :3]
     return best.astype(np.float64)
 
 
-def _internal(query: PreparedQuery, xyz: Floats, slope: Floats) -> Floats:
-    """Gradient by shift (3), turn about the middle (3) and each torsion, shape (poses, 6 + rotors)."""
-    gradient = [slope.sum(axis=1), torque(xyz - xyz.mean(axis=1, keepdims=True), slope)]
-    for rotor in query.free_rotors:
-        axis = bond_axis(xyz, rotor.b, rotor.c)
-        moving = list(rotor.moving)
-        arm = xyz[:, moving] - xyz[:, [rotor.c]]
-        gradient.append((axis * torque(arm, slope[:, moving])).sum(axis=-1, keepdims=True))
-    return np.concatenate(gradient, axis=1).astype(np.float32)
+def _as_a_whole(xyz: Floats, slope: Floats) -> Floats:
+    """Gradient by shift (3) and by turn about the middle (3), shape (poses, 6)."""
+    arms = xyz - xyz.mean(axis=1, keepdims=True)
+    return np.concatenate([slope.sum(axis=1), torque(arms, slope)], axis=1)

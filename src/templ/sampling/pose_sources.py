@@ -10,7 +10,8 @@ from rdkit import Chem
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.molecules import heavy, positions, skeleton
-from templ.sampling.core_copying import copy_core
+from templ.chemistry.rotors import saturated_rings
+from templ.sampling.core_copying import copied_torsion, copy_core
 from templ.sampling.overlay import overlay_whole
 from templ.sampling.placement import Placement, as_placed
 from templ.settings import PredictionSettings
@@ -24,6 +25,8 @@ OVERLAID, POSES_AN_OVERLAY = 3, 15
 UNLIKE = 0.3
 """Tanimoto of the nearest template below which templates say little: the pocket is searched (docking) and the
 network asked. With a closer one neither gains (130 complexes); in an empty receptor both lose (Polaris)."""
+CONFORMERS = (8, 12, 24)
+"""Conformers made where none, one or two bonds and rings have a shape that no template shows."""
 POSES_A_MAPPING = 40
 """Poses kept of each mapping of the query onto one template."""
 
@@ -54,6 +57,7 @@ def place_query(
         What the user should know of how poses were made.
     """
     copied = templates[: settings.templates]
+    query.make_at_most(conformers_needed(query, copied, settings.conformers))
     placements, notes = list(copied_cores(query, copied)), list[str]()
     theirs, left_out = extra_poses(query, extra)
     if left_out:
@@ -72,6 +76,20 @@ def place_query(
         )
         placements += [overlay_whole(query, template, POSES_AN_OVERLAY) for template in alike[:OVERLAID]]
     return placements + others, notes
+
+
+def conformers_needed(query: PreparedQuery, copied: Sequence[Template], most: int) -> int:
+    """How many conformers the poses need, at most `most`, by what the largest core leaves open.
+
+    Open are bonds that can turn and are not copied, and saturated rings, whose shape is never copied.
+    """
+    core = max((template.core for template in copied if template.core), key=len, default=None)
+    if core is None or len(core) < SMALL_CORE * query.mol.GetNumAtoms():
+        return most
+    left_open = saturated_rings(query.mol) + sum(
+        copied_torsion(query.mol, rotor.b, rotor.c, core.pairs) is None for rotor in query.free_rotors
+    )
+    return min(CONFORMERS[left_open], most) if left_open < len(CONFORMERS) else most
 
 
 def extra_poses(query: PreparedQuery, extra: Sequence[Chem.Mol]) -> tuple[NDArray[np.float64], int]:

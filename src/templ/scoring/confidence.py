@@ -68,7 +68,10 @@ def confidence(terms: Mapping[str, float], *, own_receptor: bool = False) -> flo
 def beyond_the_fit(evidence: Mapping[str, float]) -> Iterator[str]:
     """Say in what a query lies outside all that the confidence was fitted on."""
     for name, (least, most) in fitted_weights().seen.items():
-        if not least <= evidence[name] <= most:
+        less, more = evidence[name] < least, evidence[name] > most
+        if (less and name != "rotors") or (
+            more and name != "tanimoto"
+        ):  # what is easier is no reason to doubt
             what = name.replace("_", " ")
             yield (
                 f"the confidence is a guess: {what} {evidence[name]:.3g} is outside what it was fitted on, "

@@ -6,7 +6,6 @@ Built once a query on a grid, it gives energy and gradient of hundreds of poses 
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from templ.chemistry.conformers import PreparedQuery
@@ -89,8 +88,7 @@ class EnergyGrid:
             maps[number] = (
                 touch[number] - SHAPE_DEPTH * density[0] - FEATURE_DEPTH * density[1 + shared].sum(axis=0)
             )
-        # Three points in a row along z are one look-up.
-        self._contacts_only, self._all = (sliding_window_view(part.ravel(), 3) for part in (touch, maps))
+        self._contacts_only, self._all = touch.ravel(), maps.ravel()
 
     def __call__(self, poses: Floats) -> tuple[Floats, Floats]:
         """Energy of each pose, shape (poses,), and its gradient, shape (poses, atoms, 3)."""
@@ -101,32 +99,35 @@ class EnergyGrid:
         return self._interpolate(self._contacts_only, poses)[0]
 
     def _interpolate(self, maps: Floats, poses: Floats) -> tuple[Floats, Floats]:
-        position = (poses - self._low) / np.float32(SPACING)
+        # Points and axes come first, poses and atoms last: NumPy is slow where the last axis has three.
+        axes_first = np.ascontiguousarray(np.moveaxis(poses - self._low, -1, 0))
+        position = np.asarray(axes_first / np.float32(SPACING), np.float32)
         # A spline reaches one point to each side, so the outermost half cell cannot be used.
-        inside = np.clip(position, np.float32(0.51), np.array(self._shape, np.float32) - np.float32(1.51))
+        last = np.array(self._shape, np.float32)[:, None, None] - np.float32(1.51)
+        inside = np.clip(position, np.float32(0.51), last)
         beyond = position - inside
         middle = np.rint(inside)
         weights, slopes = _spline(inside - middle)
+        (along_x, along_y, along_z), (slope_x, slope_y, slope_z) = weights, slopes
         _, ny, nz = self._shape
-        x, y, z = np.moveaxis(middle.astype(np.int32) - 1, -1, 0)
+        x, y, z = middle.astype(np.intp) - 1
         start = ((self._kind * self._shape[0] + x) * ny + y) * nz + z
-        rows = (np.arange(3)[:, None] * ny + np.arange(3)) * nz
-        near = maps[start[..., None, None] + rows]
-        along_z = np.einsum("paxyz,paz->paxy", near, weights[..., 2, :])
-        along_y = np.einsum("paxy,pay->pax", along_z, weights[..., 1, :])
-        slope_y = np.einsum("paxy,pay->pax", along_z, slopes[..., 1, :])
-        slope_z = np.einsum("paxyz,paz,pay->pax", near, slopes[..., 2, :], weights[..., 1, :], optimize=True)
-        energy = (along_y * weights[..., 0, :]).sum(axis=-1) + OUTSIDE * SPACING * np.abs(beyond).sum(axis=-1)
+        three = np.arange(3)
+        points = (three[:, None, None] * ny + three[:, None]) * nz + three
+        near = maps.take(start + points[..., None, None])
+        by_z, by_slope_z = _contract(near, along_z), _contract(near, slope_z)
+        by_y, by_slope_y = _contract(by_z, along_y), _contract(by_z, slope_y)
+        energy = _contract(by_y, along_x) + OUTSIDE * SPACING * np.abs(beyond).sum(axis=0)
         gradient = np.stack(
             [
-                (along_y * slopes[..., 0, :]).sum(axis=-1),
-                (slope_y * weights[..., 0, :]).sum(axis=-1),
-                (slope_z * weights[..., 0, :]).sum(axis=-1),
-            ],
-            axis=-1,
+                _contract(by_y, slope_x),
+                _contract(by_slope_y, along_x),
+                _contract(_contract(by_slope_z, along_y), along_x),
+            ]
         ) / np.float32(SPACING)
         # Beyond the edge nothing but the way back counts: what the grid last said may point outwards.
-        return energy.sum(axis=1), np.where(beyond == 0, gradient, OUTSIDE * np.sign(beyond))
+        gradient = np.where(beyond == 0, gradient, OUTSIDE * np.sign(beyond))
+        return energy.sum(axis=1), np.ascontiguousarray(np.moveaxis(gradient, 0, -1))
 
     def _contacts(self, receptor: Atoms, receptor_weight: NDArray[np.float32]) -> Floats:
         """Energy at each point: steric by class of radius, then hydrophobic, donor, acceptor, both."""
@@ -172,14 +173,20 @@ class EnergyGrid:
 
 
 def _spline(offset: Floats) -> tuple[Floats, Floats]:
-    """Weights of the three nearest points along each axis, shape (..., 3), and their slopes by the offset.
+    """Weights of the three nearest points along each axis, and their slopes: (axes, points, poses, atoms).
 
-    The quadratic B-spline: unlike a linear one its slope has no steps, at which poses would hop to and fro.
+    `offset` has shape (axes, poses, atoms). The quadratic B-spline: unlike a linear one its slope has no
+    steps, at which poses would hop to and fro.
     """
     half = np.float32(0.5)
-    weights = np.stack([half * (half - offset) ** 2, 0.75 - offset**2, half * (half + offset) ** 2], axis=-1)
-    slopes = np.stack([offset - half, -2 * offset, offset + half], axis=-1)
+    weights = np.stack([half * (half - offset) ** 2, 0.75 - offset**2, half * (half + offset) ** 2], axis=1)
+    slopes = np.stack([offset - half, -2 * offset, offset + half], axis=1)
     return weights, slopes
+
+
+def _contract(values: Floats, weights: Floats) -> Floats:
+    """Weighted sum over the last axis of points: (..., points, poses, atoms) and (points, poses, atoms)."""
+    return np.asarray(np.einsum("...zpa,zpa->...pa", values, weights))
 
 
 def _acting(types: AtomTypes, atom: int) -> list[int]:

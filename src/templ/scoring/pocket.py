@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rdkit.Chem import Mol
 
-from templ.chemistry.geometry import PrincipalAxes, nearest_squared_distances
+from templ.chemistry.geometry import PrincipalAxes, nearest_squared_distances, squared_distances
 from templ.chemistry.molecules import positions
 from templ.chemistry.receptor import Atoms
 from templ.scoring.shape import Shape
@@ -144,15 +144,24 @@ def stays(atoms: Atoms, ligands: list[NDArray[np.float64]], other: Atoms) -> NDA
     around = nearest_squared_distances(
         (atoms.xyz - middle).astype(np.float32), (points - middle).astype(np.float32)
     )
-    near = np.flatnonzero(around < NEAR_LIGANDS**2)
-    theirs: dict[tuple[str, str], list[int]] = {}
-    for index, key in enumerate(zip(other.residue_names.tolist(), other.names.tolist(), strict=True)):
-        theirs.setdefault(key, []).append(index)
+    near = around < NEAR_LIGANDS**2
+    theirs = _by_name(other)
+    mine = atoms.only(near)
+    same = np.zeros(len(mine), np.float32)
+    for key, own in _by_name(mine).items():
+        if key in theirs:
+            gaps = squared_distances(mine.xyz[own] - middle, other.xyz[theirs[key]] - middle)
+            same[own] = np.exp(-gaps.min(axis=1) / MOVED**2)
     found = np.ones(len(atoms), np.float32)
-    for index in near.tolist():
-        same = theirs.get((str(atoms.residue_names[index]), str(atoms.names[index])))
-        gap = np.inf if same is None else ((other.xyz[same] - atoms.xyz[index]) ** 2).sum(axis=1).min()
-        found[index] = np.exp(-gap / MOVED**2)
+    found[near] = same
+    return found
+
+
+def _by_name(atoms: Atoms) -> dict[tuple[str, str], list[int]]:
+    """Indices of atoms by the name of their residue and their own."""
+    found: dict[tuple[str, str], list[int]] = {}
+    for index, key in enumerate(zip(atoms.residue_names.tolist(), atoms.names.tolist(), strict=True)):
+        found.setdefault(key, []).append(index)
     return found
 
 

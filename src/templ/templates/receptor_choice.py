@@ -26,30 +26,31 @@ LOOKED_AT = 20
 
 @dataclass(frozen=True, slots=True)
 class ReceptorChoice:
-    """The crystal whose receptor is used.
+    """The crystals whose receptors may be used.
 
     Attributes
     ----------
-    row : int
-        Of the library.
+    rows : tuple of int
+        Of the library, of one protein, the one with the most similar ligand first.
     note : str
         What was left open: other proteins that bind ligands about as similar; empty where nothing was.
     """
 
-    row: int
+    rows: tuple[int, ...]
     note: str = ""
 
 
-def choose_receptor(
+def choose_receptors(
     query: Mol,
     library: Library,
     allowed: NDArray[np.bool_],
     protein: Sequence[str] = (),
     *,
+    count: int = 1,
     least: float,
     most: float = 1.0,
 ) -> ReceptorChoice:
-    """Choose the receptor of the crystal with the ligand most like the query.
+    """Choose the receptors of the crystals, at most `count`, with the ligands most like the query.
 
     Parameters
     ----------
@@ -80,8 +81,8 @@ def choose_receptor(
             continue
         related = related_rows(protein, library, allowed, identity_asked, most, aligner)
         if related.any():
-            rows, _ = library.most_similar(query, 1, related)
-            return ReceptorChoice(int(rows[0]), note)
+            rows, _ = library.most_similar(query, count, related)
+            return ReceptorChoice(tuple(rows.tolist()), note)
     raise Refusal("no-receptor", "no crystal that the rule allows has a receptor related to the protein")
 
 

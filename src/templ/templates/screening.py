@@ -112,8 +112,11 @@ def find_templates(
     allowed: AllowedTemplates,
     settings: PredictionSettings,
     frame: Frame,
+    cores: dict[int, Core | None] | None = None,
 ) -> list[Template]:
     """Screen by receptor where each has its own, then by fingerprint; order by the size of the shared core.
+
+    Cores that were found before, in another receptor, are taken from `cores`, by row; new ones are added.
 
     Returns
     -------
@@ -140,6 +143,7 @@ def find_templates(
             f"the most similar template has Tanimoto {similarities[0]:.2f}; "
             f"at least {settings.min_tanimoto:.2f} is needed",
         )
+    cores = {} if cores is None else cores
     templates = []
     for row, tanimoto in zip(rows.tolist(), similarities.tolist(), strict=True):
         mol, fit = library.ligand(row), None
@@ -150,7 +154,9 @@ def find_templates(
                 continue
         allowed.check(row, 0.0 if fit is None else fit.identity)
         id = library.entry(row).id
-        templates.append(Template(row, id, mol, tanimoto, shared_core(query, mol, tanimoto), fit))
+        if row not in cores:
+            cores[row] = shared_core(query, mol, tanimoto)
+        templates.append(Template(row, id, mol, tanimoto, cores[row], fit))
     if not templates:
         raise Refusal("no-template", f"none of {len(rows)} related receptors fits onto the query's")
     templates.sort(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from templ.chemistry.receptor import Receptor
 from templ.chemistry.receptor_file import read_receptor
 from templ.library.store import Library
 
+OWN, NEAREST = "own", "nearest"
+RECEPTORS = (OWN, NEAREST)
+"""Which receptor targets are posed in, where that is no file: that of their own crystal (or of their group,
+where all templates share a frame), or that of another crystal, which the program chooses."""
 MOST_KEPT = 4
 """Receptors of files that are kept once they were read."""
 
@@ -20,12 +25,14 @@ class TargetReceptors:
     templates : Library
     targets : Library, optional
         Whose ligands are the targets; None where queries are posed, which have no receptor of their own.
-    file : Path, optional
-        Structure that every target is posed in.
+    files : sequence of Path
+        Structures that every target is posed in: the one, or each of those of other names.
     """
 
-    def __init__(self, templates: Library, targets: Library | None = None, file: Path | None = None) -> None:
-        self._templates, self._targets, self._file = templates, targets, file
+    def __init__(
+        self, templates: Library, targets: Library | None = None, files: Sequence[Path] = ()
+    ) -> None:
+        self._templates, self._targets, self._files = templates, targets, files
         self._read: dict[Path, Receptor] = {}
 
     def of(self, id: str, name: str = "") -> Receptor | None:
@@ -35,7 +42,7 @@ class TargetReceptors:
         """
         if self.is_other_crystal(id, name):
             return self._templates.receptor_of(name)
-        path = self.file_of(id)
+        path = self.file_of(id, name)
         if path is None:
             return self._own(id)
         if path not in self._read:
@@ -46,12 +53,14 @@ class TargetReceptors:
 
     def is_other_crystal(self, id: str, name: str) -> bool:
         """Whether the receptor of a target, by its name, is that of another crystal of the library."""
-        return self._file is None and self._templates.has_receptors and name not in ("", id)
+        return not self._files and self._templates.has_receptors and name not in ("", id)
 
-    def file_of(self, id: str) -> Path | None:
-        """Structure file that the target shares with others; None where there is none."""
-        if self._file is not None or self._templates.has_receptors:
-            return self._file
+    def file_of(self, id: str, name: str = "") -> Path | None:
+        """Structure file that the target shares with others, of several that of this name; or None."""
+        if self._files:
+            return next((path for path in self._files if path.name == name), self._files[0])
+        if self._templates.has_receptors:
+            return None
         group = ""
         if self._targets is not None and id in self._targets:
             group = self._targets.entry(self._targets.row_of(id)).group

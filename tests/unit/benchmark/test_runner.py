@@ -120,7 +120,8 @@ def test_a_known_site_is_for_complexes_and_part_of_the_identity(tmp_path, kinase
 
 def run_kinase(folder, kinase_path, receptor):
     source = find_benchmark("loo", library=kinase_path, receptor=receptor)
-    run_benchmark(source, folder, RunSettings(workers=1), RunOptions(prediction=FAST, limit=2))
+    options = RunOptions(prediction=FAST | {"receptors": 1}, limit=2)
+    run_benchmark(source, folder, RunSettings(workers=1), options)
     return load_run(folder)
 
 
@@ -144,7 +145,7 @@ def test_each_receptor_is_a_run_of_its_own(tmp_path, kinase_path):
     assert all(record.first.terms["contact"] == 0 for record in none)
     assert all(record.first.terms["contact"] != 0 for record in (*own, *nearest, *given))
     assert len({run.manifest.digest for run in runs.values()}) == 4
-    assert runs[str(file)].manifest.receptor == str(file)
+    assert runs[str(file)].manifest.receptors == [str(file)]
 
 
 def test_both_receptors_are_shown_side_by_side(tmp_path, kinase_path):

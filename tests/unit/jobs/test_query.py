@@ -24,13 +24,13 @@ def context(demo_path):
     """What a run sends to its workers."""
     return {
         "library": str(demo_path),
-        "receptor": None,
+        "receptors": [],
         "rule": {},
         "group": "",
         "site": None,
         "protein": [],
         "extra_poses": None,
-        "embedding": None,
+        "embeddings": [],
         "settings": FAST.model_dump(mode="json"),
     }
 

@@ -7,13 +7,16 @@ import gzip
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from rdkit import Chem
 
 from templ.chemistry.molecules import heavy, positions
+from templ.chemistry.receptor_file import read_receptor
 from templ.errors import InputError, LibraryError, RunError
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.run import load_run
+from templ.export.complex_file import write_complexes
 from templ.export.pdb import to_pdb
 from templ.jobs import query_run
 from templ.jobs.query_run import BindingSite, predict_queries
@@ -302,7 +305,7 @@ def test_extra_poses_go_to_the_query_of_their_title(kinase_path, kinase_library,
     again = BindingSite(kinase_path, receptor)
     with pytest.raises(RunError, match="site: 'extra poses"):
         predict_queries(queries, again, tmp_path / "out.sdf", fast, RunSettings(workers=1))
-    with pytest.raises(InputError, match="--extra-poses: made in which receptor"):
+    with pytest.raises(InputError, match="--extra-poses: in which structure"):
         predict_queries(queries, BindingSite(kinase_path, extra_poses=sdf), tmp_path / "b.sdf", fast)
 
 
@@ -319,6 +322,42 @@ def test_all_extra_poses_are_of_the_only_query(kinase_path, kinase_library, tmp_
     run = predict_queries(query, site, tmp_path / "out.sdf", fast, RunSettings(workers=1))
     poses = run.poses("mine")
     assert min(symmetric_rmsd(heavy(pose), kinase_library.ligand(0)) for pose in poses) < 1
+
+
+def test_of_several_receptors_the_surest_is_named(kinase_path, kinase_library, tmp_path):
+    """Every one is posed in, whichever way round; poses lie in the frame of the receptor that they name."""
+    fast = PredictionSettings(conformers=5, minimised=10, rounds=0, starts=0, top=2)
+    query, files = [("mine", kinase_library.entry(0).smiles)], []
+    for row in (2, 1):
+        files.append(tmp_path / f"crystal{row}.pdb")
+        files[-1].write_text(to_pdb(kinase_library.receptor(row)))
+    ids = list(kinase_library)[1:]
+    alone = {}
+    for file in files:
+        site = BindingSite(kinase_path, file, template_ids=ids)
+        run = predict_queries(query, site, tmp_path / f"{file.stem}.sdf", fast, RunSettings(workers=1))
+        alone[file.name] = run
+    surest = max(alone, key=lambda name: alone[name]["mine"].first.confidence)
+    for number, order in enumerate((files, files[::-1])):
+        out = tmp_path / f"both{number}.sdf"
+        site = BindingSite(kinase_path, order, template_ids=ids)
+        run = predict_queries(query, site, out, fast, RunSettings(workers=1))
+        record = run["mine"]
+        assert record.receptor == surest
+        assert record.first.confidence == alone[surest]["mine"].first.confidence
+        for mine, its in zip(run.poses("mine"), alone[surest].poses("mine"), strict=True):
+            assert np.array_equal(positions(mine), positions(its))
+            assert mine.GetProp("receptor") == surest
+        said = ", ".join(f"{file.name} ({alone[file.name]['mine'].first.confidence:.2f})" for file in order)
+        assert record.notes[-1] == f"posed in several receptors, confidence of the first pose: {said}"
+        write_complexes(run, tmp_path / f"complex{number}")
+        whole = read_receptor(tmp_path / f"complex{number}" / "mine.pdb")
+        first = positions(heavy(run.poses("mine")[0]))
+        assert (np.linalg.norm(whole.atoms.xyz[:, None] - first, axis=-1) < 4.5).any(axis=0).all()
+    with pytest.raises(InputError, match="two are called crystal2"):
+        (tmp_path / "other").mkdir()
+        twice = [files[0], tmp_path / "other" / files[0].name]
+        predict_queries(query, BindingSite(kinase_path, twice), tmp_path / "c.sdf", fast)
 
 
 def test_a_protein_is_named_by_its_sequence(kinase_path, kinase_library, tmp_path):

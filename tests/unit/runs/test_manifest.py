@@ -147,8 +147,8 @@ def test_a_folder_without_manifest_is_no_run(tmp_path):
 @pytest.mark.parametrize(
     ("version", "says"),
     [
-        (FORMAT_VERSION + 1, rf"a newer TEMPL .format 4; this one reads {FORMAT_VERSION}.: upgrade with pip"),
-        (1, r"an older TEMPL .format 1; this one reads 3.: read it with that version, or run again"),
+        (FORMAT_VERSION + 1, rf"a newer TEMPL .format 5; this one reads {FORMAT_VERSION}.: upgrade with pip"),
+        (1, r"an older TEMPL .format 1; this one reads 4.: read it with that version, or run again"),
     ],
 )
 def test_another_format_is_refused_before_its_fields_are_looked_at(tmp_path, version, says):

@@ -8,7 +8,14 @@ import pytest
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.molecules import parse_smiles
 from templ.sampling import pose_sources
-from templ.sampling.pose_sources import OVERLAID, POSES_A_MAPPING, POSES_AN_OVERLAY, place_query
+from templ.sampling.pose_sources import (
+    CONFORMERS,
+    OVERLAID,
+    POSES_A_MAPPING,
+    POSES_AN_OVERLAY,
+    conformers_needed,
+    place_query,
+)
 from templ.settings import PredictionSettings
 from templ.templates.mcs import Core
 from templ.templates.screening import Template
@@ -79,3 +86,26 @@ def test_of_other_pockets_templates_are_less_similar(query):
     templates[3] = replace(templates[3], fit=other)
     placements, _ = place_query(query, templates, SETTINGS, has_receptor=True)
     assert placements[6:] == [("overlay", id, POSES_AN_OVERLAY) for id in "bec"]
+
+
+@pytest.mark.parametrize(
+    ("smiles", "core", "expected"),
+    [
+        ("c1ccc(cc1)-c1ccccn1", range(12), CONFORMERS[0]),
+        ("c1ccc(cc1)-c1ccccn1", range(6), CONFORMERS[1]),
+        ("c1ccc(cc1)C1CCCCC1", range(12), CONFORMERS[1]),  # the ring's shape is never copied
+        ("c1ccc(cc1)C1CCCCC1", range(6), CONFORMERS[2]),
+        ("c1ccc(cc1)CCCC", range(6), 40),  # three bonds and more
+        ("c1ccc(cc1)-c1ccccn1", range(5), 40),  # a small core: whole molecules will be overlaid
+        ("c1ccc(cc1)-c1ccccn1", (), 40),
+    ],
+)
+def test_conformers_are_made_for_what_no_template_shows(smiles, core, expected):
+    asked = PreparedQuery(parse_smiles(smiles), 40, 1)
+    pairs = {atom: atom for atom in core}
+    copied = [Template(0, "a", None, 0.5, Core(pairs, "C") if pairs else None)]
+    assert conformers_needed(asked, copied, 40) == expected
+    assert conformers_needed(asked, copied, 5) == 5
+    asked.make_at_most(expected)
+    asked.make_at_most(99)
+    assert len(asked.conformers) == expected

@@ -182,6 +182,7 @@ function numbersOf(details) {
       element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
   }
   const facts = Object.entries(details.superposition ?? {}).map(([name, value]) => [name.replaceAll("_", " "), Number(value.toPrecision(3))]);
+  if (details.pocket) facts.push(["pocket", details.pocket]);
   if (details.templates_allowed) facts.push(["templates allowed", details.templates_allowed.toLocaleString("en")]);
   if (details.prior_confidence) facts.push(["prior confidence", details.prior_confidence.toFixed(2)]);
   if (details.failed_checks) facts.push(["PoseBusters checks failed", details.failed_checks.join(", ")]);

@@ -1,0 +1,112 @@
+"""Poses that were selected become those handed out: with hydrogens, terms, confidence and origin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from templ.chemistry.conformers import PreparedQuery
+from templ.chemistry.receptor import Receptor, residues_near
+from templ.poses.hydrogens import add_hydrogens
+from templ.poses.pose_selection import SelectedPose
+from templ.records import Pose
+from templ.sampling.monte_carlo import Sampler
+from templ.sampling.placement import Placement
+from templ.scoring.confidence import confidence, log_odds
+from templ.scoring.pocket import Pocket
+from templ.scoring.ranking import ScoredPoses, score_terms
+from templ.scoring.score_term import PosesToScore
+
+NAMED = 4
+"""Residues that tell a pocket in a note; a pose names them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """All poses of a query that were looked at.
+
+    Attributes
+    ----------
+    placements : list of Placement
+        Poses as they were copied, one for each template and mapping.
+    placed, ranked : ScoredPoses
+        All poses before they are minimised, and those that poses are selected from.
+    evidence : Mapping[str, float]
+        What is known before posing (`templ.scoring.confidence.evidence`).
+    own_receptor : bool
+        The receptor is of the query's own crystal.
+    receptor : Receptor or None
+        What poses are judged in.
+    searched : bool
+        Templates say little, so the pocket was searched as well, and the network is asked.
+    """
+
+    query: PreparedQuery
+    placements: list[Placement]
+    pocket: Pocket
+    sampler: Sampler
+    placed: ScoredPoses
+    ranked: ScoredPoses
+    evidence: Mapping[str, float]
+    own_receptor: bool
+    receptor: Receptor | None
+    searched: bool
+
+
+def finish_poses(sample: Sample, selected: Sequence[SelectedPose]) -> tuple[Pose, ...]:
+    """Add hydrogens, confidence and provenance; the terms are those of the coordinates handed out."""
+    ranked, query = sample.ranked, sample.query
+    xyz = np.array([pose.xyz for pose in selected])
+    placement = ranked.placement[[pose.index for pose in selected]]
+    core_rmsd = sample.sampler.core_rmsd(xyz, placement)
+    terms = score_terms(PosesToScore(query, xyz, core_rmsd, sample.pocket, sample.sampler.grid))
+    poses = []
+    for number, pose in enumerate(selected):
+        copied = sample.placements[placement[number]]
+        lies_on = _template_of(pose.xyz, copied, sample.placements)
+        consensus = float(ranked.terms["consensus"][pose.cluster.centre])
+        poses.append(
+            Pose(
+                mol=add_hydrogens(query.mol, pose.xyz),
+                rank=number + 1,
+                score=pose.cluster.score,
+                # Of the cluster, not of its representative: so the model was fitted.
+                confidence=confidence(
+                    {
+                        "log_odds": log_odds(pose.cluster.probability),
+                        "consensus": consensus,
+                        "network": pose.terms.get("network", 0.0),
+                        "tanimoto": sample.evidence["tanimoto"],
+                    },
+                    own_receptor=sample.own_receptor,
+                ),
+                terms={name: float(values[number]) for name, values in terms.items()} | dict(pose.terms),
+                template_id=lies_on.template.id,
+                method="monte-carlo" if ranked.moved[pose.index] else copied.method,
+                core=dict(lies_on.pairs),
+                core_smarts=lies_on.smarts,
+                core_rmsd=lies_on.rmsd_of(pose.xyz),
+                pocket=() if sample.receptor is None else residues_near(sample.receptor, pose.xyz),
+                superposition={} if lies_on.template.fit is None else lies_on.template.fit.numbers(),
+            )
+        )
+    return tuple(poses)
+
+
+def in_other_pockets(poses: Sequence[Pose]) -> str:
+    """Say which poses lie in other pockets than the first, by the residues there; empty where none does."""
+    first = set(poses[0].pocket)
+    elsewhere = [pose for pose in poses if pose.pocket and first.isdisjoint(pose.pocket)]
+    if not elsewhere:
+        return ""
+    where = "; ".join(f"pose {pose.rank} at {' '.join(pose.pocket[:NAMED])}" for pose in elsewhere)
+    return f"in another pocket than the first pose, which is at {' '.join(poses[0].pocket[:NAMED])}: {where}"
+
+
+def _template_of(xyz: NDArray[np.float64], copied: Placement, placements: list[Placement]) -> Placement:
+    """Choose the template that a finished pose lies on: its own, unless more atoms lie on another."""
+    best = max(placements, key=lambda placement: (placement.atoms_near(xyz), -placement.rmsd_of(xyz)))
+    return best if best.atoms_near(xyz) > copied.atoms_near(xyz) else copied
