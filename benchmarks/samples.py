@@ -19,8 +19,8 @@ from templ.errors import Refusal
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.validity import failed_checks
 from templ.pipeline import METHOD_VERSION, SURE, Prediction
-from templ.poses.agreement import by_agreement
 from templ.poses.finishing import Sample
+from templ.poses.receptor_selection import select_receptor
 from templ.records import Pose
 from templ.scoring.posterior import clusters
 from templ.scoring.ranking import ScoredPoses, selected_terms
@@ -193,7 +193,7 @@ def _most_confident(work: Prediction) -> tuple[Prediction, Sample, tuple[Pose, .
     if not posed:
         raise refused
     tried = [(poses, here.posed_in) for here, _, poses in posed]
-    number, poses = by_agreement(tried, one_frame=not work.library.has_receptors)
+    number, poses = select_receptor(tried, one_frame=not work.library.has_receptors)
     return (*posed[number][:2], poses)
 
 

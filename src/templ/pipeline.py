@@ -44,7 +44,7 @@ METHOD_VERSION = 6
 
 PARTS = (
     "templ.chemistry.isomers",
-    "templ.poses.agreement",
+    "templ.poses.receptor_selection",
     "templ.poses.finishing",
     "templ.poses.pose_selection",
     "templ.sampling.monte_carlo",
@@ -165,7 +165,7 @@ def _threads() -> ThreadpoolController:
 
 def _in_best_receptor(work: Prediction, given: Mapping[str, Receptor]) -> Outcome:
     """Pose in one receptor after the other; the outcome is that in which a pose is the surest."""
-    from templ.poses.agreement import by_agreement
+    from templ.poses.receptor_selection import select_receptor
 
     tried: list[tuple[Prediction, Outcome]] = []
     try:
@@ -178,7 +178,7 @@ def _in_best_receptor(work: Prediction, given: Mapping[str, Receptor]) -> Outcom
     best, notes = tried[0][1], list(work.outcome.notes)
     if posed := [(here, outcome) for here, outcome in tried if outcome.poses]:
         found = [(outcome.poses, here.posed_in) for here, outcome in posed]
-        number, poses = by_agreement(found, one_frame=not work.library.has_receptors)
+        number, poses = select_receptor(found, one_frame=not work.library.has_receptors)
         best = replace(posed[number][1], poses=poses)
     notes += best.notes
     if len(tried) > 1:

@@ -9,7 +9,7 @@ import pytest
 
 from templ.chemistry.molecules import heavy, positions, with_coordinates
 from templ.pipeline import predict
-from templ.poses.agreement import SECONDED, by_agreement
+from templ.poses.receptor_selection import SECONDED, select_receptor
 from templ.settings import PredictionSettings
 
 FAST = PredictionSettings(conformers=5, minimised=10, rounds=0, starts=0, top=1)
@@ -49,7 +49,7 @@ def in_another_frame(receptor, poses):
 
 def test_of_one_receptor_poses_stay_as_they_are(pose, receptor):
     poses = [moved(pose, 0, 0.3), moved(pose, 3, 0.6, 2)]
-    assert by_agreement([(poses, receptor)], one_frame=False) == (0, tuple(poses))
+    assert select_receptor([(poses, receptor)], one_frame=False) == (0, tuple(poses))
 
 
 @pytest.mark.parametrize("one_frame", [True, False])
@@ -57,7 +57,7 @@ def test_a_pose_that_another_receptor_seconds_goes_first(pose, receptor, one_fra
     here = [moved(pose, 0, 0.6), moved(pose, 3, 0.5, 2)]
     there = [moved(pose, -4, 0.45), moved(pose, 3.5, 0.4, 2)]
     others, other = (there, receptor) if one_frame else in_another_frame(receptor, there)
-    number, poses = by_agreement([(here, receptor), (others, other)], one_frame=one_frame)
+    number, poses = select_receptor([(here, receptor), (others, other)], one_frame=one_frame)
     assert number == 0
     assert [(each.rank, each.confidence) for each in poses] == [(1, 0.5), (2, 0.6)]
     assert 0.5 + SECONDED * 0.4 > 0.6  # which is why
@@ -66,7 +66,7 @@ def test_a_pose_that_another_receptor_seconds_goes_first(pose, receptor, one_fra
 def test_without_agreement_the_surest_is_chosen(pose, receptor):
     here, there = [moved(pose, 0, 0.6)], [moved(pose, 4, 0.7)]
     for order in ([here, there], [there, here]):
-        number, poses = by_agreement([(poses, receptor) for poses in order], one_frame=True)
+        number, poses = select_receptor([(poses, receptor) for poses in order], one_frame=True)
         assert (order[number], poses) == (there, tuple(there))
 
 
@@ -75,5 +75,5 @@ def test_receptors_that_cannot_be_superposed_do_not_second(pose, receptor):
     residues = replace(receptor.residues, ca=anywhere.astype(np.float32))
     stranger = replace(receptor, residues=residues)
     here = [moved(pose, 0, 0.6), moved(pose, 3, 0.5, 2)]
-    number, poses = by_agreement([(here, receptor), ([moved(pose, 3, 0.4)], stranger)], one_frame=False)
+    number, poses = select_receptor([(here, receptor), ([moved(pose, 3, 0.4)], stranger)], one_frame=False)
     assert (number, [each.confidence for each in poses]) == (0, [0.6, 0.5])

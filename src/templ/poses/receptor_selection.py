@@ -15,14 +15,14 @@ from templ.records import Pose
 from templ.templates.sequence import Aligner
 from templ.templates.superposition import superpose
 
-SAME_PLACE = 2.0
+NEAR = 2.0
 """Angstrom RMSD within which poses agree."""
 SECONDED = 0.5
 """What the confidence of an agreeing pose counts beside a pose's own: of 0, 0.5 and 1 this ranks best in
 other crystals' receptors (complexes, many, cdk2: 320 targets)."""
 
 
-def by_agreement(
+def select_receptor(
     posed: Sequence[tuple[Sequence[Pose], Receptor | None]], *, one_frame: bool
 ) -> tuple[int, tuple[Pose, ...]]:
     """Choose the receptor with the pose that is surest, others' agreement counted, and put that pose first.
@@ -47,7 +47,7 @@ def by_agreement(
     for number, (poses, receptor) in enumerate(posed):
         own = np.array([pose.confidence for pose in poses])
         xyz = np.array([positions(heavy(pose.mol)) for pose in poses])
-        for theirs, other in (pair for place, pair in enumerate(posed) if place != number):
+        for theirs, other in (pair for index, pair in enumerate(posed) if index != number):
             own = own + SECONDED * _seconded(xyz, receptor, theirs, None if one_frame else other)
         first = int(own.argmax())
         best = max(best, (float(own[first]), -number, -first))
@@ -70,5 +70,5 @@ def _seconded(
         ends = [fit.move(moved.reshape(-1, 3)).reshape(moved.shape) for fit in fits]
         moved = min(ends, key=lambda end: float(np.linalg.norm(end[0].mean(axis=0) - xyz[0].mean(axis=0))))
     confidence = np.array([pose.confidence for pose in theirs])
-    agrees = np.array([rmsd(moved, pose) <= SAME_PLACE for pose in xyz])
+    agrees = np.array([rmsd(moved, pose) <= NEAR for pose in xyz])
     return np.asarray((agrees * confidence).max(axis=1))
