@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from templ.templates.mcs import Core
     from templ.templates.receptor_choice import ReceptorChoice
     from templ.templates.screening import AllowedTemplates
+    from templ.templates.sequence import Aligner
     from templ.templates.split_labels import Splits
 
 SURE = 0.85
@@ -236,13 +237,22 @@ def _target(query: str | Mol | Target) -> Target:
 
 
 @dataclass(eq=False)
+class Prepared:
+    """What a molecule is posed with in every receptor; `cores` are those found so far, by library row."""
+
+    query: PreparedQuery
+    aligner: Aligner
+    cores: dict[int, Core | None] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
 class Prediction:
     """State of one prediction; dropped as a whole when it ends, so nothing stays for the next target.
 
     `predict` says what the parameters mean; `molecule` is what is posed, by default what the target's SMILES
     says; `row` is the crystal of the library whose receptor it is posed in, by default the first that is
-    chosen; `name` is what a receptor is called that was given with others; `query` and `cores`, by row, are
-    what was prepared before; `outcome` is what is known so far, refused until it is posed; `posed_in` is the
+    chosen; `name` is what a receptor is called that was given with others; `prepared` is what
+    does not depend on it; `outcome` is what is known so far, refused until it is posed; `posed_in` is the
     receptor once it is known.
     """
 
@@ -259,8 +269,7 @@ class Prediction:
     molecule: Mol | None = None
     row: int | None = None
     name: str = ""
-    query: PreparedQuery | None = None
-    cores: dict[int, Core | None] = field(default_factory=dict)
+    prepared: Prepared | None = None
 
     def __post_init__(self) -> None:
         self.outcome = Outcome(self.target.id, "refused")
@@ -325,7 +334,7 @@ class Prediction:
         Refusal
             When the rule allows no crystal to choose.
         """
-        self.query = self._prepare()
+        self._prepare()
         if given:
             yield from (replace(self, receptor=receptor, name=name) for name, receptor in given.items())
         elif self.receptor is None and self.library.has_receptors:
@@ -353,11 +362,12 @@ class Prediction:
         from templ.templates.screening import find_templates
         from templ.templates.warnings import warnings_of
 
-        query = self._prepare()
+        prepared = self._prepare()
+        query = prepared.query
         self._stage("prepare")
         allowed = self._allowed()
         frame = self._frame()
-        templates = find_templates(query, self.library, allowed, self.settings, frame, self.cores)
+        templates = find_templates(query, self.library, allowed, self.settings, frame, prepared.cores)
         if len(frame.copies) > 1 and frame.site is None:
             first, *others = frame.copies
             self._note(
@@ -425,13 +435,16 @@ class Prediction:
         self._note(*filter(None, (in_other_pockets(poses),)))
         return poses
 
-    def _prepare(self) -> PreparedQuery:
+    def _prepare(self) -> Prepared:
+        """What does not depend on the receptor; made once."""
         from templ.chemistry.conformers import PreparedQuery
+        from templ.templates.sequence import Aligner
 
-        if self.query is not None:
-            return self.query
-        mol = self.isomers()[0] if self.molecule is None else self.molecule
-        return PreparedQuery(mol, self.settings.conformers, self.settings.seed)
+        if self.prepared is None:
+            mol = self.isomers()[0] if self.molecule is None else self.molecule
+            query = PreparedQuery(mol, self.settings.conformers, self.settings.seed)
+            self.prepared = Prepared(query, Aligner())
+        return self.prepared
 
     def _allowed(self) -> AllowedTemplates:
         """Templates that the rule allows the target."""
@@ -439,7 +452,7 @@ class Prediction:
         from templ.templates.screening import AllowedTemplates
 
         if self.rule.exclude_same_ligand and not self.target.ligand_key:
-            self.target = replace(self.target, ligand_key=ligand_key(self._prepare().mol))
+            self.target = replace(self.target, ligand_key=ligand_key(self._prepare().query.mol))
         allowed = AllowedTemplates(self.target, self.library, self.rule, self.splits)
         self._know(templates_allowed=len(allowed))
         return allowed
@@ -449,13 +462,14 @@ class Prediction:
         from templ.templates.receptor_choice import choose_receptors
 
         return choose_receptors(
-            self._prepare().mol,
+            self._prepare().query.mol,
             self.library,
             self._allowed().rows,
             self.protein,
             count=count,
             least=self.settings.min_identity,
             most=self.rule.max_identity,
+            aligner=self._prepare().aligner,
         )
 
     def _frame(self) -> Frame:
@@ -483,6 +497,7 @@ class Prediction:
             own_receptor=self.own_receptor,
             templates_only=not settings.use_receptor,
             row=row,
+            aligner=self._prepare().aligner,
         )
 
     def _know(self, **facts: Any) -> None:  # noqa: ANN401  as the fields of an outcome are

@@ -150,7 +150,7 @@ class EnergyGrid:
             step = (np.sqrt(x[:, None, None] + y[:, None] + z) / STEP).astype(np.int32)
             table = weight[atom] * tables[float(types.radii[atom])]
             for row in (0, 1, 2, *_acting(types, atom)):
-                box[row] += table[row][step]
+                box[row] += table[row].take(step)
         return grids
 
     def _density(self, templates: list[Shape], weights: Floats) -> Floats:

@@ -70,6 +70,7 @@ class Frame:
         own_receptor: bool = False,
         templates_only: bool = False,
         row: int | None = None,
+        aligner: Aligner | None = None,
     ) -> Frame:
         """Choose the frame that the templates of a library ask for.
 
@@ -90,7 +91,8 @@ class Frame:
             )
         check_protein(receptor, f"the receptor of {what}")
         near = None if row is None else positions(library.ligand(row)).mean(axis=0)
-        return cls(receptor, True, own_receptor, templates_only, site, row=row, _first=near)
+        aligner = aligner or Aligner()
+        return cls(receptor, True, own_receptor, templates_only, site, row=row, _aligner=aligner, _first=near)
 
     @property
     def atoms(self) -> Atoms | None:

@@ -49,6 +49,7 @@ def choose_receptors(
     count: int = 1,
     least: float,
     most: float = 1.0,
+    aligner: Aligner | None = None,
 ) -> ReceptorChoice:
     """Choose the receptors of the crystals, at most `count`, with the ligands most like the query.
 
@@ -64,6 +65,8 @@ def choose_receptors(
     least, most : float
         Identity that another protein must have where there is no crystal of this one, and that none may
         exceed, 0 to 1.
+    aligner : Aligner, optional
+        That remembers alignments made before.
 
     Raises
     ------
@@ -72,7 +75,7 @@ def choose_receptors(
     """
     if not allowed.any():
         raise Refusal("no-template", "the rule of the split allows no template")
-    aligner, note = Aligner(), ""
+    aligner, note = aligner or Aligner(), ""
     if not protein:
         rows, similarities = library.most_similar(query, LOOKED_AT, allowed)
         protein, note = _protein_of(library, rows.tolist(), similarities.tolist(), aligner)
