@@ -28,8 +28,9 @@ import numpy as np
 from templ.engine.probe import uss_bytes
 from templ.library.build import build_library
 from templ.library.format import DATA_FILES, RECEPTOR_FILES, Counts, describe_file, write_manifest
+from templ.library.kmer_index import LETTERS
 from templ.library.ligands import LigandWriter
-from templ.library.receptors import LETTERS, ReceptorWriter
+from templ.library.receptors import ReceptorWriter
 from templ.library.store import open_library
 from templ.runs.record import Record
 from templ.settings import PredictionSettings

@@ -28,8 +28,9 @@ from templ.library.format import (
     EMBEDDINGS,
     FINGERPRINTS,
     IDS,
+    KMER_COUNTS,
     KMER_ENDS,
-    KMERS,
+    KMER_ROWS,
     LIGANDS,
     MANIFEST,
     RECEPTOR_FILES,
@@ -333,6 +334,7 @@ def without_last_row(array):
         ("one-frame", IDS, lambda array: array[:, 1:]),
         ("one-frame", REFERENCES, without_last_row),
         ("complexes", KMER_ENDS, without_last_row),
+        ("complexes", KMER_COUNTS, without_last_row),
         ("complexes", EMBEDDINGS, without_last_row),
         ("complexes", EMBEDDINGS, lambda array: array.astype("<f4")),
     ],
@@ -347,9 +349,9 @@ def test_an_array_of_another_shape_does_not_open(copy, kind, name, change):
 
 def test_3_mers_that_end_early_do_not_open(copy):
     path = copy["complexes"]
-    np.save(path / KMERS, np.load(path / KMERS)[:-1])
+    np.save(path / KMER_ROWS, np.load(path / KMER_ROWS)[:-1])
     forge(path)
-    with pytest.raises(LibraryError, match=r"kmer_ends\.npy does not end where kmers\.npy does; copy"):
+    with pytest.raises(LibraryError, match=r"kmer_ends\.npy does not end where kmer_rows\.npy does; copy"):
         open_library(path)
 
 
@@ -365,6 +367,10 @@ def twice(array):
     array[2] = array[3]
 
 
+def next_row(array):
+    array[0] += 1
+
+
 def forget(array):
     array[2] = 0
 
@@ -376,8 +382,8 @@ def forget(array):
         ("one-frame", IDS, swap, "is not the index of the ids"),
         ("one-frame", IDS, lambda array: twice(array[1]), "is not the index of the ids"),
         ("one-frame", REFERENCES, point_nowhere, "names file 9, but there are 1"),
-        ("complexes", KMERS, swap, "other 3-mers for row 0"),
-        ("complexes", KMER_ENDS, swap, ""),
+        ("complexes", KMER_ROWS, next_row, r"has other rows for 3-mer \d+ from row 0 on"),
+        ("complexes", KMER_COUNTS, swap, "counts other 3-mers in rows from 0 on"),
         ("complexes", EMBEDDINGS, forget, "has 18 embeddings, not 19"),
     ],
 )

@@ -16,9 +16,10 @@ A library is a folder ``NAME.templ`` that any Arrow and NumPy reader can open wi
 ``receptors/GROUP.pdb.gz``
     Optional, when all ligands of a group share one frame; ``receptors/receptor.pdb.gz`` serves every group
     without its own.
-``receptors.arrow``, ``kmers.npy``, ``kmer_ends.npy``
+``receptors.arrow``, ``kmer_rows.npy``, ``kmer_ends.npy``, ``kmer_counts.npy``
     Optional, when every ligand has a receptor and frame of its own: one row for each row of
-    ``ligands.arrow``, and the 3-mers of its sequence (uint16, all rows one after the other; where each ends).
+    ``ligands.arrow``; the rows whose sequence has each 3-mer (uint32, ascending, one 3-mer after the other),
+    where those of each end (uint64), and how many different ones each row has (uint16).
 ``embeddings.npy``
     Optional; float16, shape (ligands, dimensions): unit vectors of the receptors, zeros where there is none.
 """
@@ -42,7 +43,7 @@ from templ.disk import sync_file
 from templ.errors import LibraryError
 
 FORMAT_NAME: Final = "templ-library"
-FORMAT_VERSION: Final = 4
+FORMAT_VERSION: Final = 5
 
 MANIFEST = "manifest.json"
 LIGANDS = "ligands.arrow"
@@ -51,11 +52,10 @@ IDS = "ids.npy"
 REFERENCES = "references.npy"
 RECEPTORS = "receptors"
 RECEPTORS_TABLE = "receptors.arrow"
-KMERS = "kmers.npy"
-KMER_ENDS = "kmer_ends.npy"
+KMER_ROWS, KMER_ENDS, KMER_COUNTS = "kmer_rows.npy", "kmer_ends.npy", "kmer_counts.npy"
 EMBEDDINGS = "embeddings.npy"
 DATA_FILES = (LIGANDS, FINGERPRINTS, IDS)
-RECEPTOR_FILES = (RECEPTORS_TABLE, KMERS, KMER_ENDS)
+RECEPTOR_FILES = (RECEPTORS_TABLE, KMER_ROWS, KMER_ENDS, KMER_COUNTS)
 
 ROWS_PER_BATCH = 1024
 """Rows of every record batch but the last, so that the batch of a row is a division."""
@@ -146,7 +146,7 @@ class Manifest(_Frozen):
     """
 
     format: Literal["templ-library"]
-    version: Literal[4]
+    version: Literal[5]
     created: str
     built_by: str
     rdkit: str

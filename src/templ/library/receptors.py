@@ -1,6 +1,7 @@
 """The receptors of a library of complexes: one row of ``receptors.arrow`` for each row of ``ligands.arrow``.
 
-Beside it the 3-mers of every sequence, by which related receptors are found without reading a sequence.
+Beside it the index of 3-mers (`templ.library.kmer_index`), by which related receptors are found without
+reading a sequence.
 """
 
 from __future__ import annotations
@@ -15,21 +16,17 @@ from numpy.typing import NDArray
 
 from templ.chemistry.receptor import Atoms, Receptor, Residues
 from templ.disk import storage_errors
-from templ.library.fingerprints import Best
-from templ.library.format import KMER_ENDS, KMERS, RECEPTORS_TABLE, Manifest, damaged
-from templ.library.mapped import MappedArray, MappedTable
+from templ.library.format import KMER_COUNTS, KMER_ENDS, KMER_ROWS, RECEPTORS_TABLE, Manifest
+from templ.library.kmer_index import KmerIndex, KmerWriter
+from templ.library.mapped import MappedTable
 from templ.library.writing import FilesWriter
 
 RECEPTORS_PER_BATCH = 64
 """Rows of every record batch but the last; about 1 MB."""
 ATOM_NAME, RESIDUE_NAME = 4, 5
 """Characters of the names in `names` and `residue_names`, padded with blanks."""
-
-LETTERS = "ACDEFGHIKLMNPQRSTVWY"
-KMER = 3
-KMERS_THERE_ARE = len(LETTERS) ** KMER
-_CODES = np.full(128, -1, np.int32)
-_CODES[[ord(letter) for letter in LETTERS]] = np.arange(len(LETTERS))
+SCRATCH = "kmers.scratch"
+"""3-mers row by row, while a library is being written."""
 
 
 def _numbers(name: str, kind: pa.DataType) -> pa.Field:
@@ -54,23 +51,6 @@ SCHEMA = pa.schema(
         pa.field("left_out", pa.list_(pa.field("item", pa.string(), nullable=False)), nullable=False),
     ]
 )
-
-
-def kmers(sequence: str) -> NDArray[np.uint16]:
-    """Different 3-mers of a sequence, ascending; those with a letter that is no amino acid are left out.
-
-    Examples
-    --------
-    >>> kmers("AAAA").tolist(), kmers("AACX").tolist(), kmers("AC").tolist()
-    ([0], [1], [])
-    """
-    codes = _CODES[np.frombuffer(sequence.encode(), np.uint8)]
-    if len(codes) < KMER:
-        return np.empty(0, np.uint16)
-    first, second, third = codes[:-2], codes[1:-1], codes[2:]
-    known = (first >= 0) & (second >= 0) & (third >= 0)
-    numbers = (first * len(LETTERS) + second) * len(LETTERS) + third
-    return np.unique(numbers[known]).astype(np.uint16)
 
 
 def encode(receptor: Receptor) -> dict[str, Any]:
@@ -98,12 +78,8 @@ class MappedReceptors:
     """The receptors of an open library, by row."""
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
-        count = manifest.counts.ligands
         self._table = MappedTable(folder, RECEPTORS_TABLE, manifest, SCHEMA, RECEPTORS_PER_BATCH)
-        self._kmers = MappedArray(folder, KMERS, manifest, "<u2", (None,))
-        self._ends = MappedArray(folder, KMER_ENDS, manifest, "<u8", (count,))
-        if self._ends.rows(max(0, count - 1), count).tolist() not in ([], [len(self._kmers)]):
-            raise damaged(self._ends.path, f"does not end where {KMERS} does")
+        self._kmers = KmerIndex(folder, manifest)
 
     def residues(self, row: int) -> tuple[Residues, NDArray[np.int32]]:
         """Chains and pocket of a row; the arrays lie over the mapped file."""
@@ -135,38 +111,18 @@ class MappedReceptors:
     def related(
         self, sequence: str, k: int, mask: NDArray[np.bool_] | None = None
     ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-        """Find the receptors that share most 3-mers with a sequence, as a share of the fewer.
-
-        Proteins of 40 % identity share 10 to 17 %, unrelated ones 2 to 14 % (short ones more, by chance).
-        """
-        wanted, best = np.zeros(KMERS_THERE_ARE, np.bool_), Best(k)
-        wanted[kmers(sequence)] = True
-        most = np.uint32(wanted.sum())
-        for start, ends in self._ends.blocks():
-            first = int(self._ends.rows(start - 1, start)[0]) if start else 0
-            bounds = np.concatenate([[0], ends - np.uint64(first)]).astype(np.int64)
-            hits = np.zeros(bounds[-1] + 1, np.int32)
-            np.cumsum(wanted[self._kmers.rows(first, first + int(bounds[-1]))], out=hits[1:])
-            fewer = np.maximum(np.minimum(np.diff(bounds), most), 1)
-            share = (np.diff(hits[bounds]) / fewer).astype(np.float32)
-            best.add(start, share, None if mask is None else mask[start : start + len(ends)])
-            self._kmers.release_pages()
-        return best.rows, best.values
+        """Find the rows whose receptors share most 3-mers with a sequence (see `KmerIndex.related`)."""
+        return self._kmers.related(sequence, k, mask)
 
     def verify(self) -> None:
-        """Read every batch, and compare 3-mers and their ends with the sequences."""
+        """Read every batch, and compare the index of 3-mers with the sequences."""
         sequences = (sequence for chunk in self._table.chunks("sequence") for sequence in chunk.to_pylist())
-        first = 0
-        for row, sequence in enumerate(sequences):
-            end = int(self._ends.rows(row, row + 1)[0])
-            if not np.array_equal(self._kmers.rows(first, max(first, end)), kmers(sequence)):
-                raise damaged(self._kmers.path, f"holds other 3-mers for row {row}, by {KMER_ENDS}")
-            first = end
+        self._kmers.verify(sequences)
 
     def release_pages(self) -> None:
         """Give the pages back to the page cache."""
-        for file in (self._table, self._kmers, self._ends):
-            file.release_pages()
+        self._table.release_pages()
+        self._kmers.release_pages()
 
 
 class ReceptorWriter(FilesWriter):
@@ -176,19 +132,20 @@ class ReceptorWriter(FilesWriter):
         super().__init__(folder)
         self._rows: list[dict[str, Any]] = []
         self._batches = self.table(self.open(RECEPTORS_TABLE), SCHEMA)
-        self._kmers = self.array(KMERS, "<u2")
-        self._ends = self.array(KMER_ENDS, "<u8")
+        arrays = (self.array(KMER_ROWS, "<u4"), self.array(KMER_ENDS, "<u8"), self.array(KMER_COUNTS, "<u2"))
+        self._kmers = KmerWriter(self.open(SCRATCH), *arrays)
 
     def finish(self) -> None:
-        """Write the last batch."""
+        """Write the last batch, and the index of 3-mers."""
         self._write_batch()
+        self._kmers.finish()
+        (self.folder / SCRATCH).unlink()
 
     def add(self, receptor: Receptor) -> None:
         """Append one receptor."""
         self._rows.append(encode(receptor))
         with storage_errors(self.folder):
-            self._kmers.add(kmers(receptor.residues.sequence))
-            self._ends.add(np.array([self._kmers.rows], np.uint64))
+            self._kmers.add(receptor.residues.sequence)
             if len(self._rows) == RECEPTORS_PER_BATCH:
                 self._write_batch()
 

@@ -9,7 +9,7 @@ import gemmi
 import numpy as np
 from numpy.typing import NDArray
 
-from templ.library.receptors import kmers
+from templ.library.kmer_index import kmers
 from templ.library.store import Library
 
 MOST_ALIGNED = 200

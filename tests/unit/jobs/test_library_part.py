@@ -121,7 +121,7 @@ def test_a_part_that_is_damaged_is_made_anew(tmp_path, folder):
         build_complexes(tmp_path / "o.templ", folder, in_this_process(), ledger=ledger, embeddings=none)
     parts = tmp_path / ".o.templ.parts"
     first, second, *_ = sorted(parts.glob("*.templ"))
-    (first / "kmers.npy").write_bytes((first / "kmers.npy").read_bytes()[:-1])
+    (first / "kmer_rows.npy").write_bytes((first / "kmer_rows.npy").read_bytes()[:-1])
     (second.with_suffix(".made")).write_bytes(b"\xff")
     library, left_out, _ = build(tmp_path, folder, "o.templ")
     assert (len(library), len(left_out)) == (6, 1)

@@ -14,7 +14,7 @@ from templ.library.format import (
     CHECKSUM_BLOCK,
     DATA_FILES,
     EMBEDDINGS,
-    KMERS,
+    KMER_ROWS,
     LIGANDS,
     MANIFEST,
     REFERENCES,
@@ -45,8 +45,8 @@ def test_digest_ignores_the_day_and_sees_the_content(built):
 
 
 def test_newer_version_with_unknown_keys_asks_for_an_upgrade(copy):
-    edit_manifest(copy, version=5, something_new=[1])
-    with pytest.raises(LibraryError, match=r"written by a newer TEMPL .format 5; this one reads 4.: upgrade"):
+    edit_manifest(copy, version=6, something_new=[1])
+    with pytest.raises(LibraryError, match=r"written by a newer TEMPL .format 6; this one reads 5.: upgrade"):
         read_manifest(copy)
 
 
@@ -54,11 +54,11 @@ def test_older_version_is_to_be_built_again(copy):
     content = json.loads((copy / MANIFEST).read_text("utf-8")) | {"version": 1}
     del content[CHECKSUM]  # format 1 had none
     (copy / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(LibraryError, match=r"by an older TEMPL .format 1; this one reads 4.: build it again"):
+    with pytest.raises(LibraryError, match=r"by an older TEMPL .format 1; this one reads 5.: build it again"):
         read_manifest(copy)
 
 
-@pytest.mark.parametrize("version", [1, 5])
+@pytest.mark.parametrize("version", [1, 6])
 def test_version_that_was_altered_is_no_other_version(copy, version):
     content = json.loads((copy / MANIFEST).read_text("utf-8")) | {"version": version}
     (copy / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
@@ -131,7 +131,7 @@ RECORD = {"bytes": 0, "sha256": "", "blocks": ""}
 OUTSIDE = [
     *("../other", "/etc/passwd", "receptors/../../x.pdb.gz", "receptors/a/b.pdb.gz", "receptors/.pdb.gz"),
     *("receptors/a%2fb.pdb.gz", "receptors/%ff.pdb.gz", "receptors/a.pdb", "", ".", "receptors/", MANIFEST),
-    *(REFERENCES, KMERS, "receptors\\a.pdb.gz", "receptors/\u00e9.pdb.gz", "receptors/a\0.pdb.gz"),
+    *(REFERENCES, KMER_ROWS, "receptors\\a.pdb.gz", "receptors/\u00e9.pdb.gz", "receptors/a\0.pdb.gz"),
 ]
 
 

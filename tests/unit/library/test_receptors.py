@@ -13,24 +13,18 @@ from hypothesis.extra import numpy as arrays
 from templ.chemistry.receptor import Atoms, Receptor, Residues
 from templ.chemistry.receptor_file import read_receptor
 from templ.errors import LibraryError, StorageError
-from templ.library import mapped
+from templ.library import kmer_index, mapped
 from templ.library.build import build_library
 from templ.library.format import (
     KMER_ENDS,
-    KMERS,
+    KMER_ROWS,
     RECEPTOR_FILES,
-    RECEPTORS_TABLE,
     Counts,
     Manifest,
     describe_file,
 )
-from templ.library.receptors import (
-    LETTERS,
-    RECEPTORS_PER_BATCH,
-    MappedReceptors,
-    ReceptorWriter,
-    kmers,
-)
+from templ.library.kmer_index import LETTERS, kmers
+from templ.library.receptors import RECEPTORS_PER_BATCH, SCRATCH, MappedReceptors, ReceptorWriter
 from templ.library.store import open_library
 from templ.records import Entry
 from templ.sources.complexes import find_complexes, read_complex
@@ -232,7 +226,7 @@ def test_the_same_target_is_most_related(path, complexes):
             assert targets.count(targets[row]) == 1 or targets[found[0]] == targets[row]
 
 
-def test_a_search_holds_one_block_whatever_the_size(tmp_path, monkeypatch):
+def test_a_search_holds_one_block_and_four_bytes_a_receptor(tmp_path, monkeypatch):
     monkeypatch.setattr(mapped, "BLOCK", 256)
     random = np.random.default_rng(1)
     sequences = ["".join(random.choice(list(LETTERS), 300)) for _ in range(40)]
@@ -245,7 +239,27 @@ def test_a_search_holds_one_block_whatever_the_size(tmp_path, monkeypatch):
         stored.related(sequences[0], 10)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.2 * peaks[0]
+    assert peaks[1] < 1.2 * peaks[0] + 4 * (4096 - 512)
+
+
+@pytest.mark.parametrize("at_once", [1, 100, 10**6])
+def test_the_index_is_written_in_parts_of_any_size(path, complexes, tmp_path, monkeypatch, at_once):
+    """In many parts for a large library, in one for a small one: the same bytes, and no scratch file."""
+    monkeypatch.setattr(kmer_index, "MOST_SORTED", at_once)
+    monkeypatch.setattr(kmer_index, "BLOCK", 7)
+    some = complexes[: 20 if at_once == 1 else None]
+    write(tmp_path, [entry.receptor for entry in some])
+    if len(some) == len(complexes):
+        for name in RECEPTOR_FILES:
+            assert (tmp_path / name).read_bytes() == (path / name).read_bytes()
+    ends, rows = np.load(tmp_path / KMER_ENDS), np.load(tmp_path / KMER_ROWS)
+    lists = np.split(rows, ends[:-1].astype(int))
+    expected = [[] for _ in lists]
+    for row, entry in enumerate(some):
+        for kmer in kmers(entry.receptor.residues.sequence):
+            expected[kmer].append(row)
+    assert [found.tolist() for found in lists] == expected
+    assert not (tmp_path / SCRATCH).exists()
 
 
 @pytest.mark.parametrize("name", RECEPTOR_FILES)
@@ -311,7 +325,7 @@ def test_entries_without_a_receptor_are_left_out_and_shift_nothing(tmp_path, dem
 
 def test_the_same_receptors_give_the_same_bytes(path, complexes, tmp_path):
     write(tmp_path, [entry.receptor for entry in complexes])
-    for name in (RECEPTORS_TABLE, KMERS, KMER_ENDS):
+    for name in RECEPTOR_FILES:
         assert (tmp_path / name).read_bytes() == (path / name).read_bytes()
 
 
