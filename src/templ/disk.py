@@ -118,6 +118,18 @@ def locked(path: Path, refusal: Callable[[str], TemplError]) -> Iterator[None]:
         yield
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process, on whatever machine that shares the file, holds the lock of `locked`."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is no such file, or no locks
+        return False
+    return False
+
+
 def _lock(file: TextIO, path: Path, refusal: Callable[[str], TemplError]) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

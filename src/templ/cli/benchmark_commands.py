@@ -24,6 +24,8 @@ from templ.errors import InputError, RunError
 if TYPE_CHECKING:
     from templ.evaluation.summary import Summary
 
+STILL_RUNNING = 4
+"""Exit code of `status`."""
 BOTH = "both"
 """For ``--receptor``: a run in own receptors, and beside it one in those of other crystals."""
 app = typer.Typer(help="Run benchmarks, resume them, and summarise runs.", no_args_is_help=True)
@@ -152,6 +154,23 @@ def summary(run: Path = typer.Argument(..., help="A run folder.")) -> None:
     manifest = read_manifest(run)
     if manifest.finished is None:
         say(f"{run} is not finished: {written.overall.attempted} of {manifest.targets} targets are done")
+
+
+@app.command()
+def status(runs: list[Path] = typer.Argument(..., help="Run folders, such as all shards of a run.")) -> None:
+    """Print how far runs are, how fast they go and what is left; they may be running.
+
+    Ends with 0 where all are finished, 1 where one was stopped before its end, and 4 where all others are
+    finished or running.
+    """
+    from templ.benchmark.run_status import status_of, to_text
+
+    found = [status_of(run) for run in runs]
+    for line in to_text(found):
+        typer.echo(line)
+    states = {status.state for status in found}
+    if states != {"finished"}:
+        raise typer.Exit(1 if "stopped" in states else STILL_RUNNING)
 
 
 @app.command()
