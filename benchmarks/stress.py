@@ -29,6 +29,7 @@ from templ.engine.local import Limits, LocalExecutor
 from templ.engine.probe import uss_bytes
 from templ.jobs.query import FUNCTION, PRELOAD
 from templ.library.build import build_library
+from templ.runs.identity import software_here
 from templ.runs.journal import Journal
 from templ.runs.record import Record
 from templ.settings import PredictionSettings
@@ -57,6 +58,7 @@ def real_work(folder: Path) -> Work:
         "rule": TemplateRule().to_json(),
         "site": None,
         "embeddings": [],
+        "software": software_here(),
         "settings": PredictionSettings().model_dump(mode="json"),
     }
     return Work(FUNCTION, context, PRELOAD)

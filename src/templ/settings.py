@@ -101,6 +101,9 @@ class RunSettings(BaseModel):
         Targets after which a worker is replaced by a fresh one.
     retry_failed : bool
         Try targets again that ended before for want of time or memory, or whose worker died; once a start.
+    on : str
+        Where the work is done, if not by processes of this machine: ``dask://HOST:PORT``, a Dask scheduler,
+        or ``local:N``, a Dask cluster of N workers of this machine.
     max_failures : int
         A run with more failed targets than this ends with exit code 1.
     """
@@ -113,4 +116,5 @@ class RunSettings(BaseModel):
     backstop_s: float | None = Field(default=None, gt=0)
     recycle_after: int = Field(default=25, ge=1)
     retry_failed: bool = True
+    on: str = ""
     max_failures: int = Field(default=0, ge=0)

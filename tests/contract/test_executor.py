@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import signal
+import sys
 import time
 
 import psutil
 import pytest
 
-from templ.engine.executor import Work
-from templ.engine.local import LocalExecutor, choose_limits
+from templ.engine.executor import Work, choose_executor
 from templ.errors import LibraryError, StorageError, TemplError
 from templ.settings import RunSettings
 
-EXECUTORS = {"local": lambda settings: LocalExecutor(choose_limits(settings))}
-"""Each makes an executor of settings of the machine; nothing below knows which one it has."""
 ECHOES = [f"echo {number}" for number in range(8)]
 DEADLINE_S = 60.0
 SHORT_DEADLINE_S = 4.0
@@ -27,8 +26,25 @@ PATIENCE_S = 30.0
 """Only a failing test waits that long."""
 
 
-@pytest.fixture(params=EXECUTORS.values(), ids=EXECUTORS)
-def make(request, calm):
+@pytest.fixture(scope="module")
+def scheduler(helpers):
+    """A Dask cluster of real processes, two workers, whose scheduler is reached by its address."""
+    distributed = pytest.importorskip("distributed", reason="Dask is not installed (extra: dask)")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(helpers), *filter(None, sys.path)]))
+        options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+        with distributed.LocalCluster(**options, silence_logs=logging.CRITICAL) as cluster:
+            yield cluster.scheduler_address.replace("tcp://", "dask://")
+
+
+@pytest.fixture(params=["local", "dask"])
+def where(request):
+    """Value of ``--on``: each of the executors; nothing below knows which one it has."""
+    return request.getfixturevalue("scheduler") if request.param == "dask" else ""
+
+
+@pytest.fixture
+def make(where, calm):
     """Makes an executor."""
 
     def make(workers=2, recycle_after=25, deadline_s=DEADLINE_S, backstop_s=None):
@@ -38,8 +54,9 @@ def make(request, calm):
             recycle_after=recycle_after,
             deadline_s=deadline_s,
             backstop_s=backstop_s,
+            on=where,
         )
-        return request.param(settings)
+        return choose_executor(settings)
 
     return make
 
@@ -156,17 +173,18 @@ def test_workers_are_replaced_after_their_number_of_tasks(engine):
     assert len(set(tasks_of)) >= 6
 
 
-def test_tasks_are_read_as_they_are_needed(engine):
-    read = 0
+def test_tasks_are_read_as_they_are_needed(engine, where):
+    """In chunks, where the engine spans machines: these grow while tasks are short."""
+    read, ahead = 0, 300 if where else 3 * 2
 
     def tasks():
         nonlocal read
-        for number in range(100):
+        for number in range(400):
             read += 1
             yield f"echo {number}"
 
     for count, _ in enumerate(engine(tasks(), workers=2)):
-        assert read <= min(100, count + 1 + 3 * 2)
+        assert read <= min(400, count + 1 + ahead)
 
 
 def test_trouble_in_reading_the_tasks_reaches_the_caller(engine):

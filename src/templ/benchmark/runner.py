@@ -24,7 +24,7 @@ from templ.jobs.recording import Progress, record_all
 from templ.jobs.target import FUNCTION, PRELOAD, target_of
 from templ.library.store import open_library
 from templ.records import Outcome
-from templ.runs.identity import Identity, list_digest
+from templ.runs.identity import Identity, list_digest, software_here
 from templ.runs.manifest import RunManifest, start_run
 from templ.runs.record import Record
 from templ.runs.run_folder import INPUTS_FOLDER, hold_run_folder
@@ -194,6 +194,7 @@ def _work(benchmark: Benchmark, identity: Identity) -> Work:
         "validity": bool(identity.validity),
         "site": identity.site,
         "receptor": _whose(benchmark),
+        "software": software_here(),
     }
     return Work(FUNCTION, context, (*PRELOAD, PACKAGE) if identity.validity else PRELOAD)
 

@@ -11,6 +11,7 @@ from templ.cli.options import (
     FAILURES,
     LARGEST_SEED,
     MEMORY,
+    ON,
     RECYCLE,
     RETRY,
     WORKERS,
@@ -87,6 +88,7 @@ def run(
         None, "--shard", help="I/N: do only the I-th of N shares of the targets; `merge` joins them."
     ),
     retry_failed: bool = RETRY,
+    on: str = ON,
     max_failures: int = FAILURES,
 ) -> None:
     """Predict every target of a benchmark; the same command again goes on where a run was stopped."""
@@ -109,6 +111,7 @@ def run(
         memory=parse_memory(memory),
         recycle_after=recycle_after,
         retry_failed=retry_failed,
+        on=on,
         max_failures=max_failures,
     )
     chosen = {"seed": seed, "min_confidence": min_confidence}

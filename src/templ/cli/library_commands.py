@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from templ.cli.options import FAILURES, WORKERS, parse_workers, progress, report_ledger, say
+from templ.cli.options import FAILURES, ON, WORKERS, parse_workers, progress, report_ledger, say
 from templ.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def build(
     ),
     group: str = typer.Option("", "--group", help="Name of the protein or series of these ligands."),
     workers: str = WORKERS,
+    on: str = ON,
     max_failures: int = FAILURES,
 ) -> None:
     """Build a library; what cannot be read goes to OUT.ledger.csv.
@@ -96,7 +97,7 @@ def build(
                 on_progress=count,
             )
         else:
-            executor = choose_executor(RunSettings(workers=parse_workers(workers)))
+            executor = choose_executor(RunSettings(workers=parse_workers(workers), on=on))
             say(str(executor))
             if complexes is not None:
                 manifest = build_complexes(

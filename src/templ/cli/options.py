@@ -35,6 +35,9 @@ RETRY = typer.Option(
     "--retry-failed/--no-retry-failed",
     help="Try again what failed before for want of time or memory, or by a crash.",
 )
+ON = typer.Option(
+    "", "--on", help="Where work is done: dask://HOST:PORT, or local:N, Dask with N workers (extra: dask)."
+)
 RECYCLE = typer.Option(25, "--recycle-after", min=1, help="Tasks after which a worker is replaced.")
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 

@@ -11,6 +11,7 @@ import typer
 from templ.cli.options import (
     FAILURES,
     MEMORY,
+    ON,
     RETRY,
     SEED,
     TOP,
@@ -97,6 +98,7 @@ def predict(
     workers: str = WORKERS,
     memory: str | None = MEMORY,
     retry_failed: bool = RETRY,
+    on: str = ON,
     max_failures: int = FAILURES,
 ) -> None:
     """Predict how queries bind: poses (SDF), a table (CSV), and the run, which the same command resumes."""
@@ -142,7 +144,10 @@ def predict(
                 states=states,
             ),
             RunSettings(
-                workers=parse_workers(workers), memory=parse_memory(memory), retry_failed=retry_failed
+                workers=parse_workers(workers),
+                memory=parse_memory(memory),
+                retry_failed=retry_failed,
+                on=on,
             ),
             columns=TableColumns(smiles_column, id_column),
             replace_other=smiles is not None,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from templ.errors import InputError
 from templ.settings import RunSettings
 
 Kind = Literal["done", "error", "out-of-memory", "timeout", "crash"]
@@ -90,13 +91,23 @@ class Executor(Protocol):
 
 
 def choose_executor(settings: RunSettings, tasks: int | None = None) -> Executor:
-    """Choose what does the tasks of a run, so many if that is known: always the processes of this machine.
+    """Choose what does the tasks of a run, so many if that is known: processes of this machine, or Dask.
 
     Raises
     ------
     BudgetError
         When the memory allowed is less than one worker needs.
+    InputError
+        When a Dask cluster is asked for that is none, or Dask is not installed.
     """
+    if settings.on:
+        try:
+            from templ.engine.dask_executor import DaskExecutor
+        except ImportError:
+            raise InputError(
+                f"--on {settings.on} needs Dask, which is not installed: pip install 'templ-pose[dask]'"
+            ) from None
+        return DaskExecutor(settings)
     from templ.engine.local import LocalExecutor, choose_limits
 
     return LocalExecutor(choose_limits(settings, tasks))

@@ -16,6 +16,7 @@ from templ.library.store import open_library
 from templ.pipeline import PARTS, predict
 from templ.poses.pose_file import to_sdf
 from templ.records import Target
+from templ.runs.identity import refuse_other_software
 from templ.runs.record import Record
 from templ.settings import PredictionSettings
 from templ.sources.queries import QueryReference
@@ -41,11 +42,12 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
     Parameters
     ----------
     context : Mapping
-        ``library`` and ``receptors`` (a path, and a list of them), ``group``, ``rule`` and ``settings`` (as
-        JSON), ``site`` (numbers or None), ``embeddings`` (of the receptors, or none), ``protein``
-        (sequences), ``extra_poses``: None, or their ``file`` and by id where their ``records`` are, offset
-        and checksum.
+        ``software`` (`templ.runs.identity.software_here`), ``library`` and ``receptors`` (a path, and a list
+        of them), ``group``, ``rule`` and ``settings`` (as JSON), ``site`` (numbers or None), ``embeddings``
+        (of the receptors, or none), ``protein`` (sequences), ``extra_poses``: None, or their ``file`` and by
+        id where their ``records`` are, offset and checksum.
     """
+    refuse_other_software(context["software"])
     library = open_library(context["library"])
     settings = PredictionSettings.model_validate(context["settings"])
     paths = [Path(path) for path in context["receptors"]]

@@ -27,7 +27,7 @@ from templ.jobs.query import FUNCTION, ONLY_QUERY, PRELOAD, unread
 from templ.jobs.recording import Progress, record_all
 from templ.library.store import Library, open_library
 from templ.records import Target
-from templ.runs.identity import Identity
+from templ.runs.identity import Identity, software_here
 from templ.runs.manifest import MANIFEST_NAME, RunManifest, read_manifest, start_run
 from templ.runs.pose_shards import read_poses
 from templ.runs.record import Record
@@ -287,6 +287,7 @@ def _context(binding: BindingSite, settings: PredictionSettings) -> tuple[dict[s
             _embed(receptor, str(path)) for path, receptor in given.items() if settings.by == "embedding"
         ],
         "settings": settings.model_dump(mode="json"),
+        "software": software_here(),
     }, [_note(path, receptor) for path, receptor in given.items()]
 
 

@@ -21,6 +21,7 @@ from templ.library.store import open_library
 from templ.pipeline import PARTS, predict
 from templ.poses.pose_file import to_sdf
 from templ.records import Outcome, Target
+from templ.runs.identity import refuse_other_software
 from templ.runs.record import Cost, Record
 from templ.settings import PredictionSettings
 from templ.templates.rule import TemplateRule
@@ -46,15 +47,17 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
     Parameters
     ----------
     context : Mapping
-        ``library``, ``targets`` and ``splits`` (paths, the last or None), ``digests`` of the first two,
-        ``rule`` and ``settings`` (as JSON), ``validity``: whether to check the first pose by PoseBusters,
-        ``site``: "own" where the pocket is known, and ``receptor``: "own", "nearest", or a path.
+        ``software`` (`templ.runs.identity.software_here`), ``library``, ``targets`` and ``splits`` (paths,
+        the last or None), ``digests`` of the first two, ``rule`` and ``settings`` (as JSON), ``validity``:
+        whether to check the first pose by PoseBusters, ``site``: "own" where the pocket is known, and
+        ``receptor``: "own", "nearest", or a path.
 
     Raises
     ------
     LibraryError
         When one of the libraries is not the one that the run was started with.
     """
+    refuse_other_software(context["software"])
     library, targets = open_library(context["library"]), open_library(context["targets"])
     for opened, digest in zip((library, targets), context["digests"], strict=True):
         if opened.digest != digest:

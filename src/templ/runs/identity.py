@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import platform
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from templ.errors import RunError
 from templ.pipeline import METHOD_VERSION
 from templ.scoring.weights import weights_digest
 
@@ -40,6 +42,28 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return ABSENT
+
+
+def software_here() -> dict[str, str]:
+    """Return all of the software that decides poses: versions, and this program's own method and weights."""
+    return {**software_versions(), "method": str(METHOD_VERSION), "weights": weights_digest()}
+
+
+def refuse_other_software(expected: Mapping[str, str]) -> None:
+    """Refuse to work for a run that was started with other software, as another machine may have it.
+
+    Raises
+    ------
+    RunError
+        When anything here is not as `software_here` said it where the run was started.
+    """
+    for name, here in software_here().items():
+        if here != expected[name]:
+            differs = f"{name} {here:.12} instead of {expected[name]:.12}"
+            raise RunError(
+                f"{platform.node()} has other software than the run was started with ({differs}): "
+                "install the same on all machines"
+            )
 
 
 def list_digest(targets: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from rdkit import Chem
 from templ.chemistry.molecules import positions
 from templ.errors import LibraryError
 from templ.jobs.query import UNREADABLE, open_work, unread
+from templ.runs.identity import software_here
 from templ.runs.record import Cost, Record
 from templ.settings import PredictionSettings
 from templ.sources.queries import QueryReference
@@ -31,6 +32,7 @@ def context(demo_path):
         "protein": [],
         "extra_poses": None,
         "embeddings": [],
+        "software": software_here(),
         "settings": FAST.model_dump(mode="json"),
     }
 

@@ -11,6 +11,7 @@ from templ.errors import LibraryError
 from templ.jobs.target import open_work, target_of
 from templ.library.store import open_library
 from templ.pipeline import predict
+from templ.runs.identity import software_here
 from templ.runs.record import Cost, Record
 from templ.settings import PredictionSettings
 from templ.templates.rule import TemplateRule
@@ -30,6 +31,7 @@ def context(demo_path):
         "targets": str(demo_path),
         "splits": None,
         "digests": [digest, digest],
+        "software": software_here(),
         "rule": TemplateRule(before_date=True, exclude_same_ligand=True).to_json(),
         "settings": FAST.model_dump(mode="json"),
         "validity": False,

@@ -1,0 +1,235 @@
+"""Does tasks on a Dask cluster: chunks of light references go out, their results come back.
+
+Dask places the chunks, starts them again where a worker is lost, and shows them in its dashboard; inside a
+worker the local engine does them (`templ.engine.chunks`), with the worker's own limit as its budget.
+Dask: M. Rocklin, Proc. 14th Python in Science Conf. (2015) 126-132.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from distributed import Client, Future, KilledWorker, LocalCluster, get_worker
+
+from templ.engine.chunks import Chunk, ChunkProcess, ChunkResult
+from templ.engine.executor import TaskResult, Work
+from templ.engine.probe import available_memory
+from templ.errors import InputError, TemplError
+from templ.settings import RunSettings
+
+SCHEME, LOCAL = "dask://", "local:"
+CHUNK_S = 20.0
+"""Seconds that a chunk is to take: long beside the start of a worker, short beside a run."""
+LARGEST_CHUNK = 512
+"""Tasks; the first has one, and while they are short each has twice as many as one before."""
+AHEAD = 2
+"""Chunks out for each thread of the cluster: one is done, one waits."""
+LOOK_EVERY_S = 1.0
+"""Seconds between looks whether the scheduler is still there."""
+CONNECT_S = 10.0
+"""Seconds in which the scheduler has to be found."""
+
+_free: list[ChunkProcess] = []
+_busy: dict[ChunkProcess, str] = {}
+"""Of a worker of Dask: those that do no chunk now, and the run of which the others do one."""
+
+
+def do_chunk(chunk: Chunk) -> ChunkResult:
+    """Do a chunk in a worker of Dask; each of its threads does one at a time."""
+    worker = get_worker()
+    memory = worker.memory_manager.memory_limit or int(0.8 * available_memory())
+    settings = chunk.settings.model_copy(update={"memory": memory // worker.state.nthreads, "workers": 1})
+    process = _free.pop() if _free else ChunkProcess()
+    _busy[process] = chunk.run
+    try:
+        found = process.do(replace(chunk, settings=settings))
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        del _busy[process]
+    _free.append(process)
+    return found
+
+
+def stop_chunks(run: str) -> None:
+    """End the chunks of a run that are being done in a worker of Dask."""
+    for process, its in list(_busy.items()):
+        if its == run:
+            process.kill()
+
+
+class DaskExecutor:
+    """Workers of a Dask cluster.
+
+    Parameters
+    ----------
+    settings : RunSettings
+        `on` says where: ``dask://HOST:PORT`` is a scheduler, ``local:N`` a cluster of N workers of this
+        machine.
+
+    Raises
+    ------
+    InputError
+        When it is neither.
+    """
+
+    def __init__(self, settings: RunSettings) -> None:
+        self._settings = settings
+        where = settings.on
+        count = where.removeprefix(LOCAL)
+        self._local = int(count) if where.startswith(LOCAL) and count.isdecimal() else 0
+        if not self._local and not (where.startswith(SCHEME) and where.removeprefix(SCHEME)):
+            raise InputError(f"--on {where}: expected dask://HOST:PORT or local:N")
+
+    def __str__(self) -> str:
+        if self._local:
+            return f"a Dask cluster of {self._local} workers on this machine"
+        return f"the Dask cluster at {self._settings.on.removeprefix(SCHEME)}"
+
+    def run(
+        self,
+        work: Work,
+        tasks: Iterable[str],
+        on_memory: Callable[[dict[str, Any]], None] = lambda sample: None,
+    ) -> Generator[TaskResult]:
+        """See `templ.engine.executor.Executor`."""
+        with self._client() as client:
+            yield from _DaskRun(client, work, tasks, self._settings, on_memory).results()
+
+    @contextmanager
+    def _client(self) -> Iterator[Client]:
+        """Connect, or start a cluster of this machine; chunks that are out are dropped at the end."""
+        if self._local:
+            memory = self._settings.memory
+            with (
+                LocalCluster(
+                    n_workers=self._local,
+                    threads_per_worker=1,
+                    memory_limit=memory // self._local if memory else "auto",
+                    dashboard_address=None,
+                ) as cluster,
+                Client(cluster) as client,
+            ):
+                yield client
+            return
+        address = self._settings.on.removeprefix(SCHEME)
+        try:
+            client = Client(f"tcp://{address}", timeout=CONNECT_S)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise InputError(f"--on {self._settings.on}: no scheduler answers there ({error})") from None
+        with client:
+            yield client
+
+
+class _DaskRun:
+    """State of one run; the client holds the chunks that are out and their results, nothing else."""
+
+    def __init__(
+        self,
+        client: Client,
+        work: Work,
+        tasks: Iterable[str],
+        settings: RunSettings,
+        on_memory: Callable[[dict[str, Any]], None],
+    ) -> None:
+        self._client, self._work, self._settings = client, work, settings
+        self._on_memory = on_memory
+        self._tasks = iter(tasks)
+        self._out: dict[Future, tuple[float, Sequence[str]]] = {}
+        self._came = threading.Event()
+        self._size = 1
+        self._run = uuid.uuid4().hex
+        self._ended = 0
+        self._held: dict[str, int] = {}
+
+    def results(self) -> Iterator[TaskResult]:
+        """Keep chunks out, and pass on what comes back."""
+        try:
+            self._fill()
+            while self._out:
+                future = self._next()
+                since, tasks = self._out.pop(future)
+                yield from self._ended_chunk(future, tasks, time.monotonic() - since)
+                self._fill()
+        finally:
+            if self._out:  # it ends early: nothing goes on that nobody waits for
+                with suppress(OSError):  # the scheduler is gone
+                    self._client.cancel(list(self._out), force=True)
+                    self._client.run(stop_chunks, self._run, on_error="ignore")
+
+    def _fill(self) -> None:
+        """Send chunks until each thread has one to do and one that waits."""
+        threads = sum(self._client.nthreads().values())
+        while len(self._out) < AHEAD * max(1, threads):
+            tasks = tuple(islice(self._tasks, self._size))
+            if not tasks:
+                return
+            self._send(tasks)
+
+    def _send(self, tasks: Sequence[str]) -> None:
+        chunk = Chunk(self._work, tasks, self._settings, self._run)
+        future = self._client.submit(do_chunk, chunk, pure=False)
+        self._out[future] = time.monotonic(), tasks
+        future.add_done_callback(lambda _: self._came.set())
+
+    def _ended_chunk(self, future: Future, tasks: Sequence[str], seconds: float) -> Iterator[TaskResult]:
+        """Results of a chunk; one whose workers died is done again, task by task."""
+        if future.status == "finished":
+            found: ChunkResult = future.result()
+            future.release()
+            self._size = _next_size(len(tasks), seconds)
+            self._ended += len(found.results)
+            self._tell(found)
+            yield from found.results
+            return
+        if future.status == "error":
+            error = future.exception()
+            if not isinstance(error, KilledWorker):
+                raise error if isinstance(error, TemplError) else TemplError(f"a chunk failed: {error}")
+            # One of its tasks ends workers, or they were ended with it: alone it can cost no other.
+            if len(tasks) == 1:
+                self._ended += 1
+                yield TaskResult(tasks[0], "crash", detail=f"the workers of Dask that had it died ({error})")
+            else:
+                for task in tasks:
+                    self._send((task,))
+            return
+        raise self._lost()
+
+    def _next(self) -> Future:
+        """Wait for a chunk to end; `TemplError` where the scheduler is lost, which Dask may not say."""
+        while True:
+            self._came.clear()
+            if (ended := next((future for future in self._out if future.done()), None)) is not None:
+                return ended
+            if self._client.status != "running":
+                raise self._lost()
+            self._came.wait(LOOK_EVERY_S)
+
+    def _lost(self) -> TemplError:
+        return TemplError(
+            f"the scheduler of {self._settings.on} is gone: start it, then the same command again; all that "
+            "was recorded stays"
+        )
+
+    def _tell(self, found: ChunkResult) -> None:
+        """Log what was seen of memory where the chunk was done, added to what the other workers held last."""
+        if not found.memory:
+            return
+        self._held[str(found.memory.get("worker", ""))] = int(found.memory["tree"])
+        now = {"monotonic": time.monotonic(), "tree": sum(self._held.values()), "ended": self._ended}
+        self._on_memory({**found.memory, **now})
+
+
+def _next_size(tasks: int, seconds: float) -> int:
+    """Tasks of the next chunks, by what this one took; at most twice as many."""
+    wanted = int(tasks * CHUNK_S / max(seconds, 0.01))
+    return max(1, min(wanted, 2 * tasks, LARGEST_CHUNK))
