@@ -222,7 +222,7 @@ def test_a_client_that_is_killed_goes_on(cluster, kinase_path, tmp_path):
     [
         ("nowhere", "--on nowhere: expected dask://HOST:PORT or local:N"),
         ("local:0", "--on local:0: expected dask://HOST:PORT or local:N"),
-        ("dask://127.0.0.1:9", "--on dask://127.0.0.1:9: no scheduler answers there"),
+        ("dask://127.0.0.1:9", "--on dask://127.0.0.1:9: no scheduler is found there"),
     ],
 )
 def test_a_place_that_is_none_is_named(kinase_path, tmp_path, on, message, monkeypatch):

@@ -124,7 +124,7 @@ class DaskExecutor:
         try:
             client = Client(f"tcp://{address}", timeout=CONNECT_S)
         except (OSError, TimeoutError, ValueError) as error:
-            raise InputError(f"--on {self._settings.on}: no scheduler answers there ({error})") from None
+            raise InputError(f"--on {self._settings.on}: no scheduler is found there ({error})") from None
         with client:
             yield client
 
