@@ -1,12 +1,14 @@
 """Search of 20,000 receptors, and the plan of the whole PDBbind time split, on libraries made for it.
 
-    python benchmarks/receptors.py ../shared/data/complexes ../shared/data/splits [--count 20000]
+    python benchmarks/receptors.py ../shared/data/complexes ../shared/data/splits [--count 20000 --no-atoms]
 
 The libraries are no real data: the complexes that are there, again and again, each copy with some residues
 exchanged for others (0 to 60 % of them) and its coordinates blurred by 0.3 Angstrom; for the plan they carry
 the 17,710 ids of the lists. Measured in processes of their own: seconds a query and private memory (USS) that
 the search adds; seconds and peak resident memory of `templ benchmark run timesplit --split all --dry-run`,
-begun and then resumed with half of the targets done. Prints a table; numbers go to results/receptors.json.
+begun and then resumed with half of the targets done. `--no-atoms` leaves the receptors' atoms out, which no
+search reads (450,000 receptors are then 2 GB), and the plan too. Prints a table; numbers go to
+results/receptors.json.
 """
 
 from __future__ import annotations
@@ -61,7 +63,13 @@ def perturb(receptor: Receptor, generator: np.random.Generator) -> Receptor:
     return replace(receptor, residues=replace(residues, sequence="".join(letters), ca=ca))
 
 
-def repeat_complexes(source: Path, out: Path, ids: Iterable[str]) -> None:
+def without_atoms(receptor: Receptor) -> Receptor:
+    """Only the chains, by which a search goes."""
+    none = receptor.atoms.only(np.zeros(len(receptor.atoms), np.bool_))
+    return replace(receptor, atoms=none)
+
+
+def repeat_complexes(source: Path, out: Path, ids: Iterable[str], *, atoms: bool = True) -> None:
     """Write a library with these ids, each a perturbed copy of a complex of the source."""
     generator = np.random.default_rng(1)
     out.mkdir()
@@ -71,7 +79,8 @@ def repeat_complexes(source: Path, out: Path, ids: Iterable[str]) -> None:
                 values, fingerprint, receptor, _ = library.row(number % len(library))
                 assert receptor is not None
                 ligands.add(values | {"id": id}, fingerprint)
-                receptors.add(perturb(receptor, generator))
+                perturbed = perturb(receptor, generator)
+                receptors.add(perturbed if atoms else without_atoms(perturbed))
         files = {name: describe_file(out / name) for name in (*DATA_FILES, *RECEPTOR_FILES)}
         counts = Counts(ligands=len(ligands), left_out=0)
         update = {"counts": counts, "files": files, "source_paths": ()}
@@ -83,7 +92,12 @@ def search(library: Path) -> dict[str, Any]:
     with open_library(library) as opened:
         settings = PredictionSettings()
         before, peak, seconds, found = uss_bytes(), 0, [], []
+        by_index = []
         for row in range(0, len(opened), len(opened) // QUERIES):
+            residues, _ = opened.residues(row)
+            begin = time.perf_counter()
+            opened.related("".join(residues.sequences()), 200)
+            by_index.append(time.perf_counter() - begin)
             frame = Frame.of(opened, opened.receptor(row))
             begin = time.perf_counter()
             related = frame.related(opened, np.ones(len(opened), np.bool_), settings, 1.0)
@@ -94,6 +108,8 @@ def search(library: Path) -> dict[str, Any]:
     return {
         "receptors": _count(library),
         "queries": len(found),
+        "index_median_s": round(median(by_index), 3),
+        "index_most_s": round(max(by_index), 3),
         "median_s": round(median(seconds), 3),
         "most_s": round(max(seconds), 3),
         "added_private_mb": round((peak - before) / 1e6, 1),
@@ -126,6 +142,7 @@ def main() -> None:
     parser.add_argument("complexes", type=Path)
     parser.add_argument("splits", type=Path)
     parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--no-atoms", action="store_true")
     parser.add_argument("--search", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.search:
@@ -137,17 +154,26 @@ def main() -> None:
         entries = read_complexes(options.complexes, ledger)
         build_library(folder / "small.templ", entries, ledger=ledger, complexes=True)
         many = (f"copy-{number}" for number in range(options.count))
-        repeat_complexes(folder / "small.templ", folder / "many.templ", many)
+        repeat_complexes(folder / "small.templ", folder / "many.templ", many, atoms=not options.no_atoms)
         again = [sys.executable, __file__, str(folder / "many.templ"), str(options.splits), "--search"]
         searched = json.loads(subprocess.run(again, capture_output=True, text=True, check=True).stdout)
+        if options.no_atoms:
+            store({f"search of {options.count}": searched})
+            return
         listed = [id for ids in read_split_lists(options.splits).values() for id in ids]
         repeat_complexes(folder / "small.templ", folder / "pdbbind.templ", listed)
         planned = [plan(folder / "pdbbind.templ", options.splits, folder / "run")]
         with (folder / "run" / "results.jsonl").open("wb") as records:
             records.writelines(Record(2 * n, id, "refused").to_line() for n, id in enumerate(listed[::2]))
         planned.append(plan(folder / "pdbbind.templ", options.splits, folder / "run"))
-    result = {"search": searched, "plan": planned[0], "resumed": planned[1]}
-    (HERE / "results" / "receptors.json").write_text(json.dumps(result, indent=1) + "\n")
+    store({"search": searched, "plan": planned[0], "resumed": planned[1]})
+
+
+def store(result: dict[str, dict[str, Any]]) -> None:
+    """Keep and print what was measured."""
+    path = HERE / "results" / "receptors.json"
+    stored = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(stored | result, indent=1) + "\n")
     print("| what | value |\n| --- | --- |")
     for what, numbers in result.items():
         for name, value in numbers.items():
