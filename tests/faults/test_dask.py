@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -59,15 +61,15 @@ class Cluster:
 
     def start_scheduler(self):
         """On the port that it had before, if any: that is where its workers and users look for it."""
-        self.scheduler = self.dask("scheduler", "--port", str(self.port), "--no-dashboard")
+        found = self.folder / "scheduler.json"
+        found.unlink(missing_ok=True)
+        options = ("--host", "127.0.0.1", "--port", str(self.port), "--dashboard-address", "127.0.0.1:0")
+        self.scheduler = self.dask("scheduler", *options, "--scheduler-file", str(found))
         end = time.monotonic() + PATIENCE_S
-        while not self.port:
+        while not self.port or not found.exists():
             assert time.monotonic() < end
-            with suppress(psutil.Error):
-                found = [
-                    each.laddr.port for each in psutil.Process(self.scheduler.pid).net_connections("tcp")
-                ]
-                self.port = next(iter(found), 0)
+            with suppress(OSError, ValueError):  # it is not there, or being written
+                self.port = int(json.loads(found.read_text())["address"].rpartition(":")[2])
             time.sleep(0.1)
 
     def start_worker(self):
@@ -221,6 +223,7 @@ def test_a_client_that_is_killed_goes_on(cluster, kinase_path, tmp_path):
     ("on", "message"),
     [
         ("nowhere", "--on nowhere: expected dask://HOST:PORT or local:N"),
+        ("dask://machine", "--on dask://machine: no scheduler is found there"),
         ("local:0", "--on local:0: expected dask://HOST:PORT or local:N"),
         ("dask://127.0.0.1:9", "--on dask://127.0.0.1:9: no scheduler is found there"),
     ],
@@ -229,6 +232,15 @@ def test_a_place_that_is_none_is_named(kinase_path, tmp_path, on, message, monke
     monkeypatch.setattr("templ.engine.dask_executor.CONNECT_S", 1.0)
     with pytest.raises(InputError, match=message):
         run_loo(tmp_path / "run", kinase_path, on, limit=1)
+
+
+def test_what_listens_and_is_no_scheduler_is_not_waited_for(kinase_path, tmp_path, monkeypatch):
+    """Such as the dashboard, whose address is the one that is seen first."""
+    monkeypatch.setattr("templ.engine.dask_executor.CONNECT_S", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        on = f"dask://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(InputError, match="no scheduler is found there"):
+            run_loo(tmp_path / "run", kinase_path, on, limit=1)
 
 
 def test_a_cluster_of_this_machine(kinase_path, tmp_path, expected):

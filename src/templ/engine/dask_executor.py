@@ -7,6 +7,7 @@ Dask: M. Rocklin, Proc. 14th Python in Science Conf. (2015) 126-132.
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import uuid
@@ -122,11 +123,23 @@ class DaskExecutor:
             return
         address = self._settings.on.removeprefix(SCHEME)
         try:
+            _wait_for_greeting(address)
             client = Client(f"tcp://{address}", timeout=CONNECT_S)
-        except (OSError, TimeoutError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise InputError(f"--on {self._settings.on}: no scheduler is found there ({error})") from None
         with client:
             yield client
+
+
+def _wait_for_greeting(address: str) -> None:
+    """Wait until a scheduler speaks, as it does first.
+
+    With anything else that listens, such as its dashboard, Dask's client would wait for ever.
+    """
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), CONNECT_S) as connection:
+        connection.settimeout(CONNECT_S)
+        connection.recv(1)
 
 
 class _DaskRun:
