@@ -32,6 +32,9 @@ def scheduler(helpers):
     distributed = pytest.importorskip("distributed", reason="Dask is not installed (extra: dask)")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(helpers), *filter(None, sys.path)]))
+        patch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "120s")  # for a crowded machine
+        distributed_config = pytest.importorskip("dask").config
+        patch.setitem(distributed_config.get("distributed.comm.timeouts"), "connect", "120s")
         options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
         with distributed.LocalCluster(**options, silence_logs=logging.CRITICAL) as cluster:
             yield cluster.scheduler_address.replace("tcp://", "dask://")

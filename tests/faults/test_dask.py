@@ -141,6 +141,7 @@ def expected(kinase_path, tmp_path_factory):
     return contents(run_loo(tmp_path_factory.mktemp("here") / "run", kinase_path))
 
 
+@pytest.mark.slow
 def test_records_and_poses_are_those_of_one_machine(cluster, kinase_path, tmp_path, expected):
     run = run_loo(tmp_path / "run", kinase_path, cluster.address)
     assert contents(run) == expected
@@ -148,21 +149,25 @@ def test_records_and_poses_are_those_of_one_machine(cluster, kinase_path, tmp_pa
     assert run.samples()[-1]["ended"] == len(expected)
 
 
+@pytest.mark.slow
 def test_workers_that_are_killed_cost_nothing(cluster, kinase_path, tmp_path, expected):
     with killing(cluster):
         run = run_loo(tmp_path / "run", kinase_path, cluster.address)
         assert contents(run) == expected
     # What a killed worker had started is gone as well.
     end = time.monotonic() + PATIENCE_S
-    while [
-        each
-        for each in psutil.process_iter()
-        if "templ.engine.chunks" in " ".join(_command(each)) and each.ppid() == 1
-    ]:
+    while any(_is_orphan(each) for each in psutil.process_iter()):
         assert time.monotonic() < end
         time.sleep(0.1)
 
 
+def _is_orphan(process):
+    with suppress(psutil.Error):
+        return "templ.engine.chunks" in " ".join(process.cmdline()) and process.ppid() == 1
+    return False
+
+
+@pytest.mark.slow
 def test_queries_go_there_too(cluster, kinase_path, kinase_library, tmp_path):
     queries = [(f"q{row}", kinase_library.entry(row).smiles) for row in range(4)]
     settings = PredictionSettings(**FAST)
@@ -174,6 +179,7 @@ def test_queries_go_there_too(cluster, kinase_path, kinase_library, tmp_path):
     assert texts[0] == texts[1]
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_lost_ends_the_run_and_the_same_command_goes_on(
     cluster, kinase_path, tmp_path, expected
 ):
@@ -202,6 +208,7 @@ def test_a_scheduler_that_is_lost_ends_the_run_and_the_same_command_goes_on(
     assert contents(run_loo(folder, kinase_path, cluster.address)) == expected
 
 
+@pytest.mark.slow
 def test_a_client_that_is_killed_goes_on(cluster, kinase_path, tmp_path):
     """By the command line, whose settings are the defaults; what was out is not recorded twice."""
     folder = tmp_path / "run"
@@ -243,6 +250,7 @@ def test_what_listens_and_is_no_scheduler_is_not_waited_for(kinase_path, tmp_pat
             run_loo(tmp_path / "run", kinase_path, on, limit=1)
 
 
+@pytest.mark.slow
 def test_a_cluster_of_this_machine(kinase_path, tmp_path, expected):
     assert contents(run_loo(tmp_path / "run", kinase_path, "local:2", limit=4)) == expected[:4]
 

@@ -109,16 +109,7 @@ class DaskExecutor:
     def _client(self) -> Iterator[Client]:
         """Connect, or start a cluster of this machine; chunks that are out are dropped at the end."""
         if self._local:
-            memory = self._settings.memory
-            with (
-                LocalCluster(
-                    n_workers=self._local,
-                    threads_per_worker=1,
-                    memory_limit=memory // self._local if memory else "auto",
-                    dashboard_address=None,
-                ) as cluster,
-                Client(cluster) as client,
-            ):
+            with self._cluster() as cluster, Client(cluster) as client:
                 yield client
             return
         address = self._settings.on.removeprefix(SCHEME)
@@ -129,6 +120,21 @@ class DaskExecutor:
             raise InputError(f"--on {self._settings.on}: no scheduler is found there ({error})") from None
         with client:
             yield client
+
+    def _cluster(self) -> LocalCluster:
+        """Start a cluster of this machine."""
+        memory = self._settings.memory
+        try:
+            return LocalCluster(
+                n_workers=self._local,
+                threads_per_worker=1,
+                memory_limit=memory // self._local if memory else "auto",
+                dashboard_address=None,
+            )
+        except (RuntimeError, OSError) as error:
+            raise TemplError(
+                f"--on {self._settings.on}: the cluster could not be started ({error})"
+            ) from None
 
 
 def _wait_for_greeting(address: str) -> None:
