@@ -204,10 +204,8 @@ def _all_seconds(outcomes: Iterable[Outcome]) -> dict[str, float]:
 
 def _merged(work: Prediction, outcomes: list[Outcome]) -> Outcome:
     """Put the outcomes of a query's isomers and states together, poses in the order of their confidence."""
-    if len(outcomes) == 1:
-        return replace(outcomes[0], notes=(*work.outcome.notes, *outcomes[0].notes))
     posed = [outcome for outcome in outcomes if outcome.poses]
-    if not posed:
+    if len(outcomes) == 1 or not posed:
         return replace(outcomes[0], notes=(*work.outcome.notes, *outcomes[0].notes))
     poses = sorted(
         (pose for outcome in posed for pose in outcome.poses),
@@ -243,6 +241,7 @@ class Prepared:
     query: PreparedQuery
     aligner: Aligner
     cores: dict[int, Core | None] = field(default_factory=dict)
+    allowed: AllowedTemplates | None = None
 
 
 @dataclass(eq=False)
@@ -451,11 +450,13 @@ class Prediction:
         from templ.chemistry.molecules import ligand_key
         from templ.templates.screening import AllowedTemplates
 
-        if self.rule.exclude_same_ligand and not self.target.ligand_key:
-            self.target = replace(self.target, ligand_key=ligand_key(self._prepare().query.mol))
-        allowed = AllowedTemplates(self.target, self.library, self.rule, self.splits)
-        self._know(templates_allowed=len(allowed))
-        return allowed
+        prepared = self._prepare()
+        if prepared.allowed is None:
+            if self.rule.exclude_same_ligand and not self.target.ligand_key:
+                self.target = replace(self.target, ligand_key=ligand_key(prepared.query.mol))
+            prepared.allowed = AllowedTemplates(self.target, self.library, self.rule, self.splits)
+        self._know(templates_allowed=len(prepared.allowed))
+        return prepared.allowed
 
     def _choose(self, count: int) -> ReceptorChoice:
         """Choose crystals, at most so many, whose receptors the query is posed in."""
