@@ -18,6 +18,7 @@ import pytest
 
 from templ.benchmark.builtin import find_benchmark
 from templ.benchmark.runner import RunOptions, run_benchmark
+from templ.engine.chunks import ChunkResult
 from templ.errors import InputError, RunError, TemplError
 from templ.evaluation.run import load_run
 from templ.jobs.query_run import BindingSite, predict_queries
@@ -26,6 +27,7 @@ from templ.runs.record import Cost
 from templ.settings import PredictionSettings, RunSettings
 
 pytest.importorskip("distributed", reason="Dask is not installed (extra: dask)")
+dask_executor = pytest.importorskip("templ.engine.dask_executor")
 
 FAST = {"conformers": 5, "minimised": 10, "rounds": 0, "starts": 0, "top": 2}
 PATIENCE_S = 90.0
@@ -253,6 +255,15 @@ def test_what_listens_and_is_no_scheduler_is_not_waited_for(kinase_path, tmp_pat
 @pytest.mark.slow
 def test_a_cluster_of_this_machine(kinase_path, tmp_path, expected):
     assert contents(run_loo(tmp_path / "run", kinase_path, "local:2", limit=4)) == expected[:4]
+
+
+def test_memory_is_that_of_all_processes(calm):
+    """What each held last, added up; a process that does a second chunk is counted once."""
+    seen = []
+    run = dask_executor._DaskRun(None, None, (), RunSettings(), seen.append)
+    for process, tree in (("1 on a", 5), ("2 on a", 7), ("1 on b", 1), ("1 on a", 6)):
+        run._tell(ChunkResult([], {"tree": tree}, process))
+    assert [sample["tree"] for sample in seen] == [5, 12, 13, 14]
 
 
 def test_other_software_is_refused_by_name():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import socket
 import subprocess
 import sys
 import threading
@@ -34,10 +35,11 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class ChunkResult:
-    """Results of a chunk, one a task, and the last of what was seen of memory."""
+    """Results of a chunk, one a task, and the last of what was seen of memory, in the process named."""
 
     results: Sequence[TaskResult]
     memory: Mapping[str, Any]
+    process: str
 
 
 class ChunkProcess:
@@ -105,7 +107,8 @@ def serve_chunks(orders: IO[bytes], send: Callable[[bytes], None]) -> None:
 def _done(chunk: Chunk) -> ChunkResult:
     memory: dict[str, Any] = {}
     executor = LocalExecutor(choose_limits(chunk.settings, len(chunk.tasks)))
-    return ChunkResult(list(executor.run(chunk.work, chunk.tasks, memory.update)), memory)
+    results = list(executor.run(chunk.work, chunk.tasks, memory.update))
+    return ChunkResult(results, memory, f"{os.getpid()} on {socket.gethostname()}")
 
 
 def main() -> None:

@@ -240,10 +240,10 @@ class _DaskRun:
         )
 
     def _tell(self, found: ChunkResult) -> None:
-        """Log what was seen of memory where the chunk was done, added to what the other workers held last."""
+        """Log what was seen of memory where the chunk was done, added to what the others held last."""
         if not found.memory:
             return
-        self._held[str(found.memory.get("worker", ""))] = int(found.memory["tree"])
+        self._held[found.process] = int(found.memory["tree"])
         now = {"monotonic": time.monotonic(), "tree": sum(self._held.values()), "ended": self._ended}
         self._on_memory({**found.memory, **now})
 
