@@ -412,7 +412,7 @@ class Prediction:
         """Select poses that differ and have the query's stereochemistry, best first, and finish them."""
         import numpy as np
 
-        from templ.poses.finishing import finish_poses, in_other_pockets
+        from templ.poses.finishing import clashes_of_first, finish_poses, in_other_pockets
         from templ.poses.pose_selection import PoseSelector
         from templ.scoring.confidence import OTHER, OWN
         from templ.scoring.ranking import selected_terms
@@ -431,7 +431,7 @@ class Prediction:
         if not best:
             raise Refusal("stereochemistry", "no pose with the query's stereochemistry could be made")
         poses = finish_poses(sample, best)
-        self._note(*filter(None, (in_other_pockets(poses),)))
+        self._note(*filter(None, (in_other_pockets(poses), clashes_of_first(sample, best))))
         return poses
 
     def _prepare(self) -> Prepared:

@@ -212,9 +212,14 @@ def residues_near(receptor: Receptor, xyz: NDArray[np.floating], reach: float = 
     reach : float
         Angstrom from a point to the nearest heavy atom of a residue.
     """
+    return residues_with(receptor, _nearest(receptor.atoms.xyz, np.asarray(xyz, np.float32)) <= reach)
+
+
+def residues_with(receptor: Receptor, chosen: NDArray[np.bool_]) -> tuple[str, ...]:
+    """Names of the residues that have any of the atoms for which `chosen`, shape (atoms,), is true."""
     atoms, residues = receptor.atoms, receptor.residues
-    near = (_nearest(atoms.xyz, np.asarray(xyz, np.float32)) <= reach) & (atoms.residues >= 0)
-    found = dict(zip(atoms.residues[near].tolist(), atoms.residue_names[near].tolist(), strict=True))
+    chosen = chosen & (atoms.residues >= 0)
+    found = dict(zip(atoms.residues[chosen].tolist(), atoms.residue_names[chosen].tolist(), strict=True))
     chains = receptor.residues.chain_of_each()
     return tuple(
         f"{chains[index]}:{found[index]}{residues.numbers[index]}{residues.insertions[index].strip()}"

@@ -19,11 +19,14 @@ from templ.chemistry.receptor import Atoms
 Array = NDArray[np.float64]
 
 CLEAR = 0.77
-"""Share of the sum of two van der Waals radii below which atoms push; PoseBusters refuses below 0.75."""
+"""Share of the sum of two van der Waals radii below which atoms push;"""
 LIMIT = 0.76
-"""Share that is too near: a pose without such a pair stays where it is."""
-PUSH = 300.0
-"""What the square of an overlap costs, where that of an atom's path costs 1: nearly hard."""
+"""share that is too near: a pose without such a pair stays where it is;"""
+REFUSED = 0.75
+"""and below which PoseBusters calls a pose invalid."""
+PUSHES = (300.0, 3_000.0, 30_000.0)
+"""What the square of an overlap costs, where that of an atom's path costs 1: nearly hard at first, and harder
+for poses that are still too near."""
 STEPS = 25
 LONGEST = 0.3
 """Angstrom: no atom moves farther in one step, for beyond that the slopes do not hold;"""
@@ -33,7 +36,7 @@ REACH = 5.0
 """Angstrom from an atom of a pose within which receptor atoms are looked at: those that push, and may."""
 
 
-def remove_clashes(query: PreparedQuery, poses: Array, receptor: Atoms) -> Array:
+def remove_clashes(query: PreparedQuery, poses: Array, receptor: Atoms) -> tuple[Array, NDArray[np.bool_]]:
     """Move poses out of the receptor; those that are not too near stay where they are.
 
     Position, orientation and torsions change; lengths, angles and amides do not.
@@ -47,10 +50,28 @@ def remove_clashes(query: PreparedQuery, poses: Array, receptor: Atoms) -> Array
 
     Returns
     -------
-    array, shape (poses, atoms, 3)
+    poses : array, shape (poses, atoms, 3)
+        Angstrom.
+    clear : array, shape (poses,)
+        Whether nothing clashes any more; false where nothing near is free.
     """
     middle = poses.mean(axis=(0, 1))
-    return np.asarray(_Clashes(query, poses - middle, receptor, middle).removed() + middle)
+    moved, clear = _Clashes(query, poses - middle, receptor, middle).removed()
+    return moved + middle, clear
+
+
+def clashing_atoms(query: PreparedQuery, pose: Array, receptor: Atoms) -> NDArray[np.bool_]:
+    """Atoms of the receptor that a pose of shape (atoms, 3) clashes with, true in shape (atoms,)."""
+    sums = _sums_of_radii(query, receptor.elements)
+    nearer = _distances(pose[None], receptor.xyz.astype(np.float64))[0] < REFUSED * sums
+    return np.asarray(nearer.any(axis=0))
+
+
+def _sums_of_radii(query: PreparedQuery, elements: NDArray[np.uint8]) -> Array:
+    """Van der Waals radii of atoms of the query and the receptor, Angstrom, shape (atoms, others)."""
+    table = Chem.GetPeriodicTable()
+    mine = [table.GetRvdw(atom.GetAtomicNum()) for atom in query.mol.GetAtoms()]
+    return np.asarray(np.add.outer(mine, [table.GetRvdw(number) for number in elements.tolist()]))
 
 
 class _Clashes:
@@ -63,23 +84,28 @@ class _Clashes:
         inside = np.flatnonzero(((atoms > low) & (atoms < high)).all(axis=1))
         near = _distances(start.reshape(1, -1, 3), atoms[inside]).min(axis=(0, 1), initial=np.inf) < REACH
         self._atoms = atoms[inside[near]]
-        table = Chem.GetPeriodicTable()
-        mine = [table.GetRvdw(atom.GetAtomicNum()) for atom in query.mol.GetAtoms()]
-        its = [table.GetRvdw(element) for element in receptor.elements[inside[near]].tolist()]
-        self._limit = CLEAR * np.add.outer(mine, its)
+        self._sums = _sums_of_radii(query, receptor.elements[inside[near]])
         self._first, self._second = query.far_pairs
         own = start[:, self._first] - start[:, self._second]
         # Nearer than this its atoms push each other, unless they were nearer from the first.
         self._own = np.minimum(np.linalg.norm(own, axis=-1), CLASH_DISTANCE)
 
-    def removed(self) -> Array:
-        """The nearest poses that are clear, or nearly, where nothing is free."""
+    def removed(self) -> tuple[Array, NDArray[np.bool_]]:
+        """The nearest poses that are clear, or nearly, where nothing is free; and which are clear."""
         best = self._start.copy()
-        too_near = _distances(best, self._atoms) < LIMIT / CLEAR * self._limit
-        moving = np.flatnonzero(too_near.any(axis=(1, 2)))
+        for push in PUSHES:
+            self._push(best, np.flatnonzero(self._any_nearer(best, LIMIT)), push)
+        return best, ~self._any_nearer(best, REFUSED)
+
+    def _any_nearer(self, poses: Array, share: float) -> NDArray[np.bool_]:
+        """Which poses have an atom nearer to the receptor than a share of the sum of the radii."""
+        return np.asarray((_distances(poses, self._atoms) < share * self._sums).any(axis=(1, 2)))
+
+    def _push(self, best: Array, moving: NDArray[np.intp], push: float) -> None:
+        """Move some of the poses, in place, to where overlaps and paths cost least together."""
         now, cost = best[moving], np.full(len(moving), np.inf)
         for _ in range(STEPS + 1):
-            value, step = self._look(now, moving)
+            value, step = self._look(now, moving, push)
             better = value < cost
             best[moving[better]], cost[better] = now[better], value[better]
             there = self._moved(now, step)
@@ -90,9 +116,8 @@ class _Clashes:
             if not going.any():
                 break
             moving, cost, now = moving[going], cost[going], there[going]
-        return best
 
-    def _look(self, now: Array, which: NDArray[np.intp]) -> tuple[Array, Array]:
+    def _look(self, now: Array, which: NDArray[np.intp], push: float) -> tuple[Array, Array]:
         """Cost of each pose, shape (poses,), and the step to where it would be least, were nothing curved.
 
         Steps are of shift (3), turn about the middle (3) and each torsion, shape (poses, 6 + rotors).
@@ -103,16 +128,16 @@ class _Clashes:
         matrix = np.einsum("paxi,paxj->pij", slopes, slopes, optimize=True)
         side = np.einsum("paxi,pax->pi", slopes, back)
         for pose, overlap, slope in (self._with_receptor(now, slopes), self._with_itself(now, slopes, which)):
-            np.add.at(cost, pose, PUSH * overlap**2)
-            np.add.at(side, pose, PUSH * overlap[:, None] * slope)
-            np.add.at(matrix, pose, PUSH * slope[:, :, None] * slope[:, None])
+            np.add.at(cost, pose, push * overlap**2)
+            np.add.at(side, pose, push * overlap[:, None] * slope)
+            np.add.at(matrix, pose, push * slope[:, :, None] * slope[:, None])
         # A torsion that moves nothing (C#C) has no slope; a touch on the diagonal keeps it where it is.
         matrix += 1e-6 * np.eye(matrix.shape[-1])
         return cost, np.linalg.solve(matrix, side[..., None])[..., 0]
 
     def _with_receptor(self, now: Array, slopes: Array) -> tuple[NDArray[np.intp], Array, Array]:
         """Overlaps with the receptor: pose and depth of each, and how each degree of freedom mends it."""
-        overlap = self._limit - _distances(now, self._atoms)
+        overlap = CLEAR * self._sums - _distances(now, self._atoms)
         pose, mine, its = np.nonzero(overlap > 0)
         away = now[pose, mine] - self._atoms[its]
         away /= np.linalg.norm(away, axis=-1, keepdims=True) + 1e-9

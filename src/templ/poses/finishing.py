@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from templ.chemistry.conformers import PreparedQuery
-from templ.chemistry.receptor import Receptor, residues_near
+from templ.chemistry.receptor import Receptor, residues_near, residues_with
+from templ.poses.clash_removal import clashing_atoms
 from templ.poses.hydrogens import add_hydrogens
 from templ.poses.pose_selection import SelectedPose
 from templ.records import Pose
@@ -104,6 +105,15 @@ def in_other_pockets(poses: Sequence[Pose]) -> str:
         return ""
     where = "; ".join(f"pose {pose.rank} at {' '.join(pose.pocket[:NAMED])}" for pose in elsewhere)
     return f"in another pocket than the first pose, which is at {' '.join(poses[0].pocket[:NAMED])}: {where}"
+
+
+def clashes_of_first(sample: Sample, selected: Sequence[SelectedPose]) -> str:
+    """Say which residues the first pose clashes with, where no place near it is clear; empty where it is."""
+    if selected[0].clear or sample.receptor is None:
+        return ""
+    atoms = clashing_atoms(sample.query, selected[0].xyz, sample.receptor.atoms)
+    residues = residues_with(sample.receptor, atoms) or ("a metal or cofactor",)
+    return f"the first pose clashes with {' '.join(residues)}, which would have to move for it"
 
 
 def _template_of(xyz: NDArray[np.float64], copied: Placement, placements: list[Placement]) -> Placement:

@@ -25,7 +25,9 @@ JUDGED = 12
 NEGLIGIBLE = 0.01
 """and none that is so much less likely than the first, but for those handed out."""
 PER_ANGSTROM = 1.0
-"""What an Angstrom that a pose must be moved to be clear of the receptor takes off its score."""
+"""What an Angstrom that a pose must be moved to be clear of the receptor takes off its score;"""
+NOT_CLEAR = 1.0
+"""and what it takes off that it clashes all the same; of its cluster also."""
 
 
 Judge = Callable[[NDArray[np.float64]], Mapping[str, NDArray[np.floating]]]
@@ -44,6 +46,8 @@ class SelectedPose:
         Of the pose among those it was chosen from.
     xyz : array, shape (atoms, 3)
         That pose once it is clear of the receptor, Angstrom.
+    clear : bool
+        Whether it is; false where nothing near is free.
     terms : Mapping[str, float]
         Terms of selected poses, of these coordinates.
     """
@@ -51,6 +55,7 @@ class SelectedPose:
     cluster: Cluster
     index: int
     xyz: NDArray[np.float64]
+    clear: bool = True
     terms: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -75,12 +80,12 @@ class PoseSelector:
     ) -> None:
         self._query, self._scored, self._receptor = query, scored, receptor
         self._judge, self._weights = judge, weights
-        self._clear: dict[int, NDArray[np.float64] | None] = {}
+        self._moved: dict[int, tuple[NDArray[np.float64], bool] | None] = {}
 
     @property
     def without_stereo(self) -> int:
         """Poses looked at so far that do not have the query's stereochemistry."""
-        return sum(xyz is None for xyz in self._clear.values())
+        return sum(moved is None for moved in self._moved.values())
 
     def best(self, most: int) -> list[SelectedPose]:
         """At most so many that differ and have the query's stereochemistry, the likeliest cluster first."""
@@ -96,11 +101,14 @@ class PoseSelector:
         return sorted(judged, key=lambda selected: -selected.cluster.score)
 
     def _judged(self, selected: list[SelectedPose]) -> list[SelectedPose]:
-        """Share the probability of the clusters anew, by the terms of their representatives."""
-        if not selected or self._judge is None:
+        """Share the probability of the clusters anew, by what is known of their representatives."""
+        if not selected:
             return selected
-        terms = self._judge(np.array([pose.xyz for pose in selected]))
-        gain = sum((self._weights[name] * terms[name] for name in self._weights), np.zeros(len(selected)))
+        gain = np.array([0.0 if pose.clear else -NOT_CLEAR for pose in selected])
+        terms: Mapping[str, NDArray[np.floating]] = {}
+        if self._judge is not None:
+            terms = self._judge(np.array([pose.xyz for pose in selected]))
+            gain = sum((self._weights[name] * terms[name] for name in self._weights), gain)
         factor = np.exp(gain - gain.max())
         score = _reweighted(np.array([pose.cluster.score for pose in selected]), factor)
         probability = _reweighted(np.array([pose.cluster.probability for pose in selected]), factor)
@@ -126,27 +134,32 @@ class PoseSelector:
         """
         poses, score = self._scored.xyz, self._scored.score
         candidates = members(poses, score, cluster.centre).tolist()
-        self._remove_clashes([member for member in candidates if member not in self._clear])
+        self._remove_clashes([member for member in candidates if member not in self._moved])
         able = [
-            (float(score[member]) - PER_ANGSTROM * float(rmsd(xyz, poses[member])), member, xyz)
+            (_net_score(float(score[member]), float(rmsd(moved[0], poses[member])), moved[1]), member, *moved)
             for member in candidates
-            if (xyz := self._clear[member]) is not None
-            and all(rmsd(xyz, other.xyz) >= DISTINCT_POSES for other in others)
+            if (moved := self._moved[member]) is not None
+            and all(rmsd(moved[0], other.xyz) >= DISTINCT_POSES for other in others)
         ]
         if not able:
             return None
-        _, index, xyz = max(able, key=itemgetter(0))
-        return SelectedPose(cluster, index, xyz)
+        _, index, xyz, clear = max(able, key=itemgetter(0))
+        return SelectedPose(cluster, index, xyz, clear)
 
     def _remove_clashes(self, indices: list[int]) -> None:
         """Note where poses are clear of the receptor; None for those without the query's stereochemistry."""
         mol, poses = self._query.mol, self._scored.xyz
-        self._clear.update(dict.fromkeys(indices))
+        self._moved.update(dict.fromkeys(indices))
         whole = [index for index in indices if keeps_stereo(with_coordinates(mol, poses[index]), mol)]
-        clear = poses[whole]
+        moved, clear = poses[whole], np.ones(len(whole), np.bool_)
         if whole and self._receptor is not None:
-            clear = remove_clashes(self._query, clear, self._receptor)
-        self._clear.update(zip(whole, clear, strict=True))
+            moved, clear = remove_clashes(self._query, moved, self._receptor)
+        self._moved.update(zip(whole, zip(moved, clear.tolist(), strict=True), strict=True))
+
+
+def _net_score(score: float, path: float, clear: bool) -> float:
+    """Score of a pose less what it costs to be clear of the receptor, or not to be."""
+    return score - PER_ANGSTROM * path - (0.0 if clear else NOT_CLEAR)
 
 
 def _reweighted(shares: NDArray[np.float64], factor: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -33,6 +33,25 @@ def test_a_pose_names_the_residues_around_it(poses, kinase_library):
     assert pose_properties(poses[0])["pocket"] == " ".join(poses[0].pocket)
 
 
+def test_what_the_first_pose_clashes_with_is_said(kinase_library):
+    """In a pocket drawn together no pose is clear."""
+    receptor, entry = kinase_library.receptor(0), kinase_library.entry(0)
+    middle = positions(heavy(kinase_library[entry.id])).mean(axis=0)
+    narrow = (middle + 0.6 * (receptor.atoms.xyz - middle)).astype(np.float32)
+    outcome = predict(
+        entry.smiles,
+        kinase_library,
+        FAST,
+        receptor=replace(receptor, atoms=replace(receptor.atoms, xyz=narrow)),
+    )
+    [note] = [note for note in outcome.notes if "clashes" in note]
+    named, _, rest = note.removeprefix("the first pose clashes with ").partition(", ")
+    assert set(named.split()) <= set(outcome.poses[0].pocket)
+    assert rest == "which would have to move for it"
+    fits = predict(entry.smiles, kinase_library, FAST, receptor=receptor)
+    assert not any("clashes" in note for note in fits.notes)
+
+
 def test_without_a_receptor_there_is_no_pocket(kinase_library):
     settings = FAST.model_copy(update={"use_receptor": False})
     outcome = predict(kinase_library.entry(0).smiles, kinase_library, settings)

@@ -37,7 +37,7 @@ def representative(receptor):
 
 def test_a_pose_that_need_not_go_far_represents_one_that_clashes(demo_library, receptor, representative):
     mol = demo_library["Mpro-x10201"]  # runs into the receptor, which is another crystal's
-    clear = remove_clashes(PreparedQuery(mol, 1, 1), positions(mol)[None], receptor.atoms)[0]
+    clear = remove_clashes(PreparedQuery(mol, 1, 1), positions(mol)[None], receptor.atoms)[0][0]
     poses = np.stack([positions(mol), clear])
     path = rmsd(clear, poses[0])
     index, xyz = representative(mol, poses, [0.0, -0.9 * path])
@@ -133,3 +133,18 @@ def test_more_clusters_are_judged_than_are_handed_out_unless_they_are_unlikely(c
     first = PoseSelector(query, poses, None, judge, {"network": 1.0}).best(2)
     assert counted == [5]
     assert first[0].index == 4
+
+
+def test_a_cluster_that_clashes_counts_for_less(demo_library, receptor):
+    """A pose in the middle of the protein, where nothing is free, yields to one a little less likely."""
+    mol = demo_library["Mpro-x10201"]
+    query = PreparedQuery(mol, 1, 1)
+    buried = positions(mol) + (receptor.atoms.xyz.mean(axis=0) - positions(mol).mean(axis=0))
+    outside = positions(mol) + 60
+    first, second = PoseSelector(query, scored(np.stack([buried, outside]), [0.5, 0.0]), receptor.atoms).best(
+        2
+    )
+    assert (first.index, first.clear) == (1, True)
+    assert (second.index, second.clear) == (0, False)
+    likelier = scored(np.stack([buried, outside]), [1.5, 0.0])
+    assert PoseSelector(query, likelier, receptor.atoms).best(2)[0].index == 0
