@@ -9,18 +9,17 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice, repeat
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sets import OWN_RECEPTORS, open_set, rmsd_of_poses
 
-from templ.errors import Refusal
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.validity import failed_checks
-from templ.pipeline import METHOD_VERSION, SURE, Prediction
+from templ.pipeline import METHOD_VERSION, pose_in_best_receptor
 from templ.poses.finishing import Sample
-from templ.poses.receptor_selection import select_receptor
+from templ.prediction import Prediction
 from templ.records import Pose
 from templ.scoring.posterior import clusters
 from templ.scoring.ranking import ScoredPoses, selected_terms
@@ -110,7 +109,8 @@ def predict_one(
     own = chosen.receptor(id)
     target = chosen.target(id)
     begin = time.process_time()
-    work = Prediction(
+    _Kept.samples.clear()
+    work = _Kept(
         target,
         chosen.library,
         PredictionSettings(**changes),
@@ -119,15 +119,14 @@ def predict_one(
         own_receptor=mode == OWN,
         protein=own.residues.sequences(),
     )
-    try:
-        work, found, poses = _most_confident(work)
-    except Refusal:
-        missed = Row(id, (MISS,), MISS, MISS, 0.0, 0.0, "", None, time.process_time() - begin, 0.0)
-        return Sampled(missed, None)
-    finally:
-        chosen.library.release_pages()
+    outcome = pose_in_best_receptor(work, {})
+    chosen.library.release_pages()
     predicted = time.process_time()
-    where = work.outcome.receptor
+    poses, where = outcome.poses, outcome.receptor
+    if not poses:
+        missed = Row(id, (MISS,), MISS, MISS, 0.0, 0.0, "", None, predicted - begin, 0.0)
+        return Sampled(missed, None)
+    found = _Kept.samples[where]
     truth = chosen.carried(id, where) if where else chosen.truth(id)
     used = chosen.library.receptor_of(where) if where else own
     invalid = tuple(failed_checks(poses[0].mol, truth=truth, receptor=used)) if check else None
@@ -143,7 +142,7 @@ def predict_one(
         float(every[found.ranked.score.argmax()]),
         float(every.min()),
         poses[0].confidence,
-        work.outcome.best_tanimoto,
+        outcome.best_tanimoto,
         poses[0].method,
         invalid,
         predicted - begin,
@@ -170,31 +169,14 @@ def predict_one(
     return Sampled(row, case)
 
 
-def _most_confident(work: Prediction) -> tuple[Prediction, Sample, tuple[Pose, ...]]:
-    """Sample in one receptor after the other, as `templ.predict` does; keep the surest.
+class _Kept(Prediction):
+    """A prediction that keeps its sample, and the last one in each receptor, by name."""
 
-    Raises
-    ------
-    Refusal
-        When there is no pose in any of them.
-    """
-    posed: list[tuple[Prediction, Sample, tuple[Pose, ...]]] = []
-    refused = Refusal("no-template", "")
-    for here in work.in_each_receptor({}):
-        try:
-            found = here.sample()
-            poses = here.select(found)
-        except Refusal as refusal:
-            refused = refusal
-            continue
-        posed.append((here, found, poses))
-        if poses[0].confidence >= SURE:
-            break
-    if not posed:
-        raise refused
-    tried = [(poses, here.posed_in) for here, _, poses in posed]
-    number, poses = select_receptor(tried, one_frame=not work.library.has_receptors)
-    return (*posed[number][:2], poses)
+    samples: ClassVar[dict[str, Sample]] = {}
+
+    def select(self, sample: Sample) -> tuple[Pose, ...]:
+        self.samples[self.outcome.receptor] = sample
+        return super().select(sample)
 
 
 def predict_all(

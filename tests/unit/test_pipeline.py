@@ -18,10 +18,11 @@ from templ.errors import InputError, LeakageError
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.jobs.target import target_of
 from templ.library.store import Library
-from templ.pipeline import Prediction, predict
+from templ.pipeline import predict
 from templ.poses.pose_file import to_sdf
 from templ.poses.pose_selection import DISTINCT_POSES
 from templ.poses.stereo import keeps_stereo
+from templ.prediction import Prediction
 from templ.records import Outcome, Target
 from templ.scoring.confidence import confidence, evidence, log_odds, prior_confidence
 from templ.scoring.posterior import clusters

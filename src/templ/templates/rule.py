@@ -132,3 +132,7 @@ class TemplateRule(BaseModel):
             if first["type"] == "extra_forbidden":
                 wrong = f"unknown {name}, expected {', '.join(cls.model_fields)}"
             raise InputError(f"template rule: {wrong}") from None
+
+
+NO_RULE = TemplateRule()
+"""Every template but the target itself."""

@@ -9,7 +9,7 @@ from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.geometry import rmsd
 from templ.chemistry.molecules import parse_smiles, positions
 from templ.jobs.target import target_of
-from templ.pipeline import Prediction
+from templ.prediction import Prediction
 from templ.sampling import monte_carlo, pose_sources
 from templ.sampling.docking import APART, dock
 from templ.scoring.terms.intramolecular_clash import clash_energy
