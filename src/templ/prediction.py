@@ -173,7 +173,7 @@ class Prediction:
                 f"the receptor has this pocket in chains {first}, {', '.join(others)}: poses are in that of "
                 f"chain {first}, --site names another"
             )
-        known = evidence(templates, query.mol)
+        known = evidence(templates, query.mol, None if frame.atoms is None else frame.atoms.xyz)
         identities = [template.fit.identity for template in templates if template.fit is not None]
         self._know(
             best_tanimoto=known["tanimoto"],

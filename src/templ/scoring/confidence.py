@@ -9,9 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from rdkit.Chem import Mol
 from rdkit.Chem.rdMolDescriptors import CalcNumRotatableBonds
 
+from templ.chemistry.geometry import squared_distances
+from templ.chemistry.molecules import positions
+from templ.chemistry.rotors import rotors_of
 from templ.scoring.weights import CONSTANT, fitted_weights
 from templ.templates.screening import Template
 
@@ -19,33 +24,57 @@ OWN, OTHER = "own", "other"
 """The models: for the receptor of the query's own crystal, which has its shape already; for any other."""
 LEAST_PROBABILITY = 0.02
 """Probabilities below this, or that near to 1, count as this: no sample is ever that sure."""
-SAME_POCKET = 0.5
-"""Pocket similarity from which a template counts as one of the same pocket."""
-PRIOR_CONFIDENCE = ("tanimoto", "query_coverage", "rotors", "log_templates")
+NEAR = 6.0
+"""Angstrom from an atom of a template within which receptor atoms are counted that enclose it;"""
+TYPICAL_ENCLOSURE = 24.0
+"""and what is taken for their mean number where there is no receptor."""
+PRIOR_CONFIDENCE = ("tanimoto", "shared", "open_rotors", "enclosure")
 """Terms of the model before posing;"""
 CONFIDENCE = ("log_odds", "consensus", "network", "tanimoto")
 """and after."""
 
 
-def evidence(templates: Sequence[Template], query: Mol) -> dict[str, float]:
+def evidence(
+    templates: Sequence[Template], query: Mol, receptor: NDArray[np.float32] | None = None
+) -> dict[str, float]:
     """What is known before posing.
+
+    Parameters
+    ----------
+    templates : sequence of Template
+        Largest core first.
+    query : rdkit.Chem.Mol
+        Heavy atoms.
+    receptor : array, shape (receptor atoms, 3), optional
+        Angstrom, in the templates' frame.
 
     Returns
     -------
     dict
-        ``tanimoto`` of the most similar template; ``query_coverage``, the largest share of the query in a
-        core; ``rotors`` and ``query_atoms`` of the query; ``log_templates``, the logarithm of how many
-        templates are of the same pocket, and one more.
+        ``tanimoto`` of the most similar template; ``shared``, the share of the query's atoms that are in the
+        core of any; ``open_rotors``, bonds that may turn and are not in the largest core; ``enclosure``, how
+        many receptor atoms are near an atom of the template with that, in the mean; ``rotors`` and
+        ``query_atoms`` of the query.
     """
     atoms = query.GetNumAtoms()
-    same = sum(template.pocket_similarity >= SAME_POCKET for template in templates)
+    cores = [set(template.core.pairs) for template in templates if template.core is not None]
+    copied = set() if templates[0].core is None else set(templates[0].core.pairs)
     return {
         "tanimoto": max(template.tanimoto for template in templates),
-        "query_coverage": max(template.core_size for template in templates) / atoms,
+        "shared": len(set().union(*cores)) / atoms,
+        "open_rotors": float(sum(not {rotor.b, rotor.c} <= copied for rotor in rotors_of(query))),
+        "enclosure": TYPICAL_ENCLOSURE if receptor is None else _enclosure(templates[0].mol, receptor),
         "rotors": float(CalcNumRotatableBonds(query)),
         "query_atoms": float(atoms),
-        "log_templates": math.log(1 + same),
     }
+
+
+def _enclosure(template: Mol, receptor: NDArray[np.float32]) -> float:
+    """Receptor atoms near an atom of a template, in the mean."""
+    xyz = positions(template)
+    middle = xyz.mean(axis=0)
+    squares = squared_distances(xyz - middle, receptor.astype(np.float64) - middle)
+    return float((squares < NEAR**2).sum(axis=1).mean())
 
 
 def prior_confidence(evidence: Mapping[str, float], *, own_receptor: bool = False) -> float:

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from templ.chemistry.molecules import parse_smiles
+from templ.chemistry.molecules import parse_smiles, with_coordinates
 from templ.scoring.confidence import (
     CONFIDENCE,
     OTHER,
     OWN,
     PRIOR_CONFIDENCE,
+    TYPICAL_ENCLOSURE,
     beyond_the_fit,
     confidence,
     evidence,
@@ -21,26 +22,47 @@ from templ.scoring.weights import fitted_weights
 from templ.templates.mcs import Core
 from templ.templates.screening import Template
 
-GOOD = {"tanimoto": 0.9, "query_coverage": 1.0, "rotors": 3.0, "query_atoms": 25.0, "log_templates": 3.0}
-POOR = GOOD | {"tanimoto": 0.2, "query_coverage": 0.3}
+GOOD = {
+    "tanimoto": 0.9,
+    "shared": 1.0,
+    "open_rotors": 0.0,
+    "enclosure": 28.0,
+    "rotors": 3.0,
+    "query_atoms": 25.0,
+}
+POOR = GOOD | {"tanimoto": 0.2, "shared": 0.3, "open_rotors": 4.0, "enclosure": 20.0}
 POSE = {"log_odds": 0.5, "consensus": 0.4, "network": 0.0, "tanimoto": 0.5}
 
 
 def test_what_is_known_before_posing():
-    mol = parse_smiles("c1ccccc1CCN")
+    mol = with_coordinates(parse_smiles("c1ccccc1CCN"), np.arange(27.0).reshape(9, 3))
     templates = [
-        Template(0, "near", mol, 0.8, None),
-        Template(1, "large core", mol, 0.3, Core({k: k for k in range(6)}, "c1ccccc1")),
+        Template(0, "large core", mol, 0.3, Core({k: k for k in range(6)}, "c1ccccc1")),
+        Template(1, "small core", mol, 0.2, Core({7: 7, 8: 8}, "CN")),
+        Template(2, "near", mol, 0.8, None),
     ]
-    known = evidence(templates, parse_smiles("c1ccccc1CCN"))
+    known = evidence(templates, mol)
     assert known == {
         "tanimoto": 0.8,
-        "query_coverage": pytest.approx(6 / 9),
+        "shared": pytest.approx(8 / 9),
+        "open_rotors": 2,  # both bonds of the chain: neither lies in the ring
+        "enclosure": TYPICAL_ENCLOSURE,
         "rotors": 2,
         "query_atoms": 9,
-        "log_templates": pytest.approx(np.log(3)),
     }
-    assert evidence([replace(templates[0], core=None)], mol)["query_coverage"] == 0
+    whole = replace(templates[0], core=Core({k: k for k in range(9)}, "c1ccccc1CCN"))
+    assert evidence([whole], mol)["open_rotors"] == 0
+    none = evidence([templates[2]], mol)
+    assert (none["shared"], none["open_rotors"]) == (0, 2)
+
+
+def test_a_template_is_enclosed_by_what_is_near_it():
+    mol = with_coordinates(parse_smiles("CC"), np.array([[0.0, 0, 0], [1.5, 0, 0]]))
+    receptor = np.array([[-5.0, 0, 0], [-4.0, 0, 0], [7.0, 0, 0]], np.float32)
+    known = evidence([Template(0, "near", mol, 0.8, None)], mol, receptor)
+    assert known["enclosure"] == pytest.approx(
+        (2 + 2) / 2
+    )  # the first two are near one atom, the last two near the other
 
 
 @pytest.mark.parametrize("own", [True, False])
