@@ -69,6 +69,8 @@ SAME_POSE = 1.0
 """Angstrom RMSD: a centre this near to one that the network judged has its judgement."""
 SEEN = ("tanimoto", "query_atoms", "rotors")
 """Evidence whose range is kept."""
+DRAWS = 200
+"""Draws by which chance is told from a fault of calibration."""
 BANDS = ((0.0, 0.2), (0.2, 0.4), (0.4, 0.6), (0.6, 1.01))
 """Tanimoto of the nearest template."""
 
@@ -239,10 +241,18 @@ def judge(value: Array, right: NDArray[np.bool_]) -> dict[str, float]:
         "targets": len(value),
         "auroc": round(found.auroc or 0.0, 3),
         "calibration_error": round(found.error, 3),
+        "calibration_error_by_chance": round(error_by_chance(value), 3),
         "brier": round(found.brier, 3),
         "above_0.8": int(sure.sum()),
         **({"right_above_0.8": round(float(right[sure].mean()), 3)} if sure.any() else {}),
     }
+
+
+def error_by_chance(value: Array) -> float:
+    """Calibration error that probabilities which hold exactly would show on so few targets, in the mean."""
+    random = np.random.default_rng(0)
+    drawn = [random.uniform(size=len(value)) < value for _ in range(DRAWS)]
+    return float(np.mean([calibrate(value.tolist(), right.tolist()).error for right in drawn]))
 
 
 def model_of(case: Case) -> str:
