@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from templ.disk import locked, make_folder
@@ -13,6 +14,14 @@ from templ.runs.manifest import MANIFEST_NAME
 LOCK_NAME = "run.lock"
 INPUTS_FOLDER = "inputs"
 """Where a benchmark puts the libraries that it makes for a run."""
+PROCESSES_FOLDER = "processes"
+"""Of a joined run: a folder for each process that did parts of it, with its lock and memory log."""
+TRY_AGAIN_S = 0.5
+"""Seconds between two tries to get the lock of a run."""
+
+
+class RunInUseError(RunError):
+    """Another process writes in the run folder."""
 
 
 def run_of(poses: Path) -> Path:
@@ -32,14 +41,14 @@ def lock_run(folder: Path) -> AbstractContextManager[None]:
 
     Raises
     ------
-    RunError
+    RunInUseError
         When another process has it; the message names that process.
     StorageError
         When the lock file cannot be written.
     """
 
     def refusal(holder: str) -> RunError:
-        return RunError(
+        return RunInUseError(
             f"{folder} is being written by process {holder}; wait for it, stop it, or choose another folder"
         )
 
@@ -47,8 +56,15 @@ def lock_run(folder: Path) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def hold_run_folder(folder: Path) -> Iterator[None]:
+def hold_run_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Make `folder` ours while the block runs: refuse what is no run, create it, take its lock.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The run folder.
+    wait : bool
+        Wait while another process writes there, rather than refuse.
 
     Raises
     ------
@@ -59,7 +75,15 @@ def hold_run_folder(folder: Path) -> Iterator[None]:
     """
     _refuse_what_is_no_run(folder)
     make_folder(folder)
-    with lock_run(folder):
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(lock_run(folder))
+                break
+            except RunInUseError:
+                if not wait:
+                    raise
+            time.sleep(TRY_AGAIN_S)
         yield
 
 
