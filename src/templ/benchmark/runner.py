@@ -113,8 +113,12 @@ def run_benchmark(
         require_posebusters()
     if machine.join and options.shard:
         raise InputError("--shard and --join: either shards, or processes that join one run")
+
+    def tell(line: str) -> None:
+        on_start([line])
+
     with ExitStack() as held:
-        held.enter_context(hold_run_folder(folder, wait=machine.join))
+        held.enter_context(hold_run_folder(folder, tell if machine.join else None))
         benchmark = source.make(folder / INPUTS_FOLDER)
         listed = list_targets(benchmark, only=options.only, limit=options.limit)
         manifest = _manifest(benchmark, listed, machine, options)
@@ -142,7 +146,7 @@ def run_benchmark(
                 failure,
                 on_progress,
                 machine=machine,
-                on_start=lambda line: on_start([line]),
+                on_start=tell,
             )
         return write_summary(folder)
 

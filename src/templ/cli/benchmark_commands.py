@@ -146,7 +146,7 @@ def run(
         failed = max(failed, sum(summary.failed.values()))
     if receptor == BOTH and not dry_run:  # now there is a run beside it
         first = next(iter(sources))
-        with hold_run_folder(first, wait=join):
+        with hold_run_folder(first, say if join else None):
             write_summary(first)
     if failed > max_failures:
         raise typer.Exit(1)

@@ -88,7 +88,7 @@ def record_run(
     joined = _Joined(folder, manifest, tasks_of, on_start, retry_failed=retry)
     with joined:
         joined.do_parts(executor, work, failure, on_progress)
-    held.enter_context(hold_run_folder(folder, wait=True))
+    held.enter_context(hold_run_folder(folder, on_start))
     if read_manifest(folder).finished is None:
         joined.merge()
     parts.remove_parts(folder)

@@ -168,7 +168,7 @@ def predict_queries(
     manifest = _manifest(listed, binding, context, settings, machine).model_copy(update={"notes": notes})
     executor = choose_executor(machine, listed.count)
     with ExitStack() as held:
-        held.enter_context(hold_run_folder(folder, wait=machine.join))
+        held.enter_context(hold_run_folder(folder, on_start if machine.join else None))
         if replace_other:
             _remove_other(folder, manifest)
         manifest = start_run(folder, manifest)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
@@ -21,7 +21,13 @@ TRY_AGAIN_S = 0.5
 
 
 class RunInUseError(RunError):
-    """Another process writes in the run folder."""
+    """Another process, the `holder`, writes in the run folder."""
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        super().__init__(
+            f"{folder} is being written by process {holder}; wait for it, stop it, or choose another folder"
+        )
+        self.holder = f"process {holder}"
 
 
 def run_of(poses: Path) -> Path:
@@ -46,25 +52,19 @@ def lock_run(folder: Path) -> AbstractContextManager[None]:
     StorageError
         When the lock file cannot be written.
     """
-
-    def refusal(holder: str) -> RunError:
-        return RunInUseError(
-            f"{folder} is being written by process {holder}; wait for it, stop it, or choose another folder"
-        )
-
-    return locked(folder / LOCK_NAME, refusal)
+    return locked(folder / LOCK_NAME, lambda holder: RunInUseError(folder, holder))
 
 
 @contextmanager
-def hold_run_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
+def hold_run_folder(folder: Path, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
     """Make `folder` ours while the block runs: refuse what is no run, create it, take its lock.
 
     Parameters
     ----------
     folder : pathlib.Path
         The run folder.
-    wait : bool
-        Wait while another process writes there, rather than refuse.
+    on_wait : callable, optional
+        Wait while another process writes there, and tell this who that is, once; without it, refuse.
 
     Raises
     ------
@@ -75,14 +75,18 @@ def hold_run_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """
     _refuse_what_is_no_run(folder)
     make_folder(folder)
+    told = False
     with ExitStack() as held:
         while True:
             try:
                 held.enter_context(lock_run(folder))
                 break
-            except RunInUseError:
-                if not wait:
+            except RunInUseError as refusal:
+                if on_wait is None:
                     raise
+                if not told:
+                    on_wait(f"waiting for {refusal.holder}, which writes in {folder}")
+                told = True
             time.sleep(TRY_AGAIN_S)
         yield
 
