@@ -195,15 +195,16 @@ def test_a_target_that_takes_more_than_the_job_has_is_stopped_before_the_job_is(
     assert kill["available"] < 100 * MIB
 
 
-def test_a_job_killed_for_memory_that_something_else_took(jobs, helpers, fast_benchmark, expected):
+def test_a_job_killed_for_memory_that_something_else_took(faulty_jobs, helpers, fast_benchmark, expected):
     """The cgroup of the job kills; `memory.jsonl` tells that it was not the run that took the memory."""
-    run = jobs.folder / "run"
+    jobs, run = faulty_jobs, faulty_jobs.folder / "run"
+    jobs.environment["FAULTS"] = json.dumps({expected[0][4].id: f"wait-for {jobs.folder / 'go-on'}"})
     script = script_of(jobs, command_of(fast_benchmark), "--jobs", 1)
     first, line, rest = script.partition("run=$!\n")
     assert rest
-    grow = "import engine_work; engine_work.grow(500)"
-    other = f"PYTHONPATH={helpers} {sys.executable} -c {shlex.quote(grow)} &\n"
-    job = jobs.submit(f"{first}{line}{other}{rest}")
+    grow = shlex.quote("import engine_work; engine_work.grow(500)")
+    other = f"until [ -d run/processes ]; do sleep 0.1; done; {sys.executable} -c {grow}; touch go-on"
+    job = jobs.submit(f"{first}{line}(export PYTHONPATH={helpers}; {other}) &\n{rest}")
     assert jobs.end(job) == (["OUT_OF_MEMORY"], [0])
     assert outcome(run) == expected
     least = min(samples(run), key=lambda sample: sample["available"])
