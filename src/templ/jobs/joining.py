@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Self
 
 from templ.disk import make_folder
 from templ.engine.executor import Executor, TaskResult, Work
@@ -84,13 +85,13 @@ def record_run(
         return
     if manifest.finished is None:
         parts.begin_parts(folder)
-    held.close()
-    joined = _Joined(folder, manifest, tasks_of, on_start, retry_failed=retry)
-    with joined:
-        joined.do_parts(executor, work, failure, on_progress)
-    held.enter_context(hold_run_folder(folder, on_start))
-    if read_manifest(folder).finished is None:
-        joined.merge()
+    merged = False
+    with _Joined(folder, manifest, tasks_of, on_start, retry_failed=retry) as joined:
+        while not merged:
+            held.close()
+            joined.do_parts(executor, work, failure, on_progress)
+            held.enter_context(hold_run_folder(folder, on_start))
+            merged = joined.merge()
     parts.remove_parts(folder)
 
 
@@ -116,8 +117,9 @@ class _Joined:
         self._over = threading.Event()
         self._renewing = threading.Thread(target=self._renew, daemon=True)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self._renewing.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         """Stop; others can go on with what this process has begun at once."""
@@ -152,24 +154,34 @@ class _Joined:
                         if self._add(*record_of(result, failure)):
                             on_progress(self._progress)
 
-    def merge(self) -> None:
-        """Put the parts into the final form of the run, which is held.
+    def merge(self) -> bool:
+        """Put the parts into the final form of the run, which is held; tell whether it is in it.
+
+        Where a part is damaged, what is damaged of it is left to be done again.
 
         Raises
         ------
         RunError
-            When a part is damaged; what is damaged is done again by the next start.
+            When records or poses cannot be read.
         StorageError
             When the disk refuses.
         """
+        if read_manifest(self._folder).finished is not None:
+            return True
+        if not self._all_finished():  # another process has found damage
+            return False
         attempts = list(parts.latest_attempts(self._folder).values())
         try:
             merge_shards(self._folder, attempts, self._manifest.targets)
         except RunError:
-            for attempt in attempts:
-                if any(load_run(attempt).damage()):
-                    self._shared.begin_again(attempt)
-            raise
+            damaged = [attempt for attempt in attempts if any(load_run(attempt).damage())]
+            if not damaged:
+                raise
+            for attempt in damaged:
+                self._on_start(f"{attempt} is damaged: what of it is damaged is done again")
+                self._shared.begin_again(attempt)
+            return False
+        return True
 
     def _all_finished(self) -> bool:
         finished = read_manifest(self._folder).finished is not None

@@ -184,18 +184,26 @@ def test_who_lost_a_part_may_get_it_back(do, tmp_path, expected, monkeypatch):
 
 def test_a_damaged_part_is_found_and_done_again(do, tmp_path, expected, monkeypatch):
     def damage(run, shards, molecules):
+        monkeypatch.undo()
         journal = shards[1] / "results.jsonl"
         journal.write_bytes(journal.read_bytes().replace(b'"m4"', b'"m5"'))
         merge(run, shards, molecules)
 
     merge = joining.merge_shards
     monkeypatch.setattr(joining, "merge_shards", damage)
-    with pytest.raises(RunError, match="start the command of the run again"):
-        do(tmp_path / "run", Scripted())
-    monkeypatch.undo()
-    do(tmp_path / "run", executor := Scripted())
-    assert {4} <= set(executor.done) <= {4, 7, 19}  # the others failed, and are tried again
+    said = do(tmp_path / "run", executor := Scripted())
+    assert said[0] == f"{tmp_path / 'run/parts/0002.1'} is damaged: what of it is damaged is done again"
+    assert sorted(executor.done[MOLECULES:]) == [4, 7, 19]  # the others failed, and are tried again
     assert outcome(tmp_path / "run") == expected
+
+
+def test_what_is_no_damage_of_a_part_ends_the_merge(do, tmp_path, monkeypatch):
+    def fail(run, shards, molecules):
+        raise RunError("poses cannot be read")
+
+    monkeypatch.setattr(joining, "merge_shards", fail)
+    with pytest.raises(RunError, match="poses cannot be read"):
+        do(tmp_path / "run", Scripted())
 
 
 def test_a_merge_that_was_killed_is_done_again(do, tmp_path, expected, monkeypatch):
