@@ -8,9 +8,9 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from templ.disk import make_folder
 from templ.engine.executor import Executor, TaskResult, Work
@@ -142,6 +142,11 @@ class _Joined:
         make_folder(self._process)
         # The lock tells `status` that this process is there.
         with lock_run(self._process), MemoryLog(self._process / MEMORY_NAME) as memory:
+
+            def on_memory(sample: Mapping[str, Any]) -> None:
+                memory.add(sample)
+                self._progress.see_memory(sample)
+
             while not self._all_finished():
                 first = self._claim()
                 on_progress(self._progress)
@@ -149,7 +154,7 @@ class _Joined:
                     time.sleep(LOOK_EVERY_S)
                     continue
                 tasks = self._tasks(first)
-                with contextlib.closing(executor.run(work, tasks, memory.add)) as results:
+                with contextlib.closing(executor.run(work, tasks, on_memory)) as results:
                     for result in results:
                         if self._add(*record_of(result, failure)):
                             on_progress(self._progress)

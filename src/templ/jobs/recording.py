@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from templ.disk import Closing
 from templ.engine.executor import Executor, TaskResult, Work
@@ -47,6 +48,8 @@ class Progress:
         Molecules that policy refused, and those that a fault ended.
     latest : Record or None
         The one that was recorded just now.
+    workers, tree : int
+        Workers when memory was last looked at, of all machines, and bytes of all processes of the run.
     """
 
     total: int
@@ -56,6 +59,8 @@ class Progress:
     refused: int = 0
     failed: int = 0
     latest: Record | None = None
+    workers: int = 0
+    tree: int = 0
 
     def add(self, record: Record) -> None:
         """Count a record."""
@@ -66,10 +71,15 @@ class Progress:
         self.within += record.rmsd is not None and record.rmsd <= HEADLINE
         self.latest = record
 
+    def see_memory(self, sample: Mapping[str, Any]) -> None:
+        """Note what was seen of memory."""
+        self.workers, self.tree = len(sample["workers"]), sample["tree"]
+
     def __str__(self) -> str:
         share = f"within {HEADLINE:g} A so far: {self.within / self.judged:.0%}" if self.within else ""
         failed = f"{self.failed} failed" if self.failed else ""
-        return ", ".join(filter(None, (share, failed)))
+        memory = f"{self.workers} workers, {self.tree / 2**30:.1f} GiB" if self.workers else ""
+        return ", ".join(filter(None, (share, failed, memory)))
 
 
 class Recording(Closing):
@@ -200,7 +210,12 @@ def record_all(
         for note in recording.notes:
             on_start(note)
         on_progress(progress)
-        with contextlib.closing(executor.run(work, recording.waiting(tasks), memory.add)) as results:
+
+        def on_memory(sample: Mapping[str, Any]) -> None:
+            memory.add(sample)
+            progress.see_memory(sample)
+
+        with contextlib.closing(executor.run(work, recording.waiting(tasks), on_memory)) as results:
             for result in results:
                 recording.add(*record_of(result, failure))
                 on_progress(progress)

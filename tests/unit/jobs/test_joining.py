@@ -34,7 +34,17 @@ class Scripted:
         self.done, self.before = [], before
 
     def run(self, work, tasks, on_memory=lambda sample: None):
-        on_memory({"time": 1, "monotonic": 1, "ended": 0, "reason": "", "action": "run"})
+        on_memory(
+            {
+                "time": 1,
+                "monotonic": 1,
+                "ended": 0,
+                "reason": "",
+                "action": "run",
+                "tree": 2**30,
+                "workers": [5, 6],
+            }
+        )
         for task in tasks:
             self.before(len(self.done))
             self.done.append(int(task))
