@@ -20,17 +20,19 @@ free_port() {
 
 if [ "$command" = stop ]; then
   stop
+  if [ -d /sys/fs/cgroup/memory/slurm ]; then
+    find /sys/fs/cgroup/memory/slurm -depth -type d -exec rmdir --ignore-fail-on-non-empty {} \; 2>/dev/null || true
+  fi
   exit
 fi
 
 mkdir -p "$folder/state" "$folder/spool"
 chmod 755 "$folder"
 cd "$folder"
-# Where jobs are held to their memory: by cgroups if the machine lets us make one, else by SLURM's own looking.
-memory="JobAcctGatherParams=OverMemoryKill"
+# Jobs are held to their memory where this machine lets us make a cgroup (v1) for them.
 task=task/none
 if [ -d /sys/fs/cgroup/memory ] && mkdir -p /sys/fs/cgroup/memory/slurm 2>/dev/null; then
-  memory="" task=task/cgroup
+  task=task/cgroup
   cat > cgroup.conf <<END
 CgroupMountpoint=/sys/fs/cgroup
 CgroupPlugin=cgroup/v1
@@ -59,7 +61,6 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=1
-$memory
 FirstJobId=$((RANDOM + 1000))
 MailProg=/bin/true
 ReturnToService=2
