@@ -20,7 +20,8 @@ from templ.runs.record import Cost
 
 TARGETS = 40
 PROCESSES = 6
-PATIENCE_S = 240
+STOPS = 20
+PATIENCE_S = 480
 """Only a failing test waits that long."""
 REFUSED = "its results from here are not taken"
 
@@ -132,12 +133,12 @@ def test_six_processes_killed_and_stopped_at_random_moments(start, undisturbed, 
             awake = [each for each in processes if each not in asleep and each.poll() is None]
             if not begun(run) or len(awake) < 2:
                 continue
-            victim = moments.choice(awake)
-            if moments.random() < 0.5:
+            victim, stop = moments.choice(awake), moments.random() < 0.5
+            if stop and stops < STOPS:
                 signal_all(victim, signal.SIGSTOP)
                 asleep[victim] = time.monotonic() + moments.uniform(1, 10)
                 stops += 1
-            elif kills < PROCESSES:
+            elif not stop and kills < PROCESSES:
                 signal_all(victim, signal.SIGKILL)
                 processes.remove(victim)
                 kills += 1
