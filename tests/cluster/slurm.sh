@@ -5,6 +5,12 @@ set -euo pipefail
 command=$1 folder=$(realpath -m "$2")
 
 stop() {
+  if SLURM_CONF=$folder/slurm.conf timeout 10 scancel --user "$(id -un)" 2>/dev/null; then
+    for _ in $(seq 100); do
+      [ -n "$(SLURM_CONF=$folder/slurm.conf timeout 10 squeue --noheader 2>/dev/null)" ] || break
+      sleep 0.1
+    done
+  fi
   for name in slurmd slurmctld munged; do
     if [ -s "$folder/$name.pid" ]; then
       pid=$(cat "$folder/$name.pid")

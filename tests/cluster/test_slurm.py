@@ -230,4 +230,4 @@ def test_a_job_killed_for_memory_that_something_else_took(faulty_jobs, helpers, 
     least = min(samples(run), key=lambda sample: sample["available"])
     assert least["available"] < 300 * MIB
     assert least["tree"] < 600 * MIB
-    assert "other processes" in least["reason"]
+    assert any("other processes" in sample["reason"] for sample in samples(run))
