@@ -104,6 +104,8 @@ class RunSettings(BaseModel):
     on : str
         Where the work is done, if not by processes of this machine: ``dask://HOST:PORT``, a Dask scheduler,
         or ``local:N``, a Dask cluster of N workers of this machine.
+    join : bool
+        Do parts of the run together with other processes that join it, on any machine that has its folder.
     max_failures : int
         A run with more failed targets than this ends with exit code 1.
     """
@@ -117,4 +119,5 @@ class RunSettings(BaseModel):
     recycle_after: int = Field(default=25, ge=1)
     retry_failed: bool = True
     on: str = ""
+    join: bool = False
     max_failures: int = Field(default=0, ge=0)

@@ -121,6 +121,8 @@ def test_your_own_crystals(tmp_path):
 def test_cluster(tmp_path):
     run_page("cluster.md", tmp_path)
     assert len(list(load_run(tmp_path / "runs/all"))) == 4
+    assert len(list(load_run(tmp_path / "runs/joined"))) == 9
+    assert len(list((tmp_path / "runs/joined/processes").iterdir())) == 2
 
 
 @pytest.mark.slow

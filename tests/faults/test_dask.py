@@ -262,8 +262,9 @@ def test_memory_is_that_of_all_processes(calm):
     seen = []
     run = dask_executor._DaskRun(None, None, (), RunSettings(), seen.append)
     for process, tree in (("1 on a", 5), ("2 on a", 7), ("1 on b", 1), ("1 on a", 6)):
-        run._tell(ChunkResult([], {"tree": tree}, process))
+        run._tell(ChunkResult([], {"tree": tree, "workers": [tree - 1]}, process))
     assert [sample["tree"] for sample in seen] == [5, 12, 13, 14]
+    assert seen[-1]["workers"] == [5, 6, 0]
 
 
 def test_other_software_is_refused_by_name():

@@ -193,8 +193,17 @@ def hold(argument):
     return len(blocks)
 
 
+def grow(argument):
+    """Take so many MiB of memory, and then 20 more each second without end."""
+    blocks = [bytearray(int(argument) << 20)]
+    while True:
+        blocks.append(bytearray(2 << 20))
+        time.sleep(0.1)
+
+
 ACTIONS = {
     "hold": hold,
+    "grow": grow,
     "nap": lambda seconds: time.sleep(float(seconds)),
     "freeze": freeze,
     "hang-rdkit": hang_in_rdkit,

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 
 from templ.benchmark.runner import write_summary
-from templ.disk import replacing
 from templ.errors import RunError
 from templ.evaluation.summary import Summary
 from templ.runs.journal import JOURNAL_NAME, read_records
-from templ.runs.manifest import RunManifest, mark_finished, read_manifest, start_run
-from templ.runs.pose_shards import POSES_FOLDER, PoseShards, read_poses
-from templ.runs.record import Cost, Record
+from templ.runs.manifest import RunManifest, read_manifest, start_run
+from templ.runs.merging import merge_shards
+from templ.runs.record import Cost
 from templ.runs.run_folder import hold_run_folder
 
 
@@ -43,15 +41,7 @@ def merge_runs(out: str | Path, runs: Sequence[str | Path]) -> Summary:
             update={"shard": None, "targets": sum(manifests[run].targets for run in shards), "finished": None}
         )
         start_run(out, merged)
-        shutil.rmtree(out / POSES_FOLDER, ignore_errors=True)  # of a merge that was killed
-        with PoseShards(out, in_order=True) as poses, replacing(out / JOURNAL_NAME) as results:
-            for run, record in _in_target_order(shards, merged.targets):
-                if record.address is not None:
-                    sdf = read_poses(run, record.address)
-                    record = record.at(poses.append(record.index, sdf, durable=False))
-                results.write(record.to_line())
-            poses.close()  # on disk before the results that point there
-        mark_finished(out)
+        merge_shards(out, shards, merged.targets)
         return write_summary(out)
 
 
@@ -86,14 +76,3 @@ def _refuse_disagreement(one: Path, other: Path) -> None:
         if not first or not second or replace(first, cost=Cost()) != replace(second, cost=Cost()):
             id = (first or second).id
             raise RunError(f"{one} and {other} disagree about {id!r}; leave one of them out")
-
-
-def _in_target_order(shards: Sequence[Path], targets: int) -> Iterator[tuple[Path, Record]]:
-    """Records of all shards, dealt out one by one as the targets were."""
-    readers = [(run, read_records(run / JOURNAL_NAME)) for run in shards]
-    for index in range(targets):
-        run, reader = readers[index % len(readers)]
-        record = next(reader, None)
-        if record is None or record.index != index:
-            raise RunError(f"{run} lacks the record of target {index + 1}; start its command again and merge")
-        yield run, record

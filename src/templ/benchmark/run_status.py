@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from templ.disk import is_locked
 from templ.errors import RunError
-from templ.evaluation.run import load_run
+from templ.evaluation.run import Run, load_run
+from templ.runs.journal import JOURNAL_NAME, read_records
 from templ.runs.memory_log import clock, read_samples, stretches
-from templ.runs.run_folder import LOCK_NAME
+from templ.runs.parts import latest_attempts
+from templ.runs.record import Record
+from templ.runs.run_folder import LOCK_NAME, PROCESSES_FOLDER
 
 RECENT_S = 600.0
 """Seconds of a run by which its speed goes: the largest targets come first, so it grows."""
@@ -62,16 +65,28 @@ def status_of(folder: Path) -> RunStatus:
     """
     run = load_run(folder)
     counts = {"posed": 0, "refused": 0, "failed": 0}
-    if len(run):
-        for record in run:
-            counts[record.status] += 1
-    state: State = "stopped"
+    for record in _records(run):
+        counts[record.status] += 1
+    processes = [folder, *(folder / PROCESSES_FOLDER).glob("*")]
+    at_it = [process for process in processes if is_locked(process / LOCK_NAME)]
+    state: State = "running" if at_it else "stopped"
     if run.manifest.finished is not None:
         state = "finished"
-    elif is_locked(folder / LOCK_NAME):
-        state = "running"
-    speed = _speed(folder) if state == "running" else None
+    speeds = [_speed(process) for process in at_it] if state == "running" else []
+    known = [speed for speed in speeds if speed is not None]
+    speed = sum(known) if known else None
     return RunStatus(folder, state, run.manifest.targets, sum(counts.values()), **counts, speed=speed)
+
+
+def _records(run: Run) -> Iterator[Record]:
+    """Records of a run so far; of one that processes do together, those of its parts."""
+    if not (attempts := latest_attempts(run.path)):
+        if len(run):
+            yield from run
+        return
+    for attempt in attempts.values():
+        if (attempt / JOURNAL_NAME).exists():
+            yield from read_records(attempt / JOURNAL_NAME)
 
 
 def _speed(folder: Path) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -20,7 +21,8 @@ from templ.evaluation.markdown import to_markdown
 from templ.evaluation.run import load_run
 from templ.evaluation.summary import Summary
 from templ.evaluation.validity import PACKAGE, require_posebusters
-from templ.jobs.recording import Progress, record_all
+from templ.jobs.joining import record_run
+from templ.jobs.recording import Progress
 from templ.jobs.target import FUNCTION, PRELOAD, target_of
 from templ.library.store import open_library
 from templ.records import Outcome
@@ -109,7 +111,14 @@ def run_benchmark(
     folder, machine, options = Path(folder), machine or RunSettings(), options or RunOptions()
     if options.validity:
         require_posebusters()
-    with hold_run_folder(folder):
+    if machine.join and options.shard:
+        raise InputError("--shard and --join: either shards, or processes that join one run")
+
+    def tell(line: str) -> None:
+        on_start([line])
+
+    with ExitStack() as held:
+        held.enter_context(hold_run_folder(folder, tell if machine.join else None))
         benchmark = source.make(folder / INPUTS_FOLDER)
         listed = list_targets(benchmark, only=options.only, limit=options.limit)
         manifest = _manifest(benchmark, listed, machine, options)
@@ -127,17 +136,17 @@ def run_benchmark(
                 outcome = Outcome(id, "failed", result.kind, result.detail)
                 return Record.of(outcome, target, index, stage=result.stage)
 
-            work, tasks = _work(benchmark, manifest.identity), _tasks(listed, manifest)
-            record_all(
+            record_run(
                 folder,
+                held,
                 manifest,
                 executor,
-                work,
-                tasks,
+                _work(benchmark, manifest.identity),
+                lambda order: _tasks(listed, order),
                 failure,
                 on_progress,
-                retry_failed=machine.retry_failed,
-                on_start=lambda line: on_start([line]),
+                machine=machine,
+                on_start=tell,
             )
         return write_summary(folder)
 
@@ -207,10 +216,10 @@ def _whose(benchmark: Benchmark) -> str:
         return NEAREST if library.has_receptors else OWN
 
 
-def _tasks(listed: TargetList, manifest: RunManifest) -> Iterator[tuple[int, str]]:
+def _tasks(listed: TargetList, order: range) -> Iterator[tuple[int, str]]:
     """References to the targets, the most costly first: none of those is left for the end of the run."""
     ids = list(listed.sizes)
-    for index in sorted(manifest.order, key=lambda index: -listed.sizes[ids[index]]):
+    for index in sorted(order, key=lambda index: -listed.sizes[ids[index]]):
         yield index, json.dumps([index, ids[index]])
 
 

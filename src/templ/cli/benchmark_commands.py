@@ -9,6 +9,7 @@ import typer
 
 from templ.cli.options import (
     FAILURES,
+    JOIN,
     LARGEST_SEED,
     MEMORY,
     ON,
@@ -89,12 +90,14 @@ def run(
     ),
     retry_failed: bool = RETRY,
     on: str = ON,
+    join: bool = JOIN,
     max_failures: int = FAILURES,
 ) -> None:
     """Predict every target of a benchmark; the same command again goes on where a run was stopped."""
     from templ.benchmark.builtin import find_benchmark
     from templ.benchmark.runner import RunOptions, run_benchmark, write_summary
     from templ.evaluation.both_receptors import folder_of
+    from templ.runs.run_folder import hold_run_folder
     from templ.settings import RunSettings
     from templ.sources.split_lists import read_ids
     from templ.templates.target_receptor import NEAREST, OWN
@@ -112,6 +115,7 @@ def run(
         recycle_after=recycle_after,
         retry_failed=retry_failed,
         on=on,
+        join=join,
         max_failures=max_failures,
     )
     chosen = {"seed": seed, "min_confidence": min_confidence}
@@ -141,7 +145,9 @@ def run(
         _print_summary(summary, path)
         failed = max(failed, sum(summary.failed.values()))
     if receptor == BOTH and not dry_run:  # now there is a run beside it
-        write_summary(next(iter(sources)))
+        first = next(iter(sources))
+        with hold_run_folder(first, say if join else None):
+            write_summary(first)
     if failed > max_failures:
         raise typer.Exit(1)
 

@@ -38,6 +38,9 @@ RETRY = typer.Option(
 ON = typer.Option(
     "", "--on", help="Where work is done: dask://HOST:PORT, or local:N, Dask with N workers (extra: dask)."
 )
+JOIN = typer.Option(
+    False, "--join", help="Do the run together with other processes that are given the same command."
+)
 RECYCLE = typer.Option(25, "--recycle-after", min=1, help="Tasks after which a worker is replaced.")
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 

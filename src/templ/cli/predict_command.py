@@ -10,6 +10,7 @@ import typer
 
 from templ.cli.options import (
     FAILURES,
+    JOIN,
     MEMORY,
     ON,
     RETRY,
@@ -99,6 +100,7 @@ def predict(
     memory: str | None = MEMORY,
     retry_failed: bool = RETRY,
     on: str = ON,
+    join: bool = JOIN,
     max_failures: int = FAILURES,
 ) -> None:
     """Predict how queries bind: poses (SDF), a table (CSV), and the run, which the same command resumes."""
@@ -112,6 +114,8 @@ def predict(
         raise InputError("--smiles-column and --id-column are for --queries")
     if (smiles is None) == (queries is None):
         raise InputError("give either --smiles or --queries")
+    if smiles is not None and join:
+        raise InputError("--join is for --queries")
     if smiles is not None:
         parse_smiles(smiles)  # a single SMILES that cannot be read is an error at once
     if queries is not None and queries.resolve() in {out.resolve(), out.with_suffix(".csv").resolve()}:
@@ -148,6 +152,7 @@ def predict(
                 memory=parse_memory(memory),
                 retry_failed=retry_failed,
                 on=on,
+                join=join,
             ),
             columns=TableColumns(smiles_column, id_column),
             replace_other=smiles is not None,

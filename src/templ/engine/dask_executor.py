@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import islice
@@ -167,7 +167,7 @@ class _DaskRun:
         self._size = 1
         self._run = uuid.uuid4().hex
         self._ended = 0
-        self._held: dict[str, int] = {}
+        self._held: dict[str, Mapping[str, Any]] = {}
 
     def results(self) -> Iterator[TaskResult]:
         """Keep chunks out, and pass on what comes back."""
@@ -243,9 +243,12 @@ class _DaskRun:
         """Log what was seen of memory where the chunk was done, added to what the others held last."""
         if not found.memory:
             return
-        self._held[found.process] = int(found.memory["tree"])
-        now = {"monotonic": time.monotonic(), "tree": sum(self._held.values()), "ended": self._ended}
-        self._on_memory({**found.memory, **now})
+        self._held[found.process] = found.memory
+        every = {
+            "tree": sum(int(memory["tree"]) for memory in self._held.values()),
+            "workers": [held for memory in self._held.values() for held in memory["workers"]],
+        }
+        self._on_memory({**found.memory, **every, "monotonic": time.monotonic(), "ended": self._ended})
 
 
 def _next_size(tasks: int, seconds: float) -> int:

@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,9 @@ from templ.engine.executor import TaskResult, Work, choose_executor
 from templ.errors import InputError, RunError
 from templ.evaluation.run import Run, load_run
 from templ.evaluation.run_table import COST, SCHEMA, rows_of, table_writer
+from templ.jobs.joining import record_run
 from templ.jobs.query import FUNCTION, ONLY_QUERY, PRELOAD, unread
-from templ.jobs.recording import Progress, record_all
+from templ.jobs.recording import Progress
 from templ.library.store import Library, open_library
 from templ.records import Target
 from templ.runs.identity import Identity, software_here
@@ -166,21 +167,23 @@ def predict_queries(
         notes += told
     manifest = _manifest(listed, binding, context, settings, machine).model_copy(update={"notes": notes})
     executor = choose_executor(machine, listed.count)
-    with hold_run_folder(folder):
+    with ExitStack() as held:
+        held.enter_context(hold_run_folder(folder, on_start if machine.join else None))
         if replace_other:
             _remove_other(folder, manifest)
         manifest = start_run(folder, manifest)
         listed.keep()
         on_start(str(executor))
-        record_all(
+        record_run(
             folder,
+            held,
             manifest,
             executor,
             Work(FUNCTION, context, PRELOAD),
-            ((reference.index, reference.to_json()) for reference in listed),
+            listed.tasks,
             _failure,
             on_progress,
-            retry_failed=machine.retry_failed,
+            machine=machine,
             on_start=on_start,
         )
         run = load_run(folder)
@@ -221,6 +224,10 @@ class _Queries:
     def __iter__(self) -> Iterator[QueryReference]:
         """References, one by one, from the file, which must be there."""
         return read_queries(self.path, self.columns)
+
+    def tasks(self, order: range) -> Iterator[tuple[int, str]]:
+        """Positions and references of those at some positions, one by one from the file."""
+        return ((query.index, query.to_json()) for query in self if query.index in order)
 
     def ids(self) -> Iterator[str]:
         """Names, one by one."""

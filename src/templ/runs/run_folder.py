@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from templ.disk import locked, make_folder
@@ -13,6 +14,20 @@ from templ.runs.manifest import MANIFEST_NAME
 LOCK_NAME = "run.lock"
 INPUTS_FOLDER = "inputs"
 """Where a benchmark puts the libraries that it makes for a run."""
+PROCESSES_FOLDER = "processes"
+"""Of a joined run: a folder for each process that did parts of it, with its lock and memory log."""
+TRY_AGAIN_S = 0.5
+"""Seconds between two tries to get the lock of a run."""
+
+
+class RunInUseError(RunError):
+    """Another process, the `holder`, writes in the run folder."""
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        super().__init__(
+            f"{folder} is being written by process {holder}; wait for it, stop it, or choose another folder"
+        )
+        self.holder = f"process {holder}"
 
 
 def run_of(poses: Path) -> Path:
@@ -32,23 +47,24 @@ def lock_run(folder: Path) -> AbstractContextManager[None]:
 
     Raises
     ------
-    RunError
+    RunInUseError
         When another process has it; the message names that process.
     StorageError
         When the lock file cannot be written.
     """
-
-    def refusal(holder: str) -> RunError:
-        return RunError(
-            f"{folder} is being written by process {holder}; wait for it, stop it, or choose another folder"
-        )
-
-    return locked(folder / LOCK_NAME, refusal)
+    return locked(folder / LOCK_NAME, lambda holder: RunInUseError(folder, holder))
 
 
 @contextmanager
-def hold_run_folder(folder: Path) -> Iterator[None]:
+def hold_run_folder(folder: Path, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
     """Make `folder` ours while the block runs: refuse what is no run, create it, take its lock.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        The run folder.
+    on_wait : callable, optional
+        Wait while another process writes there, and tell this who that is, once; without it, refuse.
 
     Raises
     ------
@@ -59,7 +75,19 @@ def hold_run_folder(folder: Path) -> Iterator[None]:
     """
     _refuse_what_is_no_run(folder)
     make_folder(folder)
-    with lock_run(folder):
+    told = False
+    with ExitStack() as held:
+        while True:
+            try:
+                held.enter_context(lock_run(folder))
+                break
+            except RunInUseError as refusal:
+                if on_wait is None:
+                    raise
+                if not told:
+                    on_wait(f"waiting for {refusal.holder}, which writes in {folder}")
+                told = True
+            time.sleep(TRY_AGAIN_S)
         yield
 
 

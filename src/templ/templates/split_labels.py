@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -35,7 +36,8 @@ class Splits:
 def write_splits(path: Path, library: Library, lists: Mapping[str, Iterable[str]]) -> None:
     """Write the split of each row of a library to a ``.npy`` file.
 
-    Ids in the lists, by split, that the library does not have are passed over.
+    Ids in the lists, by split, that the library does not have are passed over. A file that says the same
+    stays: other processes may read it.
 
     Raises
     ------
@@ -47,5 +49,9 @@ def write_splits(path: Path, library: Library, lists: Mapping[str, Iterable[str]
         for id in ids:
             if id in library:
                 labels[library.row_of(id)] = LABELS.index(name)
+    content = io.BytesIO()
+    np.save(content, labels, allow_pickle=False)
+    if path.exists() and path.read_bytes() == content.getvalue():
+        return
     with replacing(path) as file:
-        np.save(file, labels, allow_pickle=False)
+        file.write(content.getvalue())

@@ -64,17 +64,20 @@ def test_a_run_that_was_planned_or_is_none(tmp_path, kinase_path):
         status_of(tmp_path / "nothing")
 
 
-def test_a_run_at_work_and_one_that_was_killed(tmp_path, kinase_path):
+@pytest.mark.parametrize("words", [(), ("--join",)], ids=["alone", "joined"])
+def test_a_run_at_work_and_one_that_was_killed(tmp_path, kinase_path, words):
     """Several together are as far as the one that takes longest; a killed process is at nothing."""
     finished = run_some(tmp_path / "b", kinase_path, limit=1)
     folder = tmp_path / "a"
     command = [sys.executable, "-m", "templ", "benchmark", "run", "loo", "--library", str(kinase_path)]
     with subprocess.Popen(
-        [*command, "--workers", "1", "-o", str(folder)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        [*command, "--workers", "1", "-o", str(folder), *words],
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
     ) as process:
         try:
             deadline = time.monotonic() + 60
-            while not ((folder / "results.jsonl").exists() and status_of(folder).done):
+            while not ((folder / "manifest.json").exists() and status_of(folder).done):
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
             os.kill(process.pid, signal.SIGSTOP)  # so it holds its lock, and does not end too soon
@@ -83,7 +86,9 @@ def test_a_run_at_work_and_one_that_was_killed(tmp_path, kinase_path):
             assert text.splitlines()[3].split()[:2] == ["all", "running"]
         finally:
             process.kill()
-    assert status_of(folder).state == "stopped"
+    left = status_of(folder)
+    assert (left.state, left.done) == ("stopped", left.posed)
+    assert left.done
     assert status(finished, folder)[0] == 1
 
 

@@ -148,6 +148,19 @@ def test_the_machine_does_not_matter(predict):
     predict(pairs("a", "b"), machine=RunSettings(workers=1, memory=2**32))
 
 
+def test_processes_that_join_write_what_one_does(predict, tmp_path):
+    ids = [f"q{number}" for number in range(20)]
+    alone, joined = tmp_path / "alone.sdf", tmp_path / "joined.sdf"
+    predict(pairs(*ids), alone)
+    for _ in range(2):  # the second comes when all is done
+        run = predict(pairs(*ids), joined, machine=MACHINE.model_copy(update={"join": True}))
+        assert [record.id for record in run] == ids
+        for suffix in (".sdf", ".csv"):
+            assert joined.with_suffix(suffix).read_bytes() == alone.with_suffix(suffix).read_bytes()
+        joined.unlink()
+    assert len(list((tmp_path / "joined.run/processes").iterdir())) == 1
+
+
 def test_queries_of_a_file_are_not_copied_and_those_of_python_are_kept(predict, tmp_path):
     mol = Chem.MolFromSmiles("CCS")
     named = Chem.MolFromSmiles("CCN")

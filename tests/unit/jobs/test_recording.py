@@ -23,7 +23,7 @@ class Scripted:
         self.done, self.closed, self.stop_after = [], False, stop_after
 
     def run(self, work, tasks, on_memory=lambda sample: None):
-        on_memory({"time": 1, "reason": "", "action": "run"})
+        on_memory({"time": 1, "reason": "", "action": "run", "tree": 2**30, "workers": [5, 6]})
         try:
             for task in reversed(list(tasks)):
                 if len(self.done) == self.stop_after:
@@ -105,6 +105,8 @@ def test_each_is_on_disk_when_its_progress_is_told(record, tmp_path):
             if progress.latest.address:
                 assert read_poses(tmp_path, progress.latest.address)
         told.append(progress.done)
+
+        assert (progress.workers, progress.tree) == ((2, 2**30) if progress.done else (0, 0))
 
     record(Scripted(), look)
     assert told == list(range(9))
@@ -195,6 +197,8 @@ def test_progress_counts():
     assert str(progress) == "within 2 A so far: 25%, 1 failed"
     progress.add(Record(4, "e", "posed", poses=(PoseRecord(1, 1, "core", "t", (), "", 0),)))
     assert (progress.judged, progress.within) == (4, 1)
+    progress.see_memory({"tree": 3 * 2**29, "workers": [2**28, 2**28, 2**29]})
+    assert str(progress) == "within 2 A so far: 25%, 1 failed, 3 workers, 1.5 GiB"
 
 
 def test_progress_without_a_crystal_tells_faults_only():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,22 @@ def test_the_second_holder_is_told_who_the_first_is(tmp_path):
             pass
     with lock_run(tmp_path):
         pass
+
+
+def test_who_joins_a_run_waits_and_says_for_whom(tmp_path):
+    told, held = [], ExitStack()
+    held.enter_context(lock_run(tmp_path))
+
+    def on_wait(line):
+        told.append(line)
+        held.close()
+
+    with hold_run_folder(tmp_path, on_wait):
+        assert len(told) == 1
+        assert told[0].startswith(f"waiting for process {os.getpid()} on ")
+        assert told[0].endswith(f"which writes in {tmp_path}")
+        with pytest.raises(RunError, match="is being written"):
+            lock_run(tmp_path).__enter__()
 
 
 def test_a_folder_is_let_go_when_the_block_fails(tmp_path):

@@ -75,6 +75,17 @@ def test_every_row_has_its_split(library, split):
     assert [split.of(row) for row in range(len(library))] == [names[row % 4] for row in range(len(library))]
 
 
+def test_labels_that_others_may_read_are_not_written_again(demo_library, tmp_path):
+    path, first, second = tmp_path / "splits.npy", *list(demo_library)[:2]
+    write_splits(path, demo_library, {"train": [first]})
+    before = path.stat()
+    write_splits(path, demo_library, {"train": [first]})
+    assert path.stat().st_ino == before.st_ino
+    write_splits(path, demo_library, {"train": [first, second]})
+    splits = Splits(path)
+    assert [splits.of(demo_library.row_of(id)) for id in (first, second)] == ["train", "train"]
+
+
 def test_rows_of_splits(library, split):
     rows = np.arange(len(library))
     assert (split.rows_in(["train", "val"]) == (rows % 4 < 2)).all()
