@@ -44,6 +44,8 @@ from templ.templates.frame import Frame
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from numpy.typing import NDArray
+
     from templ.chemistry.receptor import Receptor
 
 HERE = Path(__file__).parent
@@ -75,12 +77,16 @@ def repeat_complexes(source: Path, out: Path, ids: Iterable[str], *, atoms: bool
     out.mkdir()
     with open_library(source) as library:
         with LigandWriter(out) as ligands, ReceptorWriter(out) as receptors:
+            known: dict[int, tuple[dict[str, Any], NDArray[np.uint64], Receptor]] = {}
             for number, id in enumerate(ids):
-                values, fingerprint, receptor, _ = library.row(number % len(library))
-                assert receptor is not None
+                row = number % len(library)
+                if row not in known:
+                    values, fingerprint, receptor, _ = library.row(row)
+                    assert receptor is not None
+                    known[row] = values, fingerprint, receptor if atoms else without_atoms(receptor)
+                values, fingerprint, receptor = known[row]
                 ligands.add(values | {"id": id}, fingerprint)
-                perturbed = perturb(receptor, generator)
-                receptors.add(perturbed if atoms else without_atoms(perturbed))
+                receptors.add(perturb(receptor, generator))
         files = {name: describe_file(out / name) for name in (*DATA_FILES, *RECEPTOR_FILES)}
         counts = Counts(ligands=len(ligands), left_out=0)
         update = {"counts": counts, "files": files, "source_paths": ()}

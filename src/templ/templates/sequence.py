@@ -23,6 +23,8 @@ MIN_ALIGNED = 0.5
 
 SAME_PROTEIN = 0.9
 """Identity from which two receptors are one protein: point mutants and species that are near."""
+MOST_COMPARED = 20
+"""Receptors aligned to see whether a library has a protein: the first may only share a peptide with it."""
 MIN_SHARED = 0.5
 """Share of 3-mers: ten substitutions in a hundred residues leave seven of ten."""
 
@@ -126,6 +128,18 @@ def cluster_sequences(sequences: Sequence[str], least: float = SAME_PROTEIN) -> 
     for index, sequence in enumerate(sequences):
         first.setdefault(cluster_of[sequence], index)
     return [first[cluster_of[sequence]] for sequence in sequences]
+
+
+def group_of_protein(sequence: str, libraries: Sequence[Library]) -> str:
+    """Name the group that the protein of a chain has in libraries; empty where they do not have it."""
+    aligner = Aligner()
+    for library in libraries:
+        rows, _ = library.related(sequence, MOST_COMPARED)
+        for row in rows.tolist():
+            residues, pocket = library.residues(row)
+            if identity(sequence, residues.sequence[residues.main_chain(pocket)], aligner) >= SAME_PROTEIN:
+                return library.entry(row).group
+    return ""
 
 
 def identity(query: str, template: str, aligner: Aligner) -> float:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from made_receptors import of_sequence
 
 from templ.chemistry.receptor import Atoms, Receptor, Residues
 from templ.chemistry.receptor_file import read_receptor
@@ -66,30 +67,6 @@ def receptors(draw):
             draw(arrays.arrays(np.float32, atoms, elements=FLOATS)),
         ),
         np.arange(size // 2, dtype=np.int32),
-    )
-
-
-def of_sequence(sequence):
-    """A receptor without atoms, for tests that look at its sequence only."""
-    nothing = np.empty(0, np.str_)
-    return Receptor(
-        Residues(
-            ("A",),
-            np.array([len(sequence)], np.int32),
-            sequence,
-            np.arange(len(sequence), dtype=np.int32),
-            " " * len(sequence),
-            np.zeros((len(sequence), 3), np.float32),
-        ),
-        Atoms(
-            np.empty((0, 3), np.float32),
-            np.empty(0, np.uint8),
-            np.empty(0, np.int32),
-            nothing,
-            nothing,
-            np.empty(0, np.float32),
-        ),
-        np.empty(0, np.int32),
     )
 
 
