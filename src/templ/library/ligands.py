@@ -134,9 +134,13 @@ class MappedLigands:
 
     def locate(self, row: int) -> tuple[pa.RecordBatch, int]:
         """Return the batch that holds a row, and the index of the row in it."""
+        self.check_row(row)
+        return self._table.row(row)
+
+    def check_row(self, row: int) -> None:
+        """Refuse a row that is not there, without a look at its batch."""
         if not 0 <= row < len(self):
             raise LibraryError(f"{self._folder} has no row {row}: its rows are 0 to {len(self) - 1}")
-        return self._table.row(row)
 
     def values(self, row: int, names: Iterable[str] = SCHEMA.names) -> dict[str, Any]:
         """Return columns of a row by name."""

@@ -247,12 +247,12 @@ class Library(Closing):
 
     def residues(self, row: int) -> tuple[Residues, NDArray[np.int32]]:
         """Chains near the ligand of a row, and which of their residues make its pocket."""
-        self._ligands.locate(row)
+        self._ligands.check_row(row)
         return self._receptors.residues(row)
 
     def receptor(self, row: int) -> Receptor:
         """Receptor around the ligand of a row; its arrays lie over the mapped file."""
-        self._ligands.locate(row)
+        self._ligands.check_row(row)
         return self._receptors.receptor(row)
 
     def receptor_of(self, id: str) -> Receptor:

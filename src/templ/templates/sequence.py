@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -28,7 +29,9 @@ MOST_COMPARED = 20
 MIN_SHARED = 0.5
 """Share of 3-mers: ten substitutions in a hundred residues leave seven of ten."""
 
-_THREE = {one: gemmi.expand_one_letter(one, gemmi.ResidueKind.AA) for one in "ACDEFGHIKLMNPQRSTVWY"}
+_THREE = defaultdict(
+    lambda: "UNK", {one: gemmi.expand_one_letter(one, gemmi.ResidueKind.AA) for one in "ACDEFGHIKLMNPQRSTVWY"}
+)
 
 
 class Aligner:
@@ -154,7 +157,7 @@ def identity(query: str, template: str, aligner: Aligner) -> float:
 
 @lru_cache(maxsize=16)
 def _names(sequence: str) -> list[str]:
-    return [_THREE.get(letter, "UNK") for letter in sequence]
+    return list(map(_THREE.__getitem__, sequence))
 
 
 def _pairs(cigar: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
