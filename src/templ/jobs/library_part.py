@@ -362,9 +362,8 @@ def _groups(parts: Path, plan: Sequence[tuple[str, list[str]]], before: Sequence
             for row in range(len(opened)):
                 entry = opened.entry(row)
                 if not entry.group:
-                    residues, pocket = opened.residues(row)
                     owners.append((entry.id, entry.name))
-                    sequences.append(residues.sequence[residues.main_chain(pocket)])
+                    sequences.append(opened.main_chain(row))
     known = {sequence: group_of_protein(sequence, before) for sequence in dict.fromkeys(sequences)}
     clusters = cluster_sequences(sequences)
     named = zip(owners, sequences, clusters, strict=True)

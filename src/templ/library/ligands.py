@@ -30,7 +30,7 @@ from templ.library.format import (
     damaged,
 )
 from templ.library.ids import candidate_rows, id_hash, merge_ids
-from templ.library.mapped import BLOCK, MappedArray, MappedTable
+from templ.library.mapped import BLOCK, MappedArray, MappedTable, numbers
 from templ.library.writing import FilesWriter
 from templ.sources.sdf import MoleculeReference
 
@@ -167,7 +167,7 @@ class MappedLigands:
     def molecule(self, row: int) -> Mol:
         """Rebuild the molecule of a row."""
         batch, index = self.locate(row)
-        mol = decode(batch.column("smiles")[index].as_py(), batch.column("xyz")[index].values.to_numpy())
+        mol = decode(batch.column("smiles")[index].as_py(), numbers(batch.column("xyz")[index].values))
         if mol is None:
             raise LibraryError(
                 f"{self._folder}: row {row} does not read back as a molecule; "
@@ -194,7 +194,7 @@ class MappedLigands:
         mask = np.zeros(len(self), dtype=np.bool_)
         for number, chunk in enumerate(self.chunks(name)):
             start = number * ROWS_PER_BATCH
-            mask[start : start + len(chunk)] = test(chunk).to_numpy(zero_copy_only=False)
+            mask[start : start + len(chunk)] = numbers(test(chunk).cast(pa.uint8()))
             if start % BLOCK == 0:
                 self._table.release_pages()
         return mask

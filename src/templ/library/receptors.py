@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from templ.chemistry.receptor import Atoms, Receptor, Residues
+from templ.chemistry.receptor import Atoms, Receptor, Residues, main_chain
 from templ.disk import storage_errors
 from templ.library.format import KMER_COUNTS, KMER_ENDS, KMER_ROWS, RECEPTORS_TABLE, Manifest
 from templ.library.kmer_index import KmerIndex, KmerWriter
-from templ.library.mapped import MappedTable
+from templ.library.mapped import MappedTable, numbers
 from templ.library.writing import FilesWriter, TableFile
 
 RECEPTORS_PER_BATCH = 64
@@ -100,6 +100,12 @@ class MappedReceptors:
             _array(batch, "ca", index).reshape(-1, 3),
         ), _array(batch, "pocket", index)
 
+    def main_chain(self, row: int) -> str:
+        """Sequence of the chain with most residues of the pocket; of the row nothing else is read."""
+        ends, sequence, pocket = self._table.fields(row, ["ends", "sequence", "pocket"])
+        chain = main_chain(numbers(ends.values), numbers(pocket.values))
+        return str(sequence)[chain]
+
     def receptor(self, row: int) -> Receptor:
         """Receptor of a row; its numbers lie over the mapped file."""
         batch, index = self._table.row(row)
@@ -179,7 +185,7 @@ def _column(kind: pa.DataType, values: list[Any]) -> pa.Array:
 
 
 def _array(batch: pa.RecordBatch, name: str, index: int) -> NDArray[Any]:
-    array: NDArray[Any] = batch.column(name)[index].values.to_numpy()
+    array: NDArray[Any] = numbers(batch.column(name)[index].values)
     return array
 
 

@@ -250,6 +250,11 @@ class Library(Closing):
         self._ligands.check_row(row)
         return self._receptors.residues(row)
 
+    def main_chain(self, row: int) -> str:
+        """Sequence of the chain of a row's receptor that has most residues of its pocket."""
+        self._ligands.check_row(row)
+        return self._receptors.main_chain(row)
+
     def receptor(self, row: int) -> Receptor:
         """Receptor around the ligand of a row; its arrays lie over the mapped file."""
         self._ligands.check_row(row)

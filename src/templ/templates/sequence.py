@@ -84,8 +84,7 @@ def related_rows(
     for number, row in enumerate(rows.tolist()):
         if number % ROWS_AT_ONCE == 0:
             library.release_pages()
-        residues, pocket = library.residues(row)
-        chain = residues.sequence[residues.main_chain(pocket)]
+        chain = library.main_chain(row)
         if chain not in known:
             known[chain] = least <= max(identity(part, chain, aligner) for part in chains) <= most
         related[row] = known[chain]
@@ -139,8 +138,7 @@ def group_of_protein(sequence: str, libraries: Sequence[Library]) -> str:
     for library in libraries:
         rows, _ = library.related(sequence, MOST_COMPARED)
         for row in rows.tolist():
-            residues, pocket = library.residues(row)
-            if identity(sequence, residues.sequence[residues.main_chain(pocket)], aligner) >= SAME_PROTEIN:
+            if identity(sequence, library.main_chain(row), aligner) >= SAME_PROTEIN:
                 return library.entry(row).group
     return ""
 

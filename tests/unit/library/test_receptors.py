@@ -20,11 +20,13 @@ from templ.library.format import (
     KMER_ENDS,
     KMER_ROWS,
     RECEPTOR_FILES,
+    RECEPTORS_TABLE,
     Counts,
     Manifest,
     describe_file,
 )
 from templ.library.kmer_index import LETTERS, kmers
+from templ.library.mapped import MappedTable
 from templ.library.receptors import RECEPTORS_PER_BATCH, SCRATCH, MappedReceptors, ReceptorWriter
 from templ.library.store import open_library
 from templ.records import Entry
@@ -192,6 +194,39 @@ def test_related_on_real_sequences(path, complexes):
                 expected = np.array(brute_force(sequence, sequences), np.float32)
                 np.testing.assert_allclose(values, np.sort(expected)[::-1], rtol=1e-6)
                 np.testing.assert_allclose(values, expected[rows], rtol=1e-6)
+
+
+def test_of_a_row_only_the_main_chain_is_read(path, complexes, monkeypatch):
+    """What it reads is compared with the checksums, as everything is; the atoms are not looked at."""
+    with open_library(path) as library:
+        expected = []
+        for row in range(len(library)):
+            residues, pocket = library.residues(row)
+            expected.append(residues.sequence[residues.main_chain(pocket)])
+    checked = []
+    first = MappedTable.check
+    monkeypatch.setattr(MappedTable, "check", lambda self, *ends: checked.append(ends) or first(self, *ends))
+    with open_library(path) as library:
+        checked.clear()
+        assert [library.main_chain(row) for row in range(len(library))] == expected
+        read = sum(end - start for start, end in set(checked))
+        assert 0 < read < 0.05 * (path / RECEPTORS_TABLE).stat().st_size
+        with pytest.raises(LibraryError, match="has no row"):
+            library.main_chain(len(library))
+
+
+def test_a_main_chain_that_was_altered_is_noticed(path, complexes, tmp_path):
+    shutil.copytree(path, tmp_path / "copy.templ")
+    altered = tmp_path / "copy.templ" / RECEPTORS_TABLE
+    data = altered.read_bytes()
+    sequence = complexes[0].receptor.residues.sequence.encode()
+    at = data.index(sequence)
+    altered.write_bytes(data[:at] + b"X" + data[at + 1 :])
+    with (
+        pytest.raises(LibraryError, match=r"receptors.arrow was altered"),
+        open_library(tmp_path / "copy.templ") as library,
+    ):
+        library.main_chain(0)
 
 
 def test_the_same_target_is_most_related(path, complexes):
