@@ -106,6 +106,8 @@ class KmerIndex:
             kmer, row = _sorted(found, start)
             numbers, counts = np.unique(kmer, return_counts=True)
             for number, part in zip(numbers.tolist(), np.split(row, np.cumsum(counts))[:-1], strict=True):
+                if number % LISTS_AT_ONCE == 0:  # the kernel maps what is near, too: soon all of the index
+                    self._rows.release_pages()
                 first = int(at[number])
                 if not np.array_equal(self._rows.rows(first, first + len(part)), part):
                     raise damaged(self._rows.path, f"has other rows for 3-mer {number} from row {start} on")
