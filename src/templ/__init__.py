@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from templ.jobs.query_run import BindingSite as BindingSite
     from templ.jobs.query_run import predict_queries as predict_queries
     from templ.library.build import build_library as build_library
+    from templ.library.build import merge_libraries as merge_libraries
     from templ.library.store import Library as Library
     from templ.library.store import open_library as open_library
     from templ.pipeline import predict as predict
@@ -64,7 +65,7 @@ _NAMES = {
     "export.run_export": ("export_run",),
     "jobs.library_part": ("build_complexes", "build_structures"),
     "jobs.query_run": ("BindingSite", "predict_queries"),
-    "library.build": ("build_library",),
+    "library.build": ("build_library", "merge_libraries"),
     "library.store": ("Library", "open_library"),
     "pipeline": ("predict",),
     "records": ("Outcome", "Pose", "Target"),

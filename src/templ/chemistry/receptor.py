@@ -68,8 +68,7 @@ class Residues:
 
     def slices(self) -> list[slice]:
         """Where each chain lies."""
-        ends = self.ends.tolist()
-        return [slice(start, end) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+        return chain_slices(self.ends)
 
     def sequences(self) -> tuple[str, ...]:
         """Sequence of each chain."""
@@ -82,7 +81,22 @@ class Residues:
 
     def main_chain(self, pocket: NDArray[np.int32]) -> slice:
         """Where the chain with most residues of the pocket lies."""
-        return max(self.slices(), key=lambda part: int(((pocket >= part.start) & (pocket < part.stop)).sum()))
+        return main_chain(self.ends, pocket)
+
+
+def chain_slices(ends: NDArray[np.int32]) -> list[slice]:
+    """Where each chain lies, by where each ends."""
+    stops = ends.tolist()
+    return [slice(start, stop) for start, stop in zip([0, *stops[:-1]], stops, strict=True)]
+
+
+def main_chain(ends: NDArray[np.int32], pocket: NDArray[np.int32]) -> slice:
+    """Where the chain with most residues of the pocket lies, by where each chain ends."""
+
+    def of_pocket(part: slice) -> int:
+        return int(((pocket >= part.start) & (pocket < part.stop)).sum())
+
+    return max(chain_slices(ends), key=of_pocket)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

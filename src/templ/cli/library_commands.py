@@ -51,6 +51,9 @@ def build(
         None, "--date-property", help="SDF property with the date (YYYY-MM-DD) of each ligand."
     ),
     group: str = typer.Option("", "--group", help="Name of the protein or series of these ligands."),
+    append_to: Path | None = typer.Option(
+        None, "--append-to", metavar="LIBRARY", help="Begin with the ligands of this one, copied as they are."
+    ),
     workers: str = WORKERS,
     on: str = ON,
     max_failures: int = FAILURES,
@@ -59,11 +62,13 @@ def build(
 
     A build of complexes or structures that was stopped goes on with the same command.
     """
+    from contextlib import ExitStack
     from itertools import chain
 
     from templ.engine.executor import choose_executor
     from templ.jobs.library_part import build_complexes, build_structures
     from templ.library.build import build_library
+    from templ.library.store import open_library
     from templ.settings import RunSettings
     from templ.sources.ledger import Ledger
     from templ.sources.sdf import read_sdf
@@ -80,7 +85,8 @@ def build(
         raise InputError("--ligands-csv and --all-copies are for --structures")
     if structures and embeddings is not None:
         raise InputError("--embeddings are for --complexes")
-    with Ledger(f"{out}.ledger.csv") as ledger, progress("reading") as show:
+    with ExitStack() as opened, Ledger(f"{out}.ledger.csv") as ledger, progress("reading") as show:
+        before = [] if append_to is None else [opened.enter_context(open_library(append_to))]
 
         def count(read: int) -> None:
             show(read, None, "")
@@ -94,6 +100,7 @@ def build(
                 ledger=ledger,
                 sources=[path.name for path in ligands],
                 receptors={group: receptor} if receptor else None,
+                before=before,
                 on_progress=count,
             )
         else:
@@ -105,6 +112,7 @@ def build(
                     ledger=ledger,
                     index=index,
                     embeddings=embeddings,
+                    before=before,
                     on_progress=count,
                 )
             else:
@@ -114,6 +122,7 @@ def build(
                     index=index,
                     ligands=ligands_csv,
                     all_copies=all_copies,
+                    before=before,
                     on_progress=count,
                 )
     report_ledger(ledger)
@@ -122,6 +131,18 @@ def build(
         say(f"{manifest.counts.embeddings} of them with an embedding of their receptor")
     if ledger.total > max_failures:
         raise typer.Exit(1)
+
+
+@app.command()
+def merge(
+    out: Path = typer.Argument(..., help="The library to make; must not exist."),
+    libraries: list[Path] = typer.Argument(..., help="Libraries of one kind without a common id."),
+) -> None:
+    """Put libraries into one, in the order given, as one build of all would; no molecule is read."""
+    from templ.library.build import merge_libraries
+
+    manifest = merge_libraries(out, libraries)
+    say(f"{out}: {manifest.counts.ligands} ligands")
 
 
 @app.command()

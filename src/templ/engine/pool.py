@@ -124,7 +124,8 @@ class Pool(Closing):
         self._false_starts = 0
         methods = multiprocessing.get_all_start_methods()
         self._context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        self._context.set_forkserver_preload(list(work.preload))
+        # What a worker itself needs too: imported by each of them, it would take longer than most tasks.
+        self._context.set_forkserver_preload([child.__name__, *work.preload])
         for variable in THREAD_VARIABLES:
             os.environ.setdefault(variable, "1")
         self._selector = selectors.DefaultSelector()

@@ -15,6 +15,7 @@ import psutil
 CGROUP = Path("/sys/fs/cgroup")
 MEMBERSHIP = Path("/proc/self/cgroup")
 """Which cgroups this process is in."""
+TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 UNLIMITED = 2**60
 """Bytes: cgroup v1 writes about 2^63 where there is no limit."""
 
@@ -42,11 +43,12 @@ def anonymous_bytes(pid: int | None = None) -> int:
 def cpu_seconds(pid: int) -> float:
     """CPU time that a process and its threads have used, seconds; 0 when it is gone."""
     try:
-        # The name in the second field may hold anything but what ends it.
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  asked for at every task: half of it was Path
+            # The name in the second field may hold anything but what ends it.
+            fields = file.read().rpartition(b")")[2].split(maxsplit=13)
     except OSError:
         return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
 
 
 def tree_bytes() -> int:

@@ -28,6 +28,8 @@ from templ.errors import StorageError, TemplError
 
 PACKAGE = str(Path(__file__).parents[1]) + os.sep
 _C = ctypes.CDLL(None)
+LOOK_AGAIN_BYTES = 2**20
+"""Bytes that a task must have added before the worker's memory is looked at once more after it."""
 LARGEST_RESULT = 16 * 2**20
 """Bytes that a result may have when it is sent; those of a prediction have about 20 thousand."""
 
@@ -61,7 +63,8 @@ def serve(pipe: Connection, work: str, context: Mapping[str, Any], headroom: int
     if headroom:
         _limit_data(headroom)
     gc.freeze()  # what every task needs is never garbage: looking at it each time would take longer than most
-    pipe.send(("ready", uss_bytes()))
+    held = uss_bytes()
+    pipe.send(("ready", held))
     while True:
         try:
             order, task = pipe.recv()
@@ -71,13 +74,19 @@ def serve(pipe: Connection, work: str, context: Mapping[str, Any], headroom: int
             return
         if order == "release":
             release(perform)
+            held = uss_bytes()
         else:
+            seen = 0
             try:
-                pipe.send_bytes(_packed(_perform(perform, task)))
+                result = _perform(perform, task)
+                seen = result.uss_bytes
+                pipe.send_bytes(_packed(result))
             except StorageError as error:
                 pipe.send(("broken", error))
             give_back()
-        pipe.send(("released", uss_bytes()))
+            # A look takes a millisecond: longer than a task that does nothing.
+            held = seen if 0 < seen <= held + LOOK_AGAIN_BYTES else uss_bytes()
+        pipe.send(("released", held))
 
 
 def release(perform: Callable[[str], Any]) -> None:

@@ -29,7 +29,8 @@ from templ.engine.executor import Executor, Work
 from templ.errors import EmptyLibraryError, InputError
 from templ.library.build import Row, build_library, building_folder
 from templ.library.format import FORMAT_VERSION, Manifest
-from templ.library.store import is_sound, open_library
+from templ.library.joining import check_added
+from templ.library.store import Library, is_sound, open_library
 from templ.records import Entry
 from templ.sources.annotations import read_annotations
 from templ.sources.complexes import complex_in, find_complexes, read_or_note
@@ -40,7 +41,7 @@ from templ.sources.structure_files import (
     read_ligand_table,
     read_structure,
 )
-from templ.templates.sequence import cluster_sequences
+from templ.templates.sequence import cluster_sequences, group_of_protein
 
 FUNCTION = "templ.jobs.library_part:open_work"
 DICTIONARY_FUNCTION = "templ.jobs.library_part:open_dictionary"
@@ -59,6 +60,7 @@ def build_complexes(
     ledger: Ledger,
     index: str | Path | None = None,
     embeddings: str | Path | None = None,
+    before: Sequence[Library] = (),
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Manifest:
     """Build a library of the complexes of a folder, or go on where the same build was stopped.
@@ -75,7 +77,7 @@ def build_complexes(
         Takes the complexes that are left out, with the reason, in the order of their paths.
     index : Path, optional
         Dates and groups (`templ.sources.annotations.read_annotations`).
-    embeddings : Path, optional
+    embeddings, before : optional
         See `build_library`.
     on_progress : callable
         Told the number of complexes done.
@@ -94,7 +96,7 @@ def build_complexes(
     if not paths:
         raise InputError(f"{folder} holds no complex; expected folders <id> with <id>_protein.pdb and so on")
     reading = _Reading("complexes", index)
-    return _build(Path(out), reading, paths, [folder], executor, ledger, on_progress, embeddings)
+    return _build(Path(out), reading, paths, [folder], executor, ledger, on_progress, embeddings, before)
 
 
 def build_structures(
@@ -106,11 +108,13 @@ def build_structures(
     index: str | Path | None = None,
     ligands: str | Path | None = None,
     all_copies: bool = False,
+    before: Sequence[Library] = (),
     on_progress: Callable[[int], None] = lambda done: None,
 ) -> Manifest:
     """Build a library of the ligands inside structure files, or go on where the same build was stopped.
 
-    Ligands without a group are grouped by the sequences of their receptors (`cluster_sequences`).
+    Ligands without a group are grouped by the sequences of their receptors (`cluster_sequences`), those whose
+    protein a library before has with that one's.
 
     Parameters
     ----------
@@ -128,6 +132,8 @@ def build_structures(
         SMILES of the ligands (`templ.sources.structure_files.read_ligand_table`).
     all_copies : bool
         Take all copies of a ligand in a structure, not the best one alone.
+    before : sequence of Library
+        See `build_library`.
     on_progress : callable
         Told the number of structures done.
 
@@ -142,7 +148,8 @@ def build_structures(
             f"{', '.join(map(str, paths))}: no structure; expected files named {', '.join(STRUCTURE_ENDINGS)}"
         )
     reading = _Reading("structures", index, ligands, all_copies)
-    return _build(Path(out), reading, files, list(map(Path, paths)), executor, ledger, on_progress, None)
+    sources = list(map(Path, paths))
+    return _build(Path(out), reading, files, sources, executor, ledger, on_progress, None, before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +197,12 @@ def _build(
     ledger: Ledger,
     on_progress: Callable[[int], None],
     embeddings: str | Path | None,
+    before: Sequence[Library],
 ) -> Manifest:
     with building_folder(out) as held:
         reading.check()
+        for library in before:
+            check_added(library, complexes=True, embeddings=embeddings is not None)
         plan = [
             (f"{number:06d}", paths[start : start + COMPLEXES_A_PART])
             for number, start in enumerate(range(0, len(paths), COMPLEXES_A_PART))
@@ -209,7 +219,7 @@ def _build(
         }
         lost = build.make(chain(*single.values()))
         plan = list(chain(*(single.get(name, [(name, paths)]) for name, paths in plan)))
-        groups = _groups(parts, plan) if reading.kind == "structures" else {}
+        groups = _groups(parts, plan, before) if reading.kind == "structures" else {}
         manifest = build_library(
             out,
             _join(parts, plan, lost, groups, ledger),
@@ -217,6 +227,7 @@ def _build(
             sources=[path_text(path.name) for path in (*sources, *reading.tables())],
             complexes=True,
             embeddings=embeddings,
+            before=before,
             held=held,
         )
         shutil.rmtree(parts, ignore_errors=True)
@@ -339,8 +350,8 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], None]:
     return work
 
 
-def _groups(parts: Path, plan: Sequence[tuple[str, list[str]]]) -> dict[str, str]:
-    """Name the groups of ligands that have none, by id: each by the first structure of its cluster."""
+def _groups(parts: Path, plan: Sequence[tuple[str, list[str]]], before: Sequence[Library]) -> dict[str, str]:
+    """Name groups of ligands that have none, by id: as a library before does, else by the first structure."""
     owners: list[tuple[str, str]] = []  # id, and name of the structure
     sequences: list[str] = []
     for name, _ in plan:
@@ -351,11 +362,12 @@ def _groups(parts: Path, plan: Sequence[tuple[str, list[str]]]) -> dict[str, str
             for row in range(len(opened)):
                 entry = opened.entry(row)
                 if not entry.group:
-                    residues, pocket = opened.residues(row)
                     owners.append((entry.id, entry.name))
-                    sequences.append(residues.sequence[residues.main_chain(pocket)])
+                    sequences.append(opened.main_chain(row))
+    known = {sequence: group_of_protein(sequence, before) for sequence in dict.fromkeys(sequences)}
     clusters = cluster_sequences(sequences)
-    return {id: owners[first][1] for (id, _), first in zip(owners, clusters, strict=True)}
+    named = zip(owners, sequences, clusters, strict=True)
+    return {id: known[sequence] or owners[first][1] for (id, _), sequence, first in named}
 
 
 def _join(

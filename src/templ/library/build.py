@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,14 @@ from templ.library.format import (
     Manifest,
     describe_file,
     receptor_file,
+    verify_file,
     write_manifest,
 )
+from templ.library.joining import check_added, check_groups, check_same_kind
 from templ.library.ligands import LigandWriter
 from templ.library.mapped import MappedTable
 from templ.library.receptors import ReceptorWriter
+from templ.library.store import Library, open_library
 from templ.records import Entry
 from templ.sources.files import DAMAGED, open_input
 from templ.sources.ledger import Ledger
@@ -75,6 +79,7 @@ def build_library(
     receptors: Mapping[str, str | Path] | None = None,
     complexes: bool = False,
     embeddings: str | Path | None = None,
+    before: Sequence[Library] = (),
     on_progress: Callable[[int], None] | None = None,
     held: Path | None = None,
 ) -> Manifest:
@@ -99,6 +104,8 @@ def build_library(
         Every entry comes with its own receptor, which is stored beside it.
     embeddings : str or Path, optional
         Embeddings of the receptors by id: an ``.npz`` (`templ.library.embeddings.write_embeddings`).
+    before : sequence of Library
+        Open libraries whose rows come first, copied as they are stored, with their receptors and embeddings.
     on_progress : callable, optional
         Called after each entry with the number of entries read so far.
     held : Path, optional
@@ -112,7 +119,8 @@ def build_library(
     Raises
     ------
     LibraryError
-        When `out` exists or is being built, or (EmptyLibraryError) no entry could be kept.
+        When `out` exists or is being built, the libraries before cannot be in one with each other or with
+        the entries, or (EmptyLibraryError) no entry could be kept.
     InputError
         When a receptor, or the file of embeddings, cannot be read.
     StorageError
@@ -120,12 +128,22 @@ def build_library(
     """
     out, ledger = Path(out), Ledger() if ledger is None else ledger
     with nullcontext(held) if held else building_folder(out) as folder:
-        files = [*DATA_FILES, *_write_receptors(folder, receptors or {})]
-        files += RECEPTOR_FILES if complexes else ()
+        if before:
+            check_same_kind(before)
+            if entries != ():
+                check_added(before[0], complexes=complexes, embeddings=embeddings is not None)
+        stored = _copy_receptors(folder, before) + _write_receptors(folder, receptors or {})
+        for library in before:
+            check_groups(library, stored)
+        files = [*DATA_FILES, *dict.fromkeys(stored), *(RECEPTOR_FILES if complexes else ())]
+        earlier = [library.manifest for library in before]
+        groups = {group for manifest in earlier for group in manifest.groups}
         embedded = read = 0
-        groups: set[str] = set()
         with LigandWriter(folder) as writer, ExitStack() as more:
             bound = more.enter_context(ReceptorWriter(folder)) if complexes else None
+            for library in before:
+                library.copy_to(writer, bound)
+            copied = len(writer)
             for entry in entries:
                 read += 1
                 try:
@@ -140,17 +158,18 @@ def build_library(
                     ledger.add(*source, 0, str(error), id)
                 if on_progress is not None:
                     on_progress(read)
-        if not len(writer):
+        if len(writer) == copied and not (before and entries == ()):
             raise EmptyLibraryError(
                 f"{out} was not built: none of the {read} molecules read could be kept; "
                 "the ledger has the reason for each"
             )
         if writer.source_paths:
             files.append(REFERENCES)
-        if embeddings is not None:
+        of_before = [library.embeddings for library in before if library.has_embeddings]
+        if embeddings is not None or of_before:
             table = MappedTable(folder, LIGANDS, None, SCHEMA, ROWS_PER_BATCH)
             ids = (id.as_py() for chunk in table.chunks("id") for id in chunk)
-            embedded = write_embeddings(embeddings, folder, ids).found
+            embedded = write_embeddings(embeddings, folder, islice(ids, copied, None), of_before).found
             files.append(EMBEDDINGS)
         with storage_errors(out):
             manifest = Manifest(
@@ -158,11 +177,19 @@ def build_library(
                 version=FORMAT_VERSION,
                 created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 built_by=__version__,
-                rdkit=rdkit.__version__,
+                rdkit=", ".join(
+                    dict.fromkeys([*(each.rdkit for each in earlier), *([rdkit.__version__] if read else [])])
+                ),
                 fingerprint=PARAMETERS,
-                counts=Counts(ligands=len(writer), left_out=read - len(writer), embeddings=embedded),
+                counts=Counts(
+                    ligands=len(writer),
+                    left_out=read + copied - len(writer) + sum(each.counts.left_out for each in earlier),
+                    embeddings=embedded + sum(each.counts.embeddings for each in earlier),
+                ),
                 groups=tuple(sorted(groups)),
-                sources=tuple(sources),
+                sources=tuple(
+                    dict.fromkeys([*(name for each in earlier for name in each.sources), *sources])
+                ),
                 source_paths=tuple(writer.source_paths),
                 files={name: describe_file(folder / name) for name in files},
             )
@@ -172,6 +199,33 @@ def build_library(
             folder.rename(out)
             sync_folder(out.parent)
     return manifest
+
+
+def merge_libraries(out: str | Path, libraries: Sequence[str | Path]) -> Manifest:
+    """Put the rows of libraries one after the other, in the order given, as if all had been built in one go.
+
+    No molecule is read: rows are copied as they are stored. Memory: one record batch, and 16 bytes an id.
+
+    Parameters
+    ----------
+    out : str or Path
+        The library to make; must not exist.
+    libraries : sequence of str or Path
+        At least one.
+
+    Raises
+    ------
+    LibraryError
+        When one cannot be opened or is damaged; when two are of different kinds, have an id in common, or
+        different receptors for one group. It names both.
+    StorageError
+        When the disk refuses a write.
+    """
+    with ExitStack() as stack:
+        opened = [stack.enter_context(open_library(path)) for path in libraries]
+        if not opened:
+            raise LibraryError(f"{out} was not built: there is no library to merge")
+        return build_library(out, (), before=opened, complexes=opened[0].has_receptors)
 
 
 def prepare(entry: Entry) -> Row:
@@ -234,6 +288,19 @@ def _origin(entry: Entry | Row) -> tuple[str, tuple[str, int]]:
     return id, (file, int(record)) if mark and record.isdecimal() else (source, 0)
 
 
+def _copy_receptors(folder: Path, libraries: Sequence[Library]) -> list[str]:
+    """Copy the files of receptors that groups of these libraries have; return their names."""
+    names = []
+    for library in libraries:
+        for name in library.stored_receptors:
+            source = verify_file(library.path, name, library.manifest)
+            with storage_errors(folder / name):
+                (folder / RECEPTORS).mkdir(exist_ok=True)
+                shutil.copyfile(source, folder / name)
+            names.append(name)
+    return names
+
+
 def _write_receptors(folder: Path, receptors: Mapping[str, str | Path]) -> list[str]:
     """Store the receptors gzipped, the same bytes whenever it is done; return their names in the library."""
     names = []
@@ -248,10 +315,16 @@ def _write_receptors(folder: Path, receptors: Mapping[str, str | Path]) -> list[
                 content = source.read()
             except DAMAGED as error:
                 raise InputError(f"{path} is a damaged gzip file ({error}); fetch it again") from None
+        stored = gzip.compress(content, mtime=0)
+        if (folder / name).exists() and (folder / name).read_bytes() != stored:
+            raise InputError(
+                f"{path} is not the receptor that the library has for the group '{group}': give that one, or "
+                "another --group"
+            )
         with storage_errors(folder / name):
             (folder / RECEPTORS).mkdir(exist_ok=True)
             with (folder / name).open("wb") as file:
-                file.write(gzip.compress(content, mtime=0))
+                file.write(stored)
                 sync_file(file)
         names.append(name)
     return names

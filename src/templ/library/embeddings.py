@@ -7,7 +7,7 @@ import tokenize
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,9 @@ class EmbeddingReport:
     unusable: int
 
 
-def write_embeddings(npz: str | Path, folder: Path, ids: Iterable[str]) -> EmbeddingReport:
+def write_embeddings(
+    npz: str | Path | None, folder: Path, ids: Iterable[str], copied: Sequence[Embeddings] = ()
+) -> EmbeddingReport:
     """Write the embeddings of a file of ``numpy.savez`` in the order of a library.
 
     An id takes the first usable row of the file that has exactly this id, else the first that has it in
@@ -68,20 +70,33 @@ def write_embeddings(npz: str | Path, folder: Path, ids: Iterable[str]) -> Embed
     ----------
     npz : str or Path
         File with ``pdb_ids`` (text, shape (n,)) and ``embeddings`` (floats, shape (n, dimensions)),
-        compressed or not. No pickle in it is read.
+        compressed or not. No pickle in it is read. None where all are copied.
     folder : Path
         The library, in which ``embeddings.npy`` is written.
     ids : iterable of str
-        Id of each row of the library, read once.
+        Id of each row of the library that follows those copied, read once.
+    copied : sequence of Embeddings
+        Of other libraries, whose rows come first.
 
     Raises
     ------
     InputError
-        When the file is not such a file, is damaged, or has no usable row; nothing is written then.
+        When the file is not such a file, is damaged, has no usable row, or vectors of another length than
+        those copied; nothing is written then.
     StorageError
         When the disk refuses the write.
     """
-    names, units, usable = _read(Path(npz))
+    names: list[str] = []
+    if npz is None:
+        units, usable = np.empty((0, copied[0].dimensions), _MATRIX_TYPE), np.empty(0, np.bool_)
+    else:
+        names, units, usable = _read(Path(npz))
+    for other in copied:
+        if other.dimensions != units.shape[1]:
+            raise InputError(
+                f"{npz}: its embeddings have {units.shape[1]} dimensions and those in {other.path} have "
+                f"{other.dimensions}: make both with the same model"
+            )
     exact: dict[str, int] = {}
     folded: dict[str, int] = {}
     for number in np.flatnonzero(usable).tolist():
@@ -92,6 +107,10 @@ def write_embeddings(npz: str | Path, folder: Path, ids: Iterable[str]) -> Embed
     absent = np.zeros(units.shape[1], _MATRIX_TYPE)
     with FilesWriter(folder) as writer:
         matrix = writer.array(EMBEDDINGS, _MATRIX_TYPE.str, absent.shape)
+        for other in copied:
+            for _, block in other.blocks():
+                with storage_errors(folder):
+                    matrix.add(block)
         for count, id in enumerate(ids, 1):  # noqa: B007  the last one is how many
             row = exact.get(id, folded.get(id.casefold()))
             with storage_errors(folder):
@@ -143,6 +162,15 @@ class Embeddings:
 
     def __len__(self) -> int:
         return len(self._matrix)
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._matrix.path
+
+    def blocks(self) -> Iterator[tuple[int, NDArray[np.float16]]]:
+        """Yield first row and vectors of each block; its pages are released when the next is asked for."""
+        return self._matrix.blocks()
 
     def vector(self, row: int) -> NDArray[np.float32] | None:
         """Return the unit vector of a row, shape (dimensions,), or None where the row has no embedding."""

@@ -29,7 +29,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal, Self
@@ -190,6 +190,17 @@ def receptor_file(group: str) -> str:
     ('receptors/receptor.pdb.gz', 'receptors/MERS%2Faligned.pdb.gz')
     """
     return str(PurePosixPath(RECEPTORS, quote(group or "receptor", safe=" ") + ".pdb.gz"))
+
+
+def receptor_for(group: str, names: Collection[str]) -> str | None:
+    """Name, of those of a library's receptors, of the one that a group has: its own, else the default one.
+
+    With the empty group and no default, the only receptor there is.
+    """
+    wanted = [receptor_file(group), receptor_file("")]
+    if not group and len(names) == 1:
+        wanted += names
+    return next((name for name in wanted if name in names), None)
 
 
 def _receptor_name(name: str) -> str:

@@ -69,7 +69,7 @@ class KmerIndex:
         wanted, best = kmers(sequence), Best(k)
         hits = np.zeros(len(self._counts), np.uint16)
         for number, kmer in enumerate(wanted.tolist()):
-            hits[self._rows_of(kmer)] += 1  # none is there twice
+            hits[self.lists(kmer, kmer + 1)] += 1  # none is there twice
             if number % LISTS_AT_ONCE == LISTS_AT_ONCE - 1:
                 self._rows.release_pages()
         for start, counts in self._counts.blocks():
@@ -78,6 +78,23 @@ class KmerIndex:
             share = (hits[part] / fewer).astype(np.float32)
             best.add(start, share, None if mask is None else mask[part])
         return best.rows, best.values
+
+    def __len__(self) -> int:
+        return len(self._counts)
+
+    def counts(self) -> Iterator[NDArray[np.uint16]]:
+        """Yield how many different 3-mers each row has, block by block."""
+        for _, counts in self._counts.blocks():
+            yield counts
+
+    def frequencies(self) -> NDArray[np.int64]:
+        """How many rows have each 3-mer."""
+        return np.diff(self._ends, prepend=0)
+
+    def lists(self, low: int, high: int) -> NDArray[np.uint32]:
+        """Rows that have each 3-mer from `low` up to `high`, one list after the other."""
+        first = int(self._ends[low - 1]) if low else 0
+        return self._rows.rows(first, int(self._ends[high - 1]))
 
     def verify(self, sequences: Iterable[str]) -> None:
         """Compare the index with the sequences, in the order of the rows."""
@@ -88,7 +105,9 @@ class KmerIndex:
                 raise damaged(self._counts.path, f"counts other 3-mers in rows from {start} on")
             kmer, row = _sorted(found, start)
             numbers, counts = np.unique(kmer, return_counts=True)
-            for number, part in zip(numbers.tolist(), np.split(row, np.cumsum(counts)[:-1]), strict=True):
+            for number, part in zip(numbers.tolist(), np.split(row, np.cumsum(counts))[:-1], strict=True):
+                if number % LISTS_AT_ONCE == 0:  # the kernel maps what is near, too: soon all of the index
+                    self._rows.release_pages()
                 first = int(at[number])
                 if not np.array_equal(self._rows.rows(first, first + len(part)), part):
                     raise damaged(self._rows.path, f"has other rows for 3-mer {number} from row {start} on")
@@ -102,23 +121,29 @@ class KmerIndex:
         self._rows.release_pages()
         self._counts.release_pages()
 
-    def _rows_of(self, kmer: int) -> NDArray[np.uint32]:
-        """Rows that have a 3-mer, ascending."""
-        first = int(self._ends[kmer - 1]) if kmer else 0
-        return self._rows.rows(first, int(self._ends[kmer]))
-
     def _first_of_each(self) -> NDArray[np.int64]:
         """Where the rows of each 3-mer begin."""
         return np.concatenate([[0], self._ends[:-1]])
 
 
 class KmerWriter:
-    """Writes the index; what comes row by row is kept in `scratch`, a file, and inverted at the end."""
+    """Writes the index: that of other libraries, then what comes row by row.
+
+    The latter is kept in `scratch`, a file, and inverted at the end.
+    """
 
     def __init__(self, scratch: IO[bytes], rows: ArrayFile, ends: ArrayFile, counts: ArrayFile) -> None:
         self._scratch, self._rows, self._ends, self._counts = scratch, rows, ends, counts
         self._frequency = np.zeros(KMERS_THERE_ARE, np.int64)
         self._count_of: list[int] = []
+        self._copied: list[KmerIndex] = []
+
+    def copy(self, index: KmerIndex) -> None:
+        """Append the rows of another index, which has to stay open; only before those that are added."""
+        for counts in index.counts():
+            self._counts.add(counts)
+        self._frequency += index.frequencies()
+        self._copied.append(index)
 
     def add(self, sequence: str) -> None:
         """Append the 3-mers of one receptor."""
@@ -142,12 +167,18 @@ class KmerWriter:
 
     def _rows_between(self, low: int, high: int) -> NDArray[np.uint32]:
         """Rows that have each 3-mer from `low` up to `high`, one list after the other."""
-        found, rows, offset = [np.empty(0, np.uint16)], [np.empty(0, np.uint32)], 0
+        found, rows, offset, copied = [np.empty(0, np.uint16)], [np.empty(0, np.uint32)], 0, 0
+        for index in self._copied:
+            numbers = np.arange(low, high, dtype=np.uint16)
+            found.append(np.repeat(numbers, index.frequencies()[low:high]))
+            rows.append(index.lists(low, high) + np.uint32(copied))
+            index.release_pages()
+            copied += len(index)
         for start in range(0, len(self._count_of), BLOCK):
             counts = self._count_of[start : start + BLOCK]
             kmer = np.fromfile(self._scratch.name, "<u2", sum(counts), offset=offset)
             offset += kmer.nbytes
-            row = np.repeat(np.arange(start, start + len(counts), dtype=np.uint32), counts)
+            row = np.repeat(np.arange(copied + start, copied + start + len(counts), dtype=np.uint32), counts)
             here = (kmer >= low) & (kmer < high)
             found.append(kmer[here])
             rows.append(row[here])

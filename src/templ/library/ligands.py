@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,9 @@ from templ.library.format import (
     damaged,
 )
 from templ.library.ids import candidate_rows, id_hash, merge_ids
-from templ.library.mapped import BLOCK, MappedArray, MappedTable
+from templ.library.mapped import BLOCK, MappedArray, MappedTable, numbers
 from templ.library.writing import FilesWriter
 from templ.sources.sdf import MoleculeReference
-
-_FIRST_BATCH = 8 + SCHEMA.serialize().size  # in an Arrow file the schema follows eight bytes of magic
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +111,36 @@ class MappedLigands:
         """Yield a column, batch by batch."""
         return self._table.chunks(name)
 
+    def batches(self) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield first row and rows of each record batch, its pages released when the next is asked for."""
+        for start in range(0, len(self), ROWS_PER_BATCH):
+            yield start, self._table.row(start)[0]
+            self.release_pages()
+
+    def references(self, start: int, stop: int) -> NDArray[np.uint64]:
+        """Where the records of rows from `start` up to `stop` lie, shape (rows, 3); zeros where not known."""
+        if self._references is None:
+            return np.zeros((stop - start, 3), np.uint64)
+        return self._references.rows(start, stop)
+
     def find(self, id: str) -> int | None:
         """Row of an id, or None."""
-        return next((row for row in candidate_rows(self._ids.array, id) if self.id(row) == id), None)
+        return next((row for row in candidate_rows(self.id_index, id) if self.id(row) == id), None)
+
+    @property
+    def id_index(self) -> NDArray[np.uint64]:
+        """Hashes of the ids, ascending, and the row of each, shape (2, ligands)."""
+        return self._ids.array
 
     def locate(self, row: int) -> tuple[pa.RecordBatch, int]:
         """Return the batch that holds a row, and the index of the row in it."""
+        self.check_row(row)
+        return self._table.row(row)
+
+    def check_row(self, row: int) -> None:
+        """Refuse a row that is not there, without a look at its batch."""
         if not 0 <= row < len(self):
             raise LibraryError(f"{self._folder} has no row {row}: its rows are 0 to {len(self) - 1}")
-        return self._table.row(row)
 
     def values(self, row: int, names: Iterable[str] = SCHEMA.names) -> dict[str, Any]:
         """Return columns of a row by name."""
@@ -148,7 +167,7 @@ class MappedLigands:
     def molecule(self, row: int) -> Mol:
         """Rebuild the molecule of a row."""
         batch, index = self.locate(row)
-        mol = decode(batch.column("smiles")[index].as_py(), batch.column("xyz")[index].values.to_numpy())
+        mol = decode(batch.column("smiles")[index].as_py(), numbers(batch.column("xyz")[index].values))
         if mol is None:
             raise LibraryError(
                 f"{self._folder}: row {row} does not read back as a molecule; "
@@ -160,9 +179,7 @@ class MappedLigands:
     def reference(self, row: int) -> MoleculeReference | None:
         """Where the record of a row lies, or None where that is not known."""
         id = self.id(row)
-        if self._references is None:
-            return None
-        file, offset, checksum = self._references.rows(row, row + 1)[0].tolist()
+        file, offset, checksum = self.references(row, row + 1)[0].tolist()
         path = self._source_path(file)
         return None if path is None else MoleculeReference(path, offset, id, checksum)
 
@@ -177,7 +194,7 @@ class MappedLigands:
         mask = np.zeros(len(self), dtype=np.bool_)
         for number, chunk in enumerate(self.chunks(name)):
             start = number * ROWS_PER_BATCH
-            mask[start : start + len(chunk)] = test(chunk).to_numpy(zero_copy_only=False)
+            mask[start : start + len(chunk)] = numbers(test(chunk).cast(pa.uint8()))
             if start % BLOCK == 0:
                 self._table.release_pages()
         return mask
@@ -215,28 +232,31 @@ class LigandWriter(FilesWriter):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.source_paths: dict[str, int] = {}
-        self._rows: dict[str, dict[str, Any]] = {}
+        self._rows: list[dict[str, Any]] = []
+        self._pending: dict[str, None] = {}  # ids of rows that are not in the file yet
         self._fingerprints: list[NDArray[np.uint64]] = []
         self._references: list[tuple[int, int, int]] = []
         self._index = np.empty((2, 0), dtype=np.uint64)
-        self._batch_starts = [_FIRST_BATCH]
-        self._table = self.open(LIGANDS)
-        self._batches = self.table(self._table, SCHEMA)
+        self._table = self.table(LIGANDS, SCHEMA, ROWS_PER_BATCH)
         self._fingerprint_file = self.array(FINGERPRINTS, "<u8", (WORDS,))
         self._reference_file = self.array(REFERENCES, "<u8", (3,))
 
     def finish(self) -> None:
-        """Write the last batch and the index of the ids."""
-        self._write_batch()
+        """Write the last rows and the index of the ids."""
+        self._write_rows()
+        self._index = merge_ids(self._index, list(self._pending))
+        self._pending.clear()
         np.save(self.open(IDS), self._index, allow_pickle=False)
         if not self.source_paths:
             (self.folder / REFERENCES).unlink()
 
     def __len__(self) -> int:
-        return self._index.shape[1] + len(self._rows)
+        return self._index.shape[1] + len(self._pending)
 
     def __contains__(self, id: str) -> bool:
-        return id in self._rows or any(self._written_id(row) == id for row in candidate_rows(self._index, id))
+        return id in self._pending or any(
+            self._written_id(row) == id for row in candidate_rows(self._index, id)
+        )
 
     def add(
         self,
@@ -255,33 +275,69 @@ class LigandWriter(FilesWriter):
         reference : MoleculeReference, optional
             Where it was read.
         """
-        self._rows[values["id"]] = values
+        self._rows.append(values)
+        self._pending[values["id"]] = None
         self._fingerprints.append(fingerprint)
         where = (0, 0, 0)
         if reference is not None:
-            path = str(reference.file.absolute())
-            number = self.source_paths.setdefault(path, len(self.source_paths) + 1)
+            number = self._number_of(str(reference.file.absolute()))
             where = (number, reference.offset, reference.checksum or 0)
         self._references.append(where)
-        if len(self._rows) == ROWS_PER_BATCH:
+        if len(self._pending) == ROWS_PER_BATCH:
             with storage_errors(self.folder):
-                self._write_batch()
+                self._write_rows()
 
-    def _write_batch(self) -> None:
+    def copy(self, ligands: MappedLigands, paths: Sequence[str]) -> None:
+        """Append all ligands of an open library, whose ids must be new, as they are stored.
+
+        Parameters
+        ----------
+        ligands : MappedLigands
+            Of that library.
+        paths : sequence of str
+            Files that its references lie in, in the order of its manifest.
+        """
+        numbers = np.array([0, *map(self._number_of, paths)], np.uint64)
+        with storage_errors(self.folder):
+            self._write_rows()
+            for start, batch in ligands.batches():
+                stop = start + len(batch)
+                references = ligands.references(start, stop).copy()
+                references[:, 0] = numbers[references[:, 0]]
+                self._pending |= dict.fromkeys(batch.column("id").to_pylist())
+                self._write(batch, ligands.fingerprints.rows(start, stop), references)
+
+    def _number_of(self, path: str) -> int:
+        return self.source_paths.setdefault(path, len(self.source_paths) + 1)
+
+    def _write_rows(self) -> None:
+        """Write the ligands that were added."""
         if not self._rows:
             return
-        self._batches.write_batch(pa.RecordBatch.from_pylist(list(self._rows.values()), schema=SCHEMA))
-        self._table.flush()  # `_written_id` reads the file
-        self._batch_starts.append(self._table.tell())
-        self._fingerprint_file.add(np.stack(self._fingerprints))
-        self._reference_file.add(np.array(self._references, np.uint64))
-        self._index = merge_ids(self._index, list(self._rows))
+        batch = pa.RecordBatch.from_pylist(self._rows, schema=SCHEMA)
+        self._write(batch, np.stack(self._fingerprints), np.array(self._references, np.uint64))
         for pending in (self._rows, self._fingerprints, self._references):
             pending.clear()
+
+    def _write(
+        self, batch: pa.RecordBatch, fingerprints: NDArray[np.uint64], references: NDArray[np.uint64]
+    ) -> None:
+        self._table.add(batch)
+        self._fingerprint_file.add(fingerprints)
+        self._reference_file.add(references)
+        self._index_written()
+
+    def _index_written(self) -> None:
+        """Index the ids of rows that are in the file by now: `_written_id` reads them there."""
+        ids = list(self._pending)
+        count = self._table.written - self._index.shape[1]
+        if count:
+            self._index = merge_ids(self._index, ids[:count])
+            self._pending = dict.fromkeys(ids[count:])
 
     def _written_id(self, row: int) -> str:
         """Read an id back from the growing file: ids in memory would outgrow every bound."""
         with pa.memory_map(str(self.folder / LIGANDS)) as file:
-            file.seek(self._batch_starts[row // ROWS_PER_BATCH])
+            file.seek(self._table.starts[row // ROWS_PER_BATCH])
             batch = pa.ipc.read_record_batch(pa.ipc.read_message(file), SCHEMA)
             return str(batch.column("id")[row % ROWS_PER_BATCH])

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from templ.chemistry.receptor import Atoms, Receptor, Residues
+from templ.chemistry.receptor import Atoms, Receptor, Residues, main_chain
 from templ.disk import storage_errors
 from templ.library.format import KMER_COUNTS, KMER_ENDS, KMER_ROWS, RECEPTORS_TABLE, Manifest
 from templ.library.kmer_index import KmerIndex, KmerWriter
-from templ.library.mapped import MappedTable
-from templ.library.writing import FilesWriter
+from templ.library.mapped import MappedTable, numbers
+from templ.library.writing import FilesWriter, TableFile
 
 RECEPTORS_PER_BATCH = 64
 """Rows of every record batch but the last; about 1 MB."""
@@ -81,6 +81,13 @@ class MappedReceptors:
         self._table = MappedTable(folder, RECEPTORS_TABLE, manifest, SCHEMA, RECEPTORS_PER_BATCH)
         self._kmers = KmerIndex(folder, manifest)
 
+    def copy_to(self, table: TableFile, kmers: KmerWriter) -> None:
+        """Append all rows, as they are stored, to a table and an index that are being written."""
+        for number in range(-(-len(self._kmers) // RECEPTORS_PER_BATCH)):
+            table.add(self._table.batch(number))
+            self._table.release_pages()
+        kmers.copy(self._kmers)
+
     def residues(self, row: int) -> tuple[Residues, NDArray[np.int32]]:
         """Chains and pocket of a row; the arrays lie over the mapped file."""
         batch, index = self._table.row(row)
@@ -92,6 +99,12 @@ class MappedReceptors:
             batch.column("insertions")[index].as_py(),
             _array(batch, "ca", index).reshape(-1, 3),
         ), _array(batch, "pocket", index)
+
+    def main_chain(self, row: int) -> str:
+        """Sequence of the chain with most residues of the pocket; of the row nothing else is read."""
+        ends, sequence, pocket = self._table.fields(row, ["ends", "sequence", "pocket"])
+        chain = main_chain(numbers(ends.values), numbers(pocket.values))
+        return str(sequence)[chain]
 
     def receptor(self, row: int) -> Receptor:
         """Receptor of a row; its numbers lie over the mapped file."""
@@ -131,13 +144,13 @@ class ReceptorWriter(FilesWriter):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._rows: list[dict[str, Any]] = []
-        self._batches = self.table(self.open(RECEPTORS_TABLE), SCHEMA)
+        self._table = self.table(RECEPTORS_TABLE, SCHEMA, RECEPTORS_PER_BATCH)
         arrays = (self.array(KMER_ROWS, "<u4"), self.array(KMER_ENDS, "<u8"), self.array(KMER_COUNTS, "<u2"))
         self._kmers = KmerWriter(self.open(SCRATCH), *arrays)
 
     def finish(self) -> None:
-        """Write the last batch, and the index of 3-mers."""
-        self._write_batch()
+        """Write the last rows, and the index of 3-mers."""
+        self._write_rows()
         self._kmers.finish()
         (self.folder / SCRATCH).unlink()
 
@@ -147,13 +160,18 @@ class ReceptorWriter(FilesWriter):
         with storage_errors(self.folder):
             self._kmers.add(receptor.residues.sequence)
             if len(self._rows) == RECEPTORS_PER_BATCH:
-                self._write_batch()
+                self._write_rows()
 
-    def _write_batch(self) -> None:
+    def copy(self, receptors: MappedReceptors) -> None:
+        """Append all receptors of an open library, as they are stored, before any that is added."""
+        with storage_errors(self.folder):
+            receptors.copy_to(self._table, self._kmers)
+
+    def _write_rows(self) -> None:
         if not self._rows:
             return
         columns = [_column(field.type, [row[field.name] for row in self._rows]) for field in SCHEMA]
-        self._batches.write_batch(pa.RecordBatch.from_arrays(columns, schema=SCHEMA))
+        self._table.add(pa.RecordBatch.from_arrays(columns, schema=SCHEMA))
         self._rows.clear()
 
 
@@ -167,7 +185,7 @@ def _column(kind: pa.DataType, values: list[Any]) -> pa.Array:
 
 
 def _array(batch: pa.RecordBatch, name: str, index: int) -> NDArray[Any]:
-    array: NDArray[Any] = batch.column(name)[index].values.to_numpy()
+    array: NDArray[Any] = numbers(batch.column(name)[index].values)
     return array
 
 

@@ -28,11 +28,11 @@ from templ.library.format import (
     RECEPTORS_TABLE,
     Manifest,
     read_manifest,
-    receptor_file,
+    receptor_for,
     verify_file,
 )
-from templ.library.ligands import Columns, LigandRecord, MappedLigands
-from templ.library.receptors import MappedReceptors
+from templ.library.ligands import Columns, LigandRecord, LigandWriter, MappedLigands
+from templ.library.receptors import MappedReceptors, ReceptorWriter
 from templ.sources.sdf import MoleculeReference
 
 
@@ -93,7 +93,7 @@ class Library(Closing):
     def describe(self) -> dict[str, str]:
         """Say how many ligands it holds, and their groups, dates and receptors, as words for a person."""
         ends = pc.min_max(self.columns["date"]).as_py()
-        stored = self._stored_receptors()
+        stored = self.stored_receptors
         return {
             "ligands": str(len(self)),
             "groups": ", ".join(name or "(none)" for name in self.manifest.groups),
@@ -152,6 +152,11 @@ class Library(Closing):
         """Rebuild the ligand of a row, without hydrogens, its conformer in Angstrom, its id as name."""
         return self._ligands.molecule(row)
 
+    @property
+    def id_index(self) -> NDArray[np.uint64]:
+        """Hashes of the ids (`templ.library.ids`), ascending, and the row of each, shape (2, ligands)."""
+        return self._ligands.id_index
+
     def entry(self, row: int) -> LigandRecord:
         """Everything about the ligand of a row but its molecule."""
         return self._ligands.record(row)
@@ -173,6 +178,12 @@ class Library(Closing):
         values, receptor = self._ligands.values(row), self.receptor(row) if self.has_receptors else None
         fingerprint = self._ligands.fingerprints.rows(row, row + 1)[0]
         return values, fingerprint, receptor, self._ligands.reference(row)
+
+    def copy_to(self, ligands: LigandWriter, receptors: ReceptorWriter | None) -> None:
+        """Hand all rows, as they are stored, to the writers of another library."""
+        ligands.copy(self._ligands, self.manifest.source_paths)
+        if receptors is not None:
+            receptors.copy(self._receptors)
 
     def groups_equal(self, names: Iterable[str]) -> NDArray[np.bool_]:
         """Tell which rows belong to one of these groups, shape (ligands,)."""
@@ -236,12 +247,17 @@ class Library(Closing):
 
     def residues(self, row: int) -> tuple[Residues, NDArray[np.int32]]:
         """Chains near the ligand of a row, and which of their residues make its pocket."""
-        self._ligands.locate(row)
+        self._ligands.check_row(row)
         return self._receptors.residues(row)
+
+    def main_chain(self, row: int) -> str:
+        """Sequence of the chain of a row's receptor that has most residues of its pocket."""
+        self._ligands.check_row(row)
+        return self._receptors.main_chain(row)
 
     def receptor(self, row: int) -> Receptor:
         """Receptor around the ligand of a row; its arrays lie over the mapped file."""
-        self._ligands.locate(row)
+        self._ligands.check_row(row)
         return self._receptors.receptor(row)
 
     def receptor_of(self, id: str) -> Receptor:
@@ -267,6 +283,11 @@ class Library(Closing):
         return self._receptors.related(sequence, k, mask)
 
     @property
+    def has_embeddings(self) -> bool:
+        """Whether there are embeddings of the receptors."""
+        return self._mapped().embeddings is not None
+
+    @property
     def embeddings(self) -> Embeddings:
         """Embeddings of the receptors, mapped."""
         embeddings = self._mapped().embeddings
@@ -288,14 +309,12 @@ class Library(Closing):
 
         With the empty group and no default, the only receptor there is.
         """
-        stored = self._stored_receptors()
-        wanted = [receptor_file(group), receptor_file("")]
-        if not group and len(stored) == 1:
-            wanted += stored
-        name = next((name for name in wanted if name in stored), None)
+        name = receptor_for(group, self.stored_receptors)
         return None if name is None else verify_file(self.path, name, self.manifest)
 
-    def _stored_receptors(self) -> list[str]:
+    @property
+    def stored_receptors(self) -> list[str]:
+        """Names of the files of receptors that whole groups have."""
         return [name for name in sorted(self.manifest.files) if name.startswith(f"{RECEPTORS}/")]
 
     def verify(self) -> None:

@@ -1,4 +1,4 @@
-"""What the writers of a library share: files that are whole after a clean exit, and arrays that grow."""
+"""What the writers of a library share: files whole after a clean exit, arrays and tables that grow."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class FilesWriter:
         self.folder = folder
         self._stack = ExitStack()
         self._files: list[IO[bytes]] = []
-        self._parts: list[ArrayFile | pa.RecordBatchFileWriter] = []
+        self._parts: list[ArrayFile | TableFile] = []
 
     def open(self, name: str) -> IO[bytes]:
         """Make a file of this name, which is synced and closed at the end."""
@@ -45,9 +45,9 @@ class FilesWriter:
         self._parts.append(array := ArrayFile(self.open(name), dtype, row_shape))
         return array
 
-    def table(self, file: IO[bytes], schema: pa.Schema) -> pa.RecordBatchFileWriter:
-        """Begin an Arrow file that is completed at the end."""
-        self._parts.append(table := pa.ipc.new_file(file, schema))
+    def table(self, name: str, schema: pa.Schema, rows_per_batch: int) -> TableFile:
+        """Make an Arrow file that is completed at the end."""
+        self._parts.append(table := TableFile(self.open(name), schema, rows_per_batch))
         return table
 
     def finish(self) -> None:
@@ -68,6 +68,50 @@ class FilesWriter:
                 part.close()
             for file in self._files:
                 sync_file(file)
+
+
+class TableFile:
+    """An Arrow file to which rows are added; every record batch but the last has the same number of them.
+
+    Attributes
+    ----------
+    written : int
+        Rows in the file; those of the record batch that is not full yet are in memory.
+    starts : list of int
+        Byte at which each record batch begins, and the one after the last.
+    """
+
+    def __init__(self, file: IO[bytes], schema: pa.Schema, rows_per_batch: int) -> None:
+        self._file, self._rows_per_batch = file, rows_per_batch
+        self._batches = pa.ipc.new_file(file, schema)
+        self._pieces: list[pa.RecordBatch] = []
+        self._pending = self.written = 0
+        self.starts = [8 + schema.serialize().size]  # the schema follows eight bytes of magic
+
+    def add(self, rows: pa.RecordBatch) -> None:
+        """Append rows."""
+        while len(rows):
+            piece = rows.slice(0, self._rows_per_batch - self._pending)
+            rows = rows.slice(len(piece))
+            self._pieces.append(piece)
+            self._pending += len(piece)
+            if self._pending == self._rows_per_batch:
+                self._write()
+
+    def close(self) -> None:
+        """Write the last rows and the footer."""
+        if self._pending:
+            self._write()
+        self._batches.close()
+
+    def _write(self) -> None:
+        (batch,) = pa.Table.from_batches(self._pieces).combine_chunks().to_batches()
+        self._batches.write_batch(batch)
+        self._file.flush()  # others may read it
+        self.written += self._pending
+        self.starts.append(self._file.tell())
+        self._pieces.clear()
+        self._pending = 0
 
 
 class ArrayFile:

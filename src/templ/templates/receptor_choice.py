@@ -93,11 +93,11 @@ def _protein_of(
     library: Library, rows: list[int], similarities: list[float], aligner: Aligner
 ) -> tuple[tuple[str, ...], str]:
     """Main chain of the first row, and a note naming other proteins whose ligands are about as similar."""
-    chosen, names = _main_chain(library, rows[0]), dict[str, str]()
+    chosen, names = library.main_chain(rows[0]), dict[str, str]()
     for row, similarity in zip(rows, similarities, strict=True):
         if similarity < similarities[0] - ABOUT_AS_SIMILAR:
             break
-        if identity(chosen, _main_chain(library, row), aligner) < SAME_PROTEIN:
+        if identity(chosen, library.main_chain(row), aligner) < SAME_PROTEIN:
             names.setdefault(_name(library, row), f"{similarity:.2f}")
     if not names:
         return (chosen,), ""
@@ -112,8 +112,3 @@ def _name(library: Library, row: int) -> str:
     """Name of the protein of a row: its group, or else its id."""
     entry = library.entry(row)
     return entry.group or entry.id
-
-
-def _main_chain(library: Library, row: int) -> str:
-    residues, pocket = library.residues(row)
-    return residues.sequence[residues.main_chain(pocket)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -23,10 +24,14 @@ MIN_ALIGNED = 0.5
 
 SAME_PROTEIN = 0.9
 """Identity from which two receptors are one protein: point mutants and species that are near."""
+MOST_COMPARED = 20
+"""Receptors aligned to see whether a library has a protein: the first may only share a peptide with it."""
 MIN_SHARED = 0.5
 """Share of 3-mers: ten substitutions in a hundred residues leave seven of ten."""
 
-_THREE = {one: gemmi.expand_one_letter(one, gemmi.ResidueKind.AA) for one in "ACDEFGHIKLMNPQRSTVWY"}
+_THREE = defaultdict(
+    lambda: "UNK", {one: gemmi.expand_one_letter(one, gemmi.ResidueKind.AA) for one in "ACDEFGHIKLMNPQRSTVWY"}
+)
 
 
 class Aligner:
@@ -79,8 +84,7 @@ def related_rows(
     for number, row in enumerate(rows.tolist()):
         if number % ROWS_AT_ONCE == 0:
             library.release_pages()
-        residues, pocket = library.residues(row)
-        chain = residues.sequence[residues.main_chain(pocket)]
+        chain = library.main_chain(row)
         if chain not in known:
             known[chain] = least <= max(identity(part, chain, aligner) for part in chains) <= most
         related[row] = known[chain]
@@ -128,6 +132,17 @@ def cluster_sequences(sequences: Sequence[str], least: float = SAME_PROTEIN) -> 
     return [first[cluster_of[sequence]] for sequence in sequences]
 
 
+def group_of_protein(sequence: str, libraries: Sequence[Library]) -> str:
+    """Name the group that the protein of a chain has in libraries; empty where they do not have it."""
+    aligner = Aligner()
+    for library in libraries:
+        rows, _ = library.related(sequence, MOST_COMPARED)
+        for row in rows.tolist():
+            if identity(sequence, library.main_chain(row), aligner) >= SAME_PROTEIN:
+                return library.entry(row).group
+    return ""
+
+
 def identity(query: str, template: str, aligner: Aligner) -> float:
     """Share of aligned residues that are the same; 0 when less than half of the shorter chain is aligned."""
     own, other = aligner.align(query, template)
@@ -140,7 +155,7 @@ def identity(query: str, template: str, aligner: Aligner) -> float:
 
 @lru_cache(maxsize=16)
 def _names(sequence: str) -> list[str]:
-    return [_THREE.get(letter, "UNK") for letter in sequence]
+    return list(map(_THREE.__getitem__, sequence))
 
 
 def _pairs(cigar: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -63,6 +63,28 @@ def test_a_library_survives_export_and_build(demo_path, demo_library, tmp_path):
             assert again.entry(row).date == demo_library.entry(row).date
 
 
+def test_merge_and_append_give_the_library_of_one_build(demo_path, demo_library, tmp_path):
+    ids = list(demo_library)
+    for name, part in (("a", ids[:3]), ("b", ids[3:5])):
+        with Chem.SDWriter(str(tmp_path / f"{name}.sdf")) as writer:
+            for id in part:
+                writer.write(demo_library[id])
+    for name, files in (("a", ["a.sdf"]), ("b", ["b.sdf"]), ("all", ["a.sdf", "b.sdf"])):
+        assert run("library", "build", f"{name}.templ", "--ligands", *files, cwd=tmp_path).returncode == 0
+    done = run("library", "merge", "m.templ", "a.templ", "b.templ", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "m.templ: 5 ligands\n")
+    words = ("library", "build", "n.templ", "--ligands", "b.sdf", "--append-to", "a.templ")
+    assert run(*words, cwd=tmp_path).returncode == 0
+    digests = set()
+    for name in ("all", "m", "n"):
+        with templ.open_library(tmp_path / f"{name}.templ") as library:
+            digests.add(library.digest)
+    assert len(digests) == 1
+    again = run("library", "merge", "x.templ", "a.templ", "all.templ", cwd=tmp_path)
+    assert (again.returncode, "Traceback" in again.stderr) == (2, False)
+    assert f"a.templ and {tmp_path}/all.templ both have '" in again.stderr
+
+
 def test_get_prints_one_ligand(demo_path, demo_library, tmp_path):
     block = run("library", "get", demo_path, "Mpro-x0072", cwd=tmp_path).stdout
     mol = Chem.MolFromMolBlock(block)

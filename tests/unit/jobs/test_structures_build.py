@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from templ.chemistry.molecules import positions
-from templ.errors import InputError
+from templ.errors import InputError, LibraryError
 from templ.jobs import library_part
 from templ.jobs.library_part import build_structures
 from templ.library.store import open_library
@@ -64,6 +64,24 @@ def test_each_file_gives_its_ligand_with_date_and_group(tmp_path, folder):
     assert not rows
     assert told[-1] == 4
     assert not list(tmp_path.glob(".*"))
+
+
+def test_structures_appended_to_a_library_give_what_one_build_of_all_gives(tmp_path, folder):
+    whole, _, _ = build(tmp_path, [folder])
+    (tmp_path / "out.templ").rename(tmp_path / "whole.templ")
+    first, second = sorted(folder.iterdir())[:2], sorted(folder.iterdir())[2:]
+    with build(tmp_path, first)[0] as before:
+        (tmp_path / "out.templ").rename(tmp_path / "before.templ")
+        library, rows, _ = build(tmp_path, second, before=[before])
+    assert library.digest == whole.digest
+    assert {library.entry(row).group for row in range(4)} == {"1ke7"}
+    assert not rows
+
+
+def test_a_library_without_receptors_takes_no_structures(tmp_path, folder, demo_library):
+    with pytest.raises(LibraryError, match="what is added has a receptor for each ligand"):
+        build(tmp_path, [folder], before=[demo_library])
+    assert not (tmp_path / ".out.templ.parts").exists()
 
 
 def test_proteins_that_are_not_alike_are_groups_of_their_own(tmp_path, folder):

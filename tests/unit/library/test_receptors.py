@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from made_receptors import of_sequence
 
 from templ.chemistry.receptor import Atoms, Receptor, Residues
 from templ.chemistry.receptor_file import read_receptor
@@ -19,11 +20,13 @@ from templ.library.format import (
     KMER_ENDS,
     KMER_ROWS,
     RECEPTOR_FILES,
+    RECEPTORS_TABLE,
     Counts,
     Manifest,
     describe_file,
 )
 from templ.library.kmer_index import LETTERS, kmers
+from templ.library.mapped import MappedTable
 from templ.library.receptors import RECEPTORS_PER_BATCH, SCRATCH, MappedReceptors, ReceptorWriter
 from templ.library.store import open_library
 from templ.records import Entry
@@ -66,30 +69,6 @@ def receptors(draw):
             draw(arrays.arrays(np.float32, atoms, elements=FLOATS)),
         ),
         np.arange(size // 2, dtype=np.int32),
-    )
-
-
-def of_sequence(sequence):
-    """A receptor without atoms, for tests that look at its sequence only."""
-    nothing = np.empty(0, np.str_)
-    return Receptor(
-        Residues(
-            ("A",),
-            np.array([len(sequence)], np.int32),
-            sequence,
-            np.arange(len(sequence), dtype=np.int32),
-            " " * len(sequence),
-            np.zeros((len(sequence), 3), np.float32),
-        ),
-        Atoms(
-            np.empty((0, 3), np.float32),
-            np.empty(0, np.uint8),
-            np.empty(0, np.int32),
-            nothing,
-            nothing,
-            np.empty(0, np.float32),
-        ),
-        np.empty(0, np.int32),
     )
 
 
@@ -215,6 +194,39 @@ def test_related_on_real_sequences(path, complexes):
                 expected = np.array(brute_force(sequence, sequences), np.float32)
                 np.testing.assert_allclose(values, np.sort(expected)[::-1], rtol=1e-6)
                 np.testing.assert_allclose(values, expected[rows], rtol=1e-6)
+
+
+def test_of_a_row_only_the_main_chain_is_read(path, complexes, monkeypatch):
+    """What it reads is compared with the checksums, as everything is; the atoms are not looked at."""
+    with open_library(path) as library:
+        expected = []
+        for row in range(len(library)):
+            residues, pocket = library.residues(row)
+            expected.append(residues.sequence[residues.main_chain(pocket)])
+    checked = []
+    first = MappedTable.check
+    monkeypatch.setattr(MappedTable, "check", lambda self, *ends: checked.append(ends) or first(self, *ends))
+    with open_library(path) as library:
+        checked.clear()
+        assert [library.main_chain(row) for row in range(len(library))] == expected
+        read = sum(end - start for start, end in set(checked))
+        assert 0 < read < 0.05 * (path / RECEPTORS_TABLE).stat().st_size
+        with pytest.raises(LibraryError, match="has no row"):
+            library.main_chain(len(library))
+
+
+def test_a_main_chain_that_was_altered_is_noticed(path, complexes, tmp_path):
+    shutil.copytree(path, tmp_path / "copy.templ")
+    altered = tmp_path / "copy.templ" / RECEPTORS_TABLE
+    data = altered.read_bytes()
+    sequence = complexes[0].receptor.residues.sequence.encode()
+    at = data.index(sequence)
+    altered.write_bytes(data[:at] + b"X" + data[at + 1 :])
+    with (
+        pytest.raises(LibraryError, match=r"receptors.arrow was altered"),
+        open_library(tmp_path / "copy.templ") as library,
+    ):
+        library.main_chain(0)
 
 
 def test_the_same_target_is_most_related(path, complexes):
