@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,17 @@ def pack(text: str) -> str:
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
 
 
+def angstrom(text: str) -> str:
+    """Write the unit as a page does: text for terminals has an A.
+
+    Examples
+    --------
+    >>> angstrom("run A: 2 A, first pose")
+    'run A: 2 Å, first pose'
+    """
+    return re.sub(r"(\d) A\b", r"\1 Å", text)
+
+
 @cache
 def _environment() -> Environment:
     try:
@@ -82,4 +94,5 @@ def _environment() -> Environment:
         return markupsafe.Markup(loader.get_source(environment, name)[0])
 
     environment.globals["asset"] = asset
+    environment.filters["angstrom"] = angstrom
     return environment

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import Mol
 
-from templ.chemistry.molecules import heavy, positions
+from templ.chemistry.molecules import heavy, parse_smiles, positions
 from templ.chemistry.receptor import Receptor
 from templ.errors import LibraryError, RunError
 from templ.evaluation.crystal_frame import crystal_poses
@@ -93,7 +93,7 @@ class Structures:
         truth = self._truth(record, receptor)
         query = poses[0] if poses else truth
         if query is None:
-            return {"models": []}
+            return drawing_of(record)
         centre = positions(truth if truth is not None else query)
         template = self._template(record, receptor, centre)
         shown: dict[str, Any] = {"smiles": Chem.MolToSmiles(query)}
@@ -145,6 +145,13 @@ class Structures:
             return None
         frame = Frame.of(self.library, receptor, centre.mean(axis=0))
         return mol if not frame.brings or frame.bring(self.library, row, mol) else None
+
+
+def drawing_of(record: Record) -> dict[str, Any]:
+    """What there is to look at where no structure is: the drawing of the SMILES, if that was read."""
+    if not record.query_atoms:
+        return {"models": []}
+    return {"smiles": record.smiles, "query": draw(parse_smiles(record.smiles)), "models": []}
 
 
 def pocket_pdb(receptor: Receptor, ligand: NDArray[np.float64]) -> str:

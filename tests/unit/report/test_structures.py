@@ -107,7 +107,10 @@ def test_what_there_is_of_a_query(predicted):
     shown = structures.of(posed)
     assert list(named(shown)) == ["rank 1", "rank 2", "template", "pocket"]
     assert marked(shown["query"]) == {atom for atom, _ in posed.first.core}
-    assert structures.of(refused) == {"models": []}
+    shown = structures.of(refused)
+    assert (shown["models"], shown["smiles"]) == ([], refused.smiles)
+    assert shown["query"].startswith("<svg")
+    assert structures.of(results.records[3]) == {"models": []}  # a SMILES that could not be read
     assert structures.notes == []
 
 
