@@ -280,7 +280,7 @@ def test_a_table_that_is_wider_than_its_window_says_so(page):
         said.append(wider)
     assert set(said) == {True, False}
     page.evaluate("document.getElementById('frame').scrollLeft = 9999")
-    page.wait_for_function("document.getElementById('frame').classList.contains('more-left')")
+    page.wait_for_selector("#frame.more-left")
     assert not page.locator("#frame").evaluate("frame => frame.classList.contains('more-right')")
 
 

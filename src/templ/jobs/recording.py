@@ -66,8 +66,8 @@ class Progress:
 
     def __str__(self) -> str:
         share = f"within {HEADLINE:g} A so far: {self.within / self.judged:.0%}" if self.within else ""
-        failed = f"{self.failed} failed" if self.failed else ""
-        return ", ".join(filter(None, (share, failed)))
+        counts = (("refused", self.refused), ("failed", self.failed))
+        return ", ".join(filter(None, (share, *(f"{number} {what}" for what, number in counts if number))))
 
 
 def record_all(

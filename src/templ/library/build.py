@@ -53,6 +53,7 @@ from templ.sources.ledger import Ledger
 from templ.sources.sdf import MoleculeReference
 
 LOCK_NAME = "build.lock"
+_WHY = "the ledger has the reason for each"
 _MOST_ATOMS = 65_535  # what the column of heavy atoms can count
 
 
@@ -140,10 +141,11 @@ def build_library(
                     ledger.add(*source, 0, str(error), id)
                 if on_progress is not None:
                     on_progress(read)
+        if not read:
+            raise EmptyLibraryError(f"{out} was not built: no molecule could be read; {_WHY}")
         if not len(writer):
             raise EmptyLibraryError(
-                f"{out} was not built: none of the {read} molecules read could be kept; "
-                "the ledger has the reason for each"
+                f"{out} was not built: none of the {read} molecules read could be kept; {_WHY}"
             )
         if writer.source_paths:
             files.append(REFERENCES)

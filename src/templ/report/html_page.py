@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from templ import __version__
-from templ.disk import replacing
+from templ.disk import make_folder, replacing
 from templ.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,13 +39,14 @@ def render(name: str, **data: object) -> str:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a page, whole or not at all.
+    """Write a page, whole or not at all; its folder is made if need be.
 
     Raises
     ------
     StorageError
         When the disk refuses.
     """
+    make_folder(path.parent)
     with replacing(path) as file:
         file.write(text.encode())
 

@@ -169,7 +169,6 @@ def test_without_the_viewer(monkeypatch):
         (["."], "is not a run"),
         (["nowhere.sdf"], "nowhere.run is missing"),
         (["RUN", "-o", "page.txt"], r"ends in \.html"),
-        (["RUN", "-o", "no/page.html"], "make the folder first"),
         (["RUN", "--library", "nowhere"], "nowhere"),
     ],
 )
