@@ -15,6 +15,7 @@ import typer
 from templ import __version__
 from templ.cli import (
     benchmark_commands,
+    evaluate_command,
     export_command,
     fetch_command,
     library_commands,
@@ -45,6 +46,7 @@ app.command("fetch")(fetch_command.fetch)
 app.command("predict")(predict_command.predict)
 app.add_typer(library_commands.app, name="library")
 app.add_typer(benchmark_commands.app, name="benchmark")
+app.command("evaluate")(evaluate_command.evaluate)
 app.command("export")(export_command.export)
 app.command("report")(report_command.report)
 app.command("config")(science.config)
