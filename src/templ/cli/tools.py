@@ -6,8 +6,8 @@ from pathlib import Path
 
 import typer
 
-DEVELOPERS = frozenset({"test", "dev", "docs"})
-"""Extras that no user needs."""
+DEVELOPERS = frozenset({"test", "dev", "docs", "all"})
+"""Extras that no user needs, and the one that is several others."""
 
 
 def demo(

@@ -55,7 +55,10 @@ def write_complexes(run: Run, folder: str | Path, *, libraries: Sequence[Path] =
                 continue
             receptor = receptors.of(record.id, record.receptor)
             if receptor is None:
-                raise InputError(f"{templates.path} has no receptor for {record.id!r}: leave out --complex")
+                raise InputError(
+                    f"{templates.path} has no receptor for {record.id!r}: there is no complex to write, only "
+                    "the SDF of the poses"
+                )
             pose = run.poses(record)[0]
             structure = complex_structure(receptor, pose)
             for suffix, text in ((".pdb", _pdb(structure)), (".cif", _mmcif(structure, pose))):
