@@ -2,6 +2,7 @@
 FROM python:3.12-slim
 
 # What RDKit's drawings and matplotlib load at run time.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libexpat1 libxext6 libxrender1 \
     && rm -rf /var/lib/apt/lists/*
@@ -9,10 +10,10 @@ RUN apt-get update \
 WORKDIR /opt/templ
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src src
-RUN pip install --no-cache-dir ".[all]"
+# hadolint ignore=DL3013
+RUN pip install --no-cache-dir ".[all]" && useradd --create-home --uid 1000 templ
 
-RUN useradd --create-home templ
-USER templ
+USER 1000
 WORKDIR /work
 ENTRYPOINT ["templ"]
 CMD ["--help"]

@@ -101,7 +101,7 @@ def test_the_command_tells_and_writes_the_same(folder, tmp_path):
 
 def test_what_cannot_be_evaluated(folder, tmp_path):
     with pytest.raises(InputError, match="no molecule in it can be read"):
-        (tmp_path / "empty.sdf").write_text("")
+        (tmp_path / "empty.sdf").write_text("nothing\n$$$$\n")
         list(score_poses(folder / "poses.sdf", tmp_path / "empty.sdf"))
     twice = (folder / "truth.sdf").read_text() * 2
     (tmp_path / "twice.sdf").write_text(twice)
