@@ -8,10 +8,9 @@ import json
 
 import numpy as np
 import pytest
+from program import run_templ as templ
 from rdkit import Chem
-from typer.testing import CliRunner
 
-from templ.cli import app
 from templ.errors import InputError
 from templ.evaluation.interface_scores import interface_scores
 from templ.evaluation.pose_scores import score_poses
@@ -79,9 +78,9 @@ def test_the_crystals_of_a_library_have_their_receptors(folder, kinase_library, 
 
 
 def test_the_command_tells_and_writes_the_same(folder, tmp_path):
-    words = ["evaluate", str(folder / "poses.sdf"), "--truth", str(folder / "truth.sdf")]
-    done = CliRunner().invoke(app, [*words, "-o", str(tmp_path / "new" / "t.csv")])
-    assert done.exit_code == 0, done.output
+    words = ("evaluate", folder / "poses.sdf", "--truth", folder / "truth.sdf")
+    done = templ(*words, "-o", "new/t.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "4 poses of 3 molecules; of the first poses:"
     assert lines[1].split()[:5] == ["within", "2", "A", "(RMSD)", "33.3%"]
@@ -95,7 +94,7 @@ def test_the_command_tells_and_writes_the_same(folder, tmp_path):
         ("b", "1", "30.0000"),
         ("c", "1", ""),
     ]
-    plain = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    plain = json.loads(templ(*words, "--json", cwd=tmp_path).stdout)
     assert [score["id"] for score in plain] == ["a", "a", "b", "c"]
 
 
@@ -108,6 +107,11 @@ def test_what_cannot_be_evaluated(folder, tmp_path):
     with pytest.raises(InputError, match="two molecules titled 'a'"):
         score_poses(folder / "poses.sdf", tmp_path / "twice.sdf")
     (tmp_path / "other.sdf").write_text((folder / "truth.sdf").read_text().replace("a\n", "x\n", 1))
-    words = ["evaluate", str(folder / "poses.sdf"), "--truth", str(tmp_path / "other.sdf"), "--quiet"]
-    done = CliRunner().invoke(app, words)
-    assert (done.exit_code, done.stdout) == (0, "")
+    words = ("evaluate", folder / "poses.sdf", "--truth", "other.sdf", "--quiet")
+    done = templ(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")  # that of "b" is there
+    others = (folder / "truth.sdf").read_text().replace("a\n", "x\n", 1).replace("\nb\n", "\ny\n")
+    (tmp_path / "none.sdf").write_text(others)
+    done = templ("evaluate", folder / "poses.sdf", "--truth", "none.sdf", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "could be judged by none.sdf; the first: no crystal of this id" in done.stderr
