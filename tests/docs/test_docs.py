@@ -227,7 +227,6 @@ def test_columns_of_the_table_of_a_run(files):
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
         ROOT / "CHANGELOG.md",
-        ROOT / "benchmarks/README.md",
         *sorted(DOCS.rglob("*.md")),
     ],
     ids=lambda path: str(path.relative_to(ROOT)),
