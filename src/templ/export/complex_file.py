@@ -14,6 +14,7 @@ from templ.errors import InputError
 from templ.evaluation.run import Run
 from templ.export.pdb import to_structure
 from templ.export.run_export import file_name
+from templ.runs.run_libraries import find_receptors
 from templ.templates.target_receptor import TargetReceptors
 
 LIGAND = "LIG"
@@ -47,8 +48,8 @@ def write_complexes(run: Run, folder: str | Path, *, libraries: Sequence[Path] =
     """
     folder, count = Path(folder), 0
     make_folder(folder)
-    files = [Path(file) for file in run.manifest.receptors]
     with run.templates(libraries) as templates:
+        files = find_receptors(run.path, run.manifest, templates.path)
         receptors = TargetReceptors(templates, files=files)
         for record in run:
             if record.address is None:

@@ -20,6 +20,7 @@ from templ.export.pdb import to_pdb
 from templ.library.store import Library, open_library
 from templ.report.drawings import draw, draw_pair
 from templ.runs.record import Record
+from templ.runs.run_libraries import find_receptors
 from templ.templates.frame import Frame
 from templ.templates.target_receptor import TargetReceptors
 
@@ -64,7 +65,7 @@ class Structures:
             except (RunError, LibraryError) as error:
                 self._notes.append(f"Crystal poses, and queries without a pose, are not shown: {error}.")
                 return
-        files = [Path(file) for file in run.manifest.receptors]
+        files = find_receptors(run.path, run.manifest, None if self.library is None else self.library.path)
         gone = [str(file) for file in files if not file.is_file()]
         if gone:
             self._notes.append(f"The pocket is not shown: {', '.join(gone)} is gone.")
