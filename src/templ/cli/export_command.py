@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from templ.cli.options import say
+from templ.errors import InputError
 
 HINTS = {
     "posebusters": "cd {folder} && bust -t {table}",
@@ -33,7 +34,10 @@ def export(
     """Write the poses of a run and a table of them as other programs want them."""
     from templ.export.run_export import export_run
     from templ.export.session_scripts import SESSIONS, export_session
+    from templ.export.table_formats import FORMATS
 
+    if format not in (*FORMATS, *SESSIONS):
+        raise InputError(f"'{format}' is no format; expected {', '.join([*FORMATS, *SESSIONS])}")
     if format in SESSIONS:
         done = export_session(run, out, format, libraries=library)
     else:

@@ -74,7 +74,7 @@ def export_run(
         When the disk refuses.
     """
     if format not in FORMATS:
-        raise InputError(f"'{format}' is no format; expected {', '.join(FORMATS)}, complex, pymol, chimerax")
+        raise InputError(f"'{format}' is no format; expected {', '.join(FORMATS)}")
     loaded, out, form = load_run(run), Path(out), FORMATS[format]
     run = loaded.path
     if out.resolve().is_relative_to(run.resolve()):

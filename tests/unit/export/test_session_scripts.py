@@ -61,3 +61,10 @@ def test_what_is_no_session(poses, tmp_path):
     (tmp_path / "full" / "file").touch()
     with pytest.raises(InputError, match="is not empty"):
         export_session(poses, tmp_path / "full", "pymol")
+
+
+def test_the_command_names_all_formats(poses, tmp_path):
+    done = templ("export", poses, "-f", "vmd", "-o", "x", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "'vmd' is no format; expected csv, parquet" in done.stderr
+    assert done.stderr.endswith("complex, pymol, chimerax\n")
