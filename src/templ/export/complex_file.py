@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import gemmi
@@ -47,10 +48,11 @@ def write_complexes(run: Run, folder: str | Path, *, libraries: Sequence[Path] =
         When the disk refuses.
     """
     folder, count = Path(folder), 0
-    make_folder(folder)
-    with run.templates(libraries) as templates:
+    with ExitStack() as stack:
+        templates = stack.enter_context(run.templates(libraries))
+        targets = stack.enter_context(run.targets(libraries)) if run.manifest.identity.truth else None
         files = find_receptors(run.path, run.manifest, templates.path)
-        receptors = TargetReceptors(templates, files=files)
+        receptors = TargetReceptors(templates, targets, files)
         for record in run:
             if record.address is None:
                 continue
@@ -60,6 +62,7 @@ def write_complexes(run: Run, folder: str | Path, *, libraries: Sequence[Path] =
                     f"{templates.path} has no receptor for {record.id!r}: there is no complex to write, only "
                     "the SDF of the poses"
                 )
+            make_folder(folder)
             pose = run.poses(record)[0]
             structure = complex_structure(receptor, pose)
             for suffix, text in ((".pdb", _pdb(structure)), (".cif", _mmcif(structure, pose))):

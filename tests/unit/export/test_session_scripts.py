@@ -9,8 +9,12 @@ import pytest
 from program import run_templ as templ
 from rdkit import Chem
 
+from templ.benchmark.builtin import find_benchmark
+from templ.benchmark.runner import RunOptions, run_benchmark
 from templ.errors import InputError
+from templ.evaluation.run import load_run
 from templ.export.session_scripts import _names, export_session
+from templ.settings import RunSettings
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +52,20 @@ def test_what_a_script_opens_is_there_and_no_name_is_a_command(poses, tmp_path, 
             structure = gemmi.read_structure(str(file))
             assert [residue.name for chain in structure[0] for residue in chain].count("LIG") == 1
     assert "; quit" not in text
+
+
+@pytest.mark.parametrize("receptor", ["own", "nearest"])
+def test_a_benchmark_in_which_each_target_has_its_receptor(kinase_path, tmp_path, receptor):
+    fast = RunOptions(
+        prediction={"conformers": 5, "minimised": 0, "rounds": 0, "starts": 0, "top": 1}, limit=2
+    )
+    benchmark = find_benchmark("loo", library=kinase_path, receptor=receptor)
+    run_benchmark(benchmark, tmp_path / "run", RunSettings(workers=1), fast)
+    done = export_session(tmp_path / "run", tmp_path / "out", "pymol")
+    assert (done.targets, done.poses, done.unposed) == (2, 2, 0)
+    for record in load_run(tmp_path / "run"):
+        structure = gemmi.read_structure(str(tmp_path / "out" / "complexes" / f"{record.id}.cif"))
+        assert structure[0].count_atom_sites() > 200
 
 
 def test_names_of_objects():
