@@ -77,7 +77,7 @@ def by_similarity(rows: list[Row]) -> dict[str, list[Row]]:
 
 
 def change(rows: list[Row], before: list[dict[str, Any]]) -> str:
-    """Targets won and lost since the stored result, and the chance of that (McNemar's exact test)."""
+    """Targets won and lost since the stored result, and the chance of that (McNemar's test)."""
     old = {row["id"]: row["rmsd"][0] <= 2 for row in before}
     won = sum(row.rmsd[0] <= 2 and not old.get(row.id, False) for row in rows)
     lost = sum(row.rmsd[0] > 2 and old.get(row.id, False) for row in rows)

@@ -201,7 +201,7 @@ def main() -> None:
     print(table(rows))
     if limited:
         print("\n" + table(limited))
-    plot(rows, results / f"{name}.png")
+    plot(rows, results.parents[1] / "docs" / "pictures" / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from templ.engine.executor import Executor as Executor
     from templ.engine.executor import choose_executor as choose_executor
     from templ.errors import TemplError as TemplError
+    from templ.evaluation.pose_scores import PoseScore as PoseScore
+    from templ.evaluation.pose_scores import score_poses as score_poses
     from templ.evaluation.run import Run as Run
     from templ.evaluation.run import load_run as load_run
     from templ.export.run_export import export_run as export_run
+    from templ.export.session_scripts import export_session as export_session
     from templ.jobs.library_part import build_complexes as build_complexes
     from templ.jobs.library_part import build_structures as build_structures
     from templ.jobs.query_run import BindingSite as BindingSite
@@ -61,8 +64,10 @@ _NAMES = {
     "chemistry.receptor_file": ("read_receptor",),
     "engine.executor": ("Executor", "choose_executor"),
     "errors": ("TemplError",),
+    "evaluation.pose_scores": ("PoseScore", "score_poses"),
     "evaluation.run": ("Run", "load_run"),
     "export.run_export": ("export_run",),
+    "export.session_scripts": ("export_session",),
     "jobs.library_part": ("build_complexes", "build_structures"),
     "jobs.query_run": ("BindingSite", "predict_queries"),
     "library.build": ("build_library", "merge_libraries"),

@@ -216,4 +216,17 @@ class Outcome:
     def _repr_html_(self) -> str:
         if not self.poses:
             return f"<div>{escape(f'{self.id}: {self.status}, {self.reason}: {self.detail}')}</div>"
-        return f"<div>{escape(self.id)}: {self.status}</div>{self.poses[0]._repr_html_()}"
+        from templ.chemistry.pictures import picture
+
+        first = self.poses[0]
+        head = "".join(f"<th>{name}</th>" for name in ("rank", "confidence", "score", "template", "method"))
+        rows = "".join(
+            f"<tr><td>{pose.rank}</td><td>{pose.confidence:.2f}</td><td>{pose.score:.2f}</td>"
+            f"<td>{escape(pose.template_id)}</td><td>{escape(pose.method)}</td></tr>"
+            for pose in self.poses
+        )
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        return (
+            f"<div><b>{escape(self.id)}</b>: {self.status}</div><div>{picture(first.mol, first.core)}</div>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><ul>{notes}</ul>"
+        )

@@ -35,7 +35,7 @@ def wait_for_view(page):
 
 
 def open_first(page):
-    page.locator("#table td.target button").first.click()
+    page.locator("#table td.target a").first.click()
     wait_for_view(page)
 
 
@@ -68,6 +68,9 @@ def test_filter_and_search(page):
     assert column(page, "id") == [before[3]]
     page.locator("#search").fill("no such target")
     assert column(page, "id") == []
+    assert "No target matches “no such target”." in page.locator("#table tbody").inner_text()
+    page.locator("#table tbody button", has_text="Show all").click()
+    assert column(page, "id") == before
     page.locator("#clear").click()
     assert column(page, "id") == before
 
@@ -79,7 +82,7 @@ def test_failures_are_one_click_away(page):
 
 def test_what_others_wrote_is_shown_as_text(page):
     page.locator(".outcomes a", has_text="failed").click()
-    page.locator("#table td.target button").click()
+    page.locator("#table td.target a").click()
     page.wait_for_selector(".sheet p")
     assert "<script>document.title" in page.locator(".sheet p").first.inner_text()
     assert "分子" in page.locator("#table td.target").inner_text()
@@ -102,7 +105,7 @@ def test_a_row_opens_its_drawings_numbers_and_3d_view(page):
     page.locator(".shown input").nth(1).check()
     page.wait_for_timeout(300)
     assert colours(page) > COLOURS_OF_NOTHING
-    page.locator("#table td.target button").first.click()
+    page.locator("#table td.target a").first.click()
     assert page.locator(".sheet").count() == 0
 
 
@@ -122,7 +125,10 @@ def test_the_columns_say_what_was_recorded(page, records):
     ]
     titles = page.locator("#table th button").evaluate_all("heads => heads.map(head => head.title)")
     assert "placement method of the first pose" in titles
-    assert any(title.startswith("query coverage") for title in titles)
+    # What is told by pointing at a head is told to all readers above the table.
+    page.locator("summary", has_text="What the columns say").click()
+    assert page.locator("#columns dd").all_inner_texts() == titles
+    assert all(titles)
 
 
 def test_a_row_opens_what_was_recorded(page, records):
@@ -138,8 +144,13 @@ def test_a_row_opens_what_was_recorded(page, records):
             strict=True,
         )
     )
-    assert facts["prior confidence"] == f"{records[0].prior_confidence:.2f}"
-    assert facts["templates allowed"] == str(records[0].templates_allowed)
+    assert (
+        facts["prior confidence: from the templates alone, before posing"]
+        == f"{records[0].prior_confidence:.2f}"
+    )
+    assert facts["templates allowed: crystal ligands that the rule lets it use"] == str(
+        records[0].templates_allowed
+    )
     rows = page.locator(".sheet tbody tr").all_inner_texts()
     assert [row.split() for row in rows] == [
         [str(rank), f"{pose.score:.2f}", f"{pose.confidence:.2f}", f"{pose.rmsd:.2f}"]
@@ -164,7 +175,7 @@ def test_a_prediction_has_its_page_too(predicted_page):
 
 def test_one_view_serves_one_target_after_the_other(page):
     open_first(page)
-    page.locator("#table td.target button").nth(1).click()
+    page.locator("#table td.target a").nth(1).click()
     wait_for_view(page)
     assert page.locator(".sheet").count() == 1
     assert page.locator("canvas").count() == 1
@@ -179,7 +190,7 @@ def test_by_keyboard_alone(page):
             break
     page.keyboard.press("Enter")
     wait_for_view(page)
-    assert page.locator("#table td.target button").first.get_attribute("aria-expanded") == "true"
+    assert page.locator("#table td.target a").first.get_attribute("aria-expanded") == "true"
     page.locator(".viewer").focus()
     before = page.locator(".viewer").screenshot()
     page.keyboard.press("ArrowLeft")
@@ -193,9 +204,108 @@ def test_a_point_of_a_plot_leads_to_its_target(page):
     # Its colour says how it was placed, not that it can be clicked.
     ink = "link => getComputedStyle(link).color"
     assert link.evaluate(ink) == page.locator("figure").first.evaluate(ink)
-    page.evaluate("target => { location.hash = target; }", target)
+    link.click()
     page.wait_for_selector(".sheet")
     assert page.locator("tr.open").get_attribute("id") == target.removeprefix("#")
+    assert len(page.context.pages) == 1
+    assert page.url.endswith(target)
+
+
+def test_the_legend_of_a_plot_has_the_colours_of_its_points(page):
+    colours = "marks => marks.map(mark => getComputedStyle(mark).fill + getComputedStyle(mark).fillOpacity)"
+    for title in ("Similar templates", "Query coverage"):
+        figure = page.locator("figure", has=page.locator("h3", has_text=title))
+        points = set(figure.locator("a use").evaluate_all(colours))
+        legend = figure.locator("[id*=legend] use").evaluate_all(colours)
+        assert len(legend) == len(set(legend)) > 0
+        assert set(legend) == points
+
+
+OVERLAPS = """plot => {
+    const found_in = (what) => [...plot.querySelectorAll(what)].map((part) => [part.textContent || "a point",
+        part.getBoundingClientRect()]);
+    const boxes = found_in("text"), marks = found_in("a use");
+    const found = [];
+    boxes.forEach(([one, a], index) => [...boxes.slice(index + 1), ...marks].forEach(([other, b]) => {
+        const over = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+        const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+        if (over > 1 && high > 2) found.push(`${one} / ${other}`);
+    }));
+    return found;
+}"""
+
+
+def test_no_label_of_a_plot_lies_on_another_or_on_a_point(page):
+    plots = page.locator(".plot").all()
+    assert len(plots) > 5
+    assert [plot.evaluate(OVERLAPS) for plot in plots] == [[]] * len(plots)
+
+
+def test_rows_are_walked_through_and_the_address_follows(page):
+    ids = column(page, "id")
+    page.locator("#table td.target a").nth(1).click()
+    page.wait_for_selector(".sheet")
+    assert page.url.endswith("#t1")
+    assert page.locator(".steps").inner_text().split("\n")[0].startswith(ids[1])
+    page.locator(".steps button", has_text="Next").click()
+    page.wait_for_selector("tr#t2.open")
+    page.keyboard.press("Enter")  # the focus is on the button of the next sheet
+    page.wait_for_selector("tr#t3.open")
+    assert page.url.endswith("#t3")
+    page.locator(".steps button", has_text="Previous").click()
+    page.wait_for_selector("tr#t2.open")
+    page.go_back()
+    page.wait_for_selector("tr#t3.open")
+    page.keyboard.press("Escape")
+    assert page.locator(".sheet").count() == 0
+    assert "#" not in page.url
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "#t3"
+    page.go_back()
+    page.wait_for_selector("tr#t3.open")
+
+
+def test_a_link_opens_its_target(browser, page_path, page):
+    page.goto(f"{page_path.as_uri()}#t4")
+    page.reload()
+    page.wait_for_selector("tr#t4.open")
+
+
+def test_a_table_that_is_wider_than_its_window_says_so(page):
+    said = []
+    for frame in page.locator(".scroll").all():
+        wider = frame.evaluate("frame => frame.scrollWidth > frame.clientWidth + 1")
+        hint = frame.locator("xpath=preceding-sibling::p[contains(@class, 'sideways')][1]")
+        assert hint.is_visible() == wider
+        assert frame.evaluate("frame => frame.classList.contains('more-right')") == wider
+        said.append(wider)
+    assert set(said) == {True, False}
+    page.evaluate("document.getElementById('frame').scrollLeft = 9999")
+    page.wait_for_selector("#frame.more-left")
+    assert not page.locator("#frame").evaluate("frame => frame.classList.contains('more-right')")
+
+
+def test_a_query_without_poses_has_its_drawing(predicted_page):
+    predicted_page.locator("#table td.target a").nth(1).click()
+    predicted_page.wait_for_selector(".sheet svg")
+    assert predicted_page.locator(".drawings svg").count() == 1
+    assert "[Fe]OCCO" in predicted_page.locator(".sheet").inner_text()
+
+
+def test_paper_has_every_column(page):
+    """182 mm are what A4 leaves between its margins."""
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 688, "height": 1000})
+    heads = page.locator("#table th").evaluate_all(
+        "heads => heads.map(head => head.getBoundingClientRect().right)"
+    )
+    assert len(heads) > 10
+    assert max(heads) <= 688
+    cut = "frames => frames.filter(frame => frame.scrollWidth > frame.clientWidth + 1).length"
+    assert page.locator(".scroll").evaluate_all(cut) == 0
+    cells = page.locator("#table td").evaluate_all(
+        "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.textContent)"
+    )
+    assert cells == []
 
 
 def test_dark_and_print(page):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import importlib.util
 import json
 import os
 import re
@@ -228,7 +229,6 @@ def test_columns_of_the_table_of_a_run(files):
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
         ROOT / "CHANGELOG.md",
-        ROOT / "benchmarks/README.md",
         *sorted(DOCS.rglob("*.md")),
     ],
     ids=lambda path: str(path.relative_to(ROOT)),
@@ -243,6 +243,15 @@ def test_every_page_is_in_the_navigation():
     navigation = re.findall(r"[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text())
     for page in DOCS.rglob("*.md"):
         assert str(page.relative_to(DOCS)) in navigation, page
+
+
+def test_the_reference_of_the_command_line_is_that_of_the_program():
+    """Made anew by `python scripts/cli_reference.py`."""
+    script = ROOT / "scripts" / "cli_reference.py"
+    spec = importlib.util.spec_from_file_location("cli_reference", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (DOCS / "cli.md").read_text() == module.reference()
 
 
 def test_every_public_name_is_in_the_api():

@@ -61,8 +61,9 @@ def test_an_outcome_shows_its_first_pose(pose):
     assert repr(outcome) == f"<Outcome <a>: posed, 2 poses, the first {pose!r}>"
     shown = outcome._repr_html_()
     ET.fromstring(f"<div>{shown}</div>")
-    assert shown.startswith("<div>&lt;a&gt;: posed</div>")
+    assert shown.startswith("<div><b>&lt;a&gt;</b>: posed</div>")
     assert shown.count("<svg") == 1
+    assert shown.count("<td>&lt;t&amp;1&gt;</td>") == 2  # a row of each pose
 
 
 def test_an_outcome_without_poses_says_why():

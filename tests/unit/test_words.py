@@ -143,7 +143,7 @@ def test_no_help_has_a_private_word(words):
     assert list(private_words(shown.stdout)) == []
 
 
-DOCUMENTS = sorted([ROOT / "README.md", ROOT / "benchmarks" / "README.md", *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 HISTORY = re.compile(r"\b(was called|were called|formerly|renamed|old name)\b")
 """A decision may name the old word where it says that it was renamed."""
 

@@ -78,12 +78,19 @@ def compare_runs(a: str | Path, b: str | Path) -> RunComparison:
     other_attempts, other_poses = _read(other)
     targets = compare(attempts, other_attempts)
     both = [id for id in targets.pairs if id in poses and id in other_poses]
+    identical = sum(_blocks(one, poses[id]) == _blocks(other, other_poses[id]) for id in both)
+    said = verdict(targets, f"run A ({a})", f"run B ({b})")
+    if identical == len(both) and attempts.keys() == other_attempts.keys() and _ended_alike(targets):
+        said = (
+            f"Identical: all {len(targets.pairs):,} targets ended alike in run A ({a}) and run B ({b}), with "
+            f"the same coordinates in every pose: {targets.headline.in_a:,} are within {HEADLINE:g} A."
+        )
     return RunComparison(
         title=f"Run A ({a}) against run B ({b})",
-        verdict=verdict(targets, f"run A ({a})", f"run B ({b})"),
+        verdict=said,
         notes=tuple(_notes((one, len(attempts)), (other, len(other_attempts)), len(targets.pairs))),
         targets=targets,
-        identical=sum(_blocks(one, poses[id]) == _blocks(other, other_poses[id]) for id in both),
+        identical=identical,
         both_posed=len(both),
         tables=(
             _success(targets),
@@ -136,6 +143,11 @@ def _notes(a: tuple[Run, int], b: tuple[Run, int], common: int) -> Iterator[str]
         )
 
 
+def _ended_alike(targets: Comparison) -> bool:
+    """Whether every target was posed in both, or has no pose for the same reason."""
+    return all(one.outcome == other.outcome for one, other in targets.pairs.values())
+
+
 def _blocks(run: Run, address: PoseAddress) -> list[str]:
     """MOL block of each pose, without the properties: scores may differ while nothing has moved."""
     poses = read_poses(run.path, address).split("$$$$\n")
@@ -145,7 +157,8 @@ def _blocks(run: Run, address: PoseAddress) -> list[str]:
 def _success(targets: Comparison) -> Table:
     return Table(
         f"Success over {targets.judged:,} targets; refused and failed ones count as missed. "
-        "Difference B - A in points, with 95 % interval by paired bootstrap, and exact McNemar test.",
+        "Difference B - A in points, with 95 % interval (Tango); p (McNemar), below 0.05 where the interval "
+        "leaves out 0: how often chance alone would divide the targets that changed sides as unevenly.",
         ("within", "run A", "run B", "in B alone", "in A alone", "difference", "p"),
         tuple(
             (

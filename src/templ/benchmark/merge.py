@@ -16,6 +16,14 @@ from templ.runs.merging import merge_shards
 from templ.runs.record import Cost
 from templ.runs.run_folder import hold_run_folder
 
+MERGED = "joined from shards: "
+"""What the note of a merged run begins with."""
+
+
+def is_merged(manifest: RunManifest) -> bool:
+    """Whether a run was joined from shards, which have its logs."""
+    return any(note.startswith(MERGED) for note in manifest.notes)
+
 
 def merge_runs(out: str | Path, runs: Sequence[str | Path]) -> Summary:
     """Join finished shards into one finished run, the same as if it had never been divided.
@@ -37,12 +45,28 @@ def merge_runs(out: str | Path, runs: Sequence[str | Path]) -> Summary:
     with hold_run_folder(out):
         if (out / JOURNAL_NAME).exists():
             raise RunError(f"{out} holds a run already; choose another folder")
+        names = ", ".join(str(run) for run in shards)
         merged = first.model_copy(
-            update={"shard": None, "targets": sum(manifests[run].targets for run in shards), "finished": None}
+            update={
+                "shard": None,
+                "targets": sum(manifests[run].targets for run in shards),
+                "finished": None,
+                "notes": [*first.notes, f"{MERGED}{names}"],
+                "command": _undivided(first.command),
+            }
         )
         start_run(out, merged)
         merge_shards(out, shards, merged.targets)
         return write_summary(out)
+
+
+def _undivided(command: Sequence[str]) -> list[str]:
+    """Take ``--shard`` out of a command: what is left does the whole run."""
+    words = [word for word in command if not word.startswith("--shard=")]
+    if "--shard" in words:
+        at = words.index("--shard")
+        del words[at : at + 2]
+    return words
 
 
 def _sorted_out(manifests: dict[Path, RunManifest]) -> list[Path]:

@@ -16,13 +16,16 @@ from templ import __version__
 from templ.cli import (
     benchmark_commands,
     cluster_command,
+    evaluate_command,
     export_command,
     fetch_command,
     library_commands,
     predict_command,
     report_command,
+    science,
     tools,
 )
+from templ.cli.options import reset_quiet
 from templ.cli.streams import discard_output, output_is_closed, prepare_streams
 from templ.disk import path_text
 from templ.errors import InputError, StorageError, TemplError
@@ -36,7 +39,7 @@ app = typer.Typer(
     name="templ",
     help="Predict how a small molecule binds by copying co-crystal templates.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # a wrong option is said in one line, not in a box
 )
@@ -45,8 +48,10 @@ app.command("predict")(predict_command.predict)
 app.add_typer(library_commands.app, name="library")
 app.add_typer(benchmark_commands.app, name="benchmark")
 app.add_typer(cluster_command.app, name="cluster")
+app.command("evaluate")(evaluate_command.evaluate)
 app.command("export")(export_command.export)
 app.command("report")(report_command.report)
+app.command("config")(science.config)
 app.command("demo")(tools.demo)
 app.command("doctor")(tools.doctor)
 
@@ -61,6 +66,9 @@ def _print_version(wanted: bool) -> None:
 def _global_options(
     version: bool = typer.Option(
         False, "--version", callback=_print_version, is_eager=True, help="Print the version and stop."
+    ),
+    quiet: bool = typer.Option(
+        False, "--quiet", callback=reset_quiet, is_eager=True, help="Say nothing but errors."
     ),
 ) -> None:
     pass

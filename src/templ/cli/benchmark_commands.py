@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +16,7 @@ from templ.cli.options import (
     LARGEST_SEED,
     MEMORY,
     ON,
+    QUIET,
     RECYCLE,
     RETRY,
     WORKERS,
@@ -21,6 +25,7 @@ from templ.cli.options import (
     progress,
     say,
 )
+from templ.cli.science import CONFIG, JSON, SET, changed, read_science
 from templ.errors import InputError, RunError
 
 if TYPE_CHECKING:
@@ -92,6 +97,10 @@ def run(
     on: str = ON,
     join: bool = JOIN,
     max_failures: int = FAILURES,
+    pairs: list[str] = SET,
+    config: Path | None = CONFIG,
+    as_json: bool = JSON,
+    quiet: bool = QUIET,
 ) -> None:
     """Predict every target of a benchmark; the same command again goes on where a run was stopped."""
     from templ.benchmark.builtin import find_benchmark
@@ -119,8 +128,9 @@ def run(
         max_failures=max_failures,
     )
     chosen = {"seed": seed, "min_confidence": min_confidence}
+    given = {name: value for name, value in chosen.items() if value is not None}
     options = RunOptions(
-        prediction={name: value for name, value in chosen.items() if value is not None},
+        prediction=read_science(pairs, config, given),
         validity=validity,
         site=parse_own_site(site),
         only=None if targets is None else read_ids(targets),
@@ -128,7 +138,7 @@ def run(
         shard=None if shard is None else parse_shard(shard),
         dry_run=dry_run,
     )
-    failed = 0
+    failed, begun = 0, set[Path]()
     for path, source in sources.items():
         with progress(Path(benchmark).stem) as show:
             summary = run_benchmark(
@@ -136,13 +146,13 @@ def run(
                 path,
                 machine,
                 options,
-                on_start=lambda started: say("\n".join(started)),
+                on_start=partial(_say_start, path, begun),
                 on_progress=lambda state: show(state.done, state.total, str(state)),
             )
         if summary is None:
             say(f"planned only: the same command without --dry-run runs it in {path}")
             continue
-        _print_summary(summary, path)
+        _print_end(summary, path, as_json=as_json, quiet=quiet)
         failed = max(failed, sum(summary.failed.values()))
     if receptor == BOTH and not dry_run:  # now there is a run beside it
         first = next(iter(sources))
@@ -153,20 +163,29 @@ def run(
 
 
 @app.command()
-def summary(run: Path = typer.Argument(..., help="A run folder.")) -> None:
+def summary(run: Path = typer.Argument(..., help="A run folder."), as_json: bool = JSON) -> None:
     """Print what a run has achieved so far, and write summary.json and summary.md into it."""
     from templ.benchmark.runner import write_summary
     from templ.runs.manifest import read_manifest
 
     written = write_summary(run)
-    _print_summary(written, run)
+    if as_json:
+        _print_end(written, run, as_json=True)
+    else:
+        from templ.evaluation.markdown import to_markdown
+
+        typer.echo(to_markdown(written))
+        say(f"written: {run / 'summary.md'}, {run / 'summary.json'}, {run / 'results.jsonl'}")
     manifest = read_manifest(run)
     if manifest.finished is None:
         say(f"{run} is not finished: {written.overall.attempted} of {manifest.targets} targets are done")
 
 
 @app.command()
-def status(runs: list[Path] = typer.Argument(..., help="Run folders, such as all shards of a run.")) -> None:
+def status(
+    runs: list[Path] = typer.Argument(..., help="Run folders, such as all shards of a run."),
+    as_json: bool = JSON,
+) -> None:
     """Print how far runs are, how fast they go and what is left; they may be running.
 
     Ends with 0 where all are finished, 1 where one was stopped before its end, and 4 where all others are
@@ -175,8 +194,12 @@ def status(runs: list[Path] = typer.Argument(..., help="Run folders, such as all
     from templ.benchmark.run_status import status_of, to_text
 
     found = [status_of(run) for run in runs]
-    for line in to_text(found):
-        typer.echo(line)
+    if as_json:
+        plain = [asdict(one) | {"path": str(one.path), "seconds_left": one.seconds_left} for one in found]
+        typer.echo(json.dumps(plain, indent=1))
+    else:
+        for line in to_text(found):
+            typer.echo(line)
     states = {status.state for status in found}
     if states != {"finished"}:
         raise typer.Exit(1 if "stopped" in states else STILL_RUNNING)
@@ -206,7 +229,7 @@ def merge(
     """Join the shards of a run into one."""
     from templ.benchmark.merge import merge_runs
 
-    _print_summary(merge_runs(out, runs), out)
+    _print_end(merge_runs(out, runs), out)
 
 
 @app.command()
@@ -257,8 +280,23 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(index), int(count)
 
 
-def _print_summary(summary: Summary, folder: Path) -> None:
-    from templ.evaluation.markdown import to_markdown
+def _say_start(folder: Path, begun: set[Path], started: list[str]) -> None:
+    """Say what there is to know about data and machine, and first which settings are not the default."""
+    from templ.runs.manifest import read_manifest
+    from templ.settings import PredictionSettings
 
-    typer.echo(to_markdown(summary))
-    say(f"written: {folder / 'summary.md'}, {folder / 'summary.json'}, {folder / 'results.jsonl'}")
+    if folder not in begun:
+        begun.add(folder)
+        settings = PredictionSettings.model_validate(read_manifest(folder).identity.settings)
+        started = [*changed(settings), *started]
+    say("\n".join(started))
+
+
+def _print_end(summary: Summary, folder: Path, *, as_json: bool = False, quiet: bool = False) -> None:
+    """Print what a run came to, in five lines or as JSON."""
+    from templ.evaluation.headline import five_lines
+
+    if as_json:
+        typer.echo(json.dumps({"run": str(folder)} | summary.to_dict(), indent=1))
+    elif not quiet:
+        typer.echo("\n".join(five_lines(summary, folder)))

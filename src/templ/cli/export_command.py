@@ -7,16 +7,25 @@ from pathlib import Path
 import typer
 
 from templ.cli.options import say
+from templ.errors import InputError
 
 HINTS = {
     "posebusters": "cd {folder} && bust -t {table}",
+    "pymol": "cd {folder} && pymol {table}",
+    "chimerax": "cd {folder} && chimerax {table}",
     "plinder": "target ids are taken to be PLINDER's system ids",
 }
 
 
 def export(
-    run: Path = typer.Argument(..., help="A run folder."),
-    format: str = typer.Option(..., "--format", "-f", help="csv, parquet, plinder, posebusters or polaris."),
+    run: Path = typer.Argument(..., help="A run folder, or the poses.sdf that predict wrote."),
+    format: str = typer.Option(
+        ...,
+        "--format",
+        "-f",
+        help="csv, parquet, plinder, posebusters or polaris: a table and poses; complex, pymol or chimerax: "
+        "poses in their receptors, with a script that shows them.",
+    ),
     out: Path = typer.Option(..., "-o", "--out", help="Folder to make; must be absent or empty."),
     library: list[Path] = typer.Option(
         [], "--library", help="Where a library of the run is, if it was moved; may be given often."
@@ -24,8 +33,15 @@ def export(
 ) -> None:
     """Write the poses of a run and a table of them as other programs want them."""
     from templ.export.run_export import export_run
+    from templ.export.session_scripts import SESSIONS, export_session
+    from templ.export.table_formats import FORMATS
 
-    done = export_run(run, out, format, libraries=library)
+    if format not in (*FORMATS, *SESSIONS):
+        raise InputError(f"'{format}' is no format; expected {', '.join([*FORMATS, *SESSIONS])}")
+    if format in SESSIONS:
+        done = export_session(run, out, format, libraries=library)
+    else:
+        done = export_run(run, out, format, libraries=library)
     if done.targets < done.planned:
         say(f"{run} is not finished: {done.targets} of {done.planned} {done.molecules} are exported")
     if done.unposed:

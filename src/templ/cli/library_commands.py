@@ -93,6 +93,7 @@ def build(
 
         if ligands:
             ligands = [*ligands, *(more or ())]
+            _refuse_flat(ligands)
             read = (read_sdf(path, ledger, group=group, date_property=date_property) for path in ligands)
             manifest = build_library(
                 out,
@@ -131,6 +132,20 @@ def build(
         say(f"{manifest.counts.embeddings} of them with an embedding of their receptor")
     if ledger.total > max_failures:
         raise typer.Exit(1)
+
+
+FLAT = frozenset({".smi", ".smiles", ".csv", ".tsv", ".txt", ".ism"})
+"""Ends of the names of files without coordinates."""
+
+
+def _refuse_flat(files: Iterable[Path]) -> None:
+    """Refuse lists of SMILES, which no reading can turn into templates."""
+    for file in files:
+        if file.suffix.lower() in FLAT:
+            raise InputError(
+                f"--ligands {file}: a list has no coordinates, and a template needs 3D, as in its crystal; "
+                "expected SDF, SDF.gz or MOL"
+            )
 
 
 @app.command()

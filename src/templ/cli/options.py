@@ -17,6 +17,30 @@ if TYPE_CHECKING:
 
     from templ.sources.ledger import Ledger
 
+_quiet = False
+
+
+def set_quiet(wanted: bool) -> bool:
+    """Say nothing any more to the person, but errors; what an option of a command asks for, it gets."""
+    global _quiet
+    _quiet = wanted or _quiet
+    return wanted
+
+
+def reset_quiet(wanted: bool) -> bool:
+    """Say what there is to say, unless the program is to be quiet."""
+    global _quiet
+    _quiet = wanted
+    return wanted
+
+
+QUIET = typer.Option(
+    False,
+    "--quiet",
+    callback=set_quiet,
+    is_eager=True,
+    help="Say nothing but errors.",
+)
 LARGEST_SEED = 2**31 - 1
 PLAIN_EVERY_S = 10.0
 """Seconds between progress lines where there is no terminal to draw on."""
@@ -72,7 +96,8 @@ def parse_workers(text: str) -> int | Literal["auto"]:
 
 def say(message: str) -> None:
     """Print a line for the person, apart from the data on stdout."""
-    print(message, file=sys.stderr)
+    if not _quiet:
+        print(message, file=sys.stderr)
 
 
 def report_ledger(ledger: Ledger) -> None:
@@ -90,21 +115,34 @@ def report_ledger(ledger: Ledger) -> None:
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
-    """Show progress on stderr: a bar on a terminal, else a plain line every ten seconds.
+    """Show progress on stderr: a bar on a terminal, else a plain line every ten seconds and at the end.
 
     Yields
     ------
     callable
         Told how many are done, of how many (None: not known), and a remark.
     """
+    started = last = time.monotonic()
+    if _quiet:
+        yield lambda done, total, remark: None
+        return
     if sys.stderr.isatty():
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=12),
             MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[remark]}"),
         )
@@ -112,12 +150,42 @@ def progress(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
             task = bar.add_task(what, total=None, remark="")
             yield lambda done, total, remark: bar.update(task, completed=done, total=total, remark=remark)
         return
-    last = time.monotonic()
+    first: int | None = None
+    told: tuple[int, int | None, str] | None = None
+    said = None
+
+    def line(done: int, total: int | None, remark: str) -> str:
+        """How far it is, how long that took, and how long the rest takes at this speed."""
+        seconds = time.monotonic() - started
+        times = in_words(seconds)
+        if total is not None and first is not None and first < done < total:
+            times += f", {in_words(seconds / (done - first) * (total - done))} left"
+        parts = (f"{what}: {done}{f' of {total}' if total is not None else ''}", times, remark)
+        return ", ".join(filter(None, parts))
 
     def plain(done: int, total: int | None, remark: str) -> None:
-        nonlocal last
+        nonlocal last, first, told, said
+        first = done if first is None else first  # what was done before this start took no time of it
+        told = (done, total, remark)
         if done == total or time.monotonic() - last >= PLAIN_EVERY_S:
             last = time.monotonic()
-            say(f"{what}: {done}{f' of {total}' if total is not None else ''} {remark}".rstrip())
+            said = told
+            say(line(*told))
 
     yield plain
+    if told is not None and told != said:  # how many there were is known at the end only
+        say(line(*told))
+
+
+def in_words(seconds: float) -> str:
+    """A time in hours, minutes and seconds.
+
+    Examples
+    --------
+    >>> in_words(42), in_words(3720), in_words(90_000)
+    ('42 s', '1 h 02 min', '25 h 00 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -13,6 +14,7 @@ from templ.cli.options import (
     JOIN,
     MEMORY,
     ON,
+    QUIET,
     RETRY,
     SEED,
     TOP,
@@ -22,14 +24,21 @@ from templ.cli.options import (
     progress,
     say,
 )
+from templ.cli.science import CONFIG, JSON, SET, changed, read_science
 from templ.errors import InputError
 
 if TYPE_CHECKING:
+    from templ.evaluation.run import Run
     from templ.jobs.recording import Progress
     from templ.runs.record import Record
 
 
+SETTINGS = ("top", "seed", "by", "min_identity", "min_confidence", "states")
+"""Science settings that have an option of their own."""
+
+
 def predict(
+    context: typer.Context,
     library: Path = typer.Option(..., "--library", "-l", help="Template library, usually NAME.templ."),
     smiles: str | None = typer.Option(None, "--smiles", "-s", help="The query."),
     queries: Path | None = typer.Option(
@@ -65,6 +74,9 @@ def predict(
         help="SDF of poses by another program in --receptor, titled as the queries: judged with the others.",
     ),
     group: str = typer.Option("", "--group", help="Use only the library's templates of this group."),
+    template: list[str] = typer.Option(
+        [], "--template", metavar="ID", help="Use only this template; may be given often."
+    ),
     template_ids: Path | None = typer.Option(
         None, "--template-ids", help="File of ids, one a line: use only these templates."
     ),
@@ -102,9 +114,14 @@ def predict(
     on: str = ON,
     join: bool = JOIN,
     max_failures: int = FAILURES,
+    pairs: list[str] = SET,
+    config: Path | None = CONFIG,
+    as_json: bool = JSON,
+    quiet: bool = QUIET,
 ) -> None:
     """Predict how queries bind: poses (SDF), a table (CSV), and the run, which the same command resumes."""
     from templ.chemistry.molecules import parse_smiles
+    from templ.cli.query_card import as_plain, card, table
     from templ.jobs.query_run import BindingSite, predict_queries
     from templ.settings import PredictionSettings, RunSettings
     from templ.sources.queries import TableColumns
@@ -121,6 +138,13 @@ def predict(
     if queries is not None and queries.resolve() in {out.resolve(), out.with_suffix(".csv").resolve()}:
         raise InputError(f"{queries} would be overwritten by the results; choose another -o")
 
+    own = {name: context.params[name] for name in SETTINGS if _is_given(context, name)}
+    if "by" in own:
+        parse_by(by)
+    settings = PredictionSettings(**read_science(pairs, config, own))
+    for line in changed(settings):
+        say(line)
+
     def tell(state: Progress) -> None:
         if state.latest is not None and smiles is None:
             _tell(state.latest)
@@ -134,19 +158,12 @@ def predict(
                 receptor,
                 sequence or "",
                 group,
-                () if template_ids is None else read_ids(template_ids),
+                (*template, *(() if template_ids is None else read_ids(template_ids))),
                 None if site is None else parse_site(site),
                 extra_poses,
             ),
             out,
-            PredictionSettings(
-                top=top,
-                seed=seed,
-                by=parse_by(by),
-                min_identity=min_identity,
-                min_confidence=min_confidence,
-                states=states,
-            ),
+            settings,
             RunSettings(
                 workers=parse_workers(workers),
                 memory=parse_memory(memory),
@@ -158,11 +175,6 @@ def predict(
             replace_other=smiles is not None,
             on_progress=tell,
         )
-    if smiles is not None:
-        record = next(iter(run))
-        _tell(record)
-        if record.receptor and len(run.manifest.receptors) != 1:
-            say(f"{record.id}: posed in the receptor of {record.receptor}")
     for note in run.manifest.notes:
         say(note)
     if complexes:
@@ -171,10 +183,36 @@ def predict(
         folder = out.with_name(f"{out.stem}_complexes")
         say(f"{write_complexes(run, folder)} complexes written: {folder}")
     counts = Counter(record.status for record in run)
+    files = (out, out.with_suffix(".csv"), run.path)
+    if as_json:
+        told = {
+            "counts": {name: counts[name] for name in ("posed", "refused", "failed")},
+            "files": [str(path) for path in files],
+        }
+        typer.echo(json.dumps(told | {"queries": [as_plain(record) for record in run]}, indent=1))
+    elif not quiet and smiles is not None:
+        record = next(iter(run))
+        typer.echo("\n".join(card(record, _receptor(run, record), files)))
+    elif not quiet:
+        typer.echo("\n".join(table(run)))
     told_counts = ", ".join(f"{counts[status]} {status}" for status in ("posed", "refused", "failed"))
-    say(f"{told_counts}; written: {out}, {out.with_suffix('.csv')}, {run.path}")
+    say(f"{told_counts}; written: {', '.join(map(str, files))}")
     if counts["failed"] > max_failures:
         raise typer.Exit(1)
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    """Whether an option is on the command line, and no default."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _receptor(run: Run, record: Record) -> str:
+    """What a query was posed in, and who chose it."""
+    if not record.receptor:
+        return ""
+    given = {Path(path).name for path in run.manifest.receptors}
+    return record.receptor if record.receptor in given else f"{record.receptor}, a crystal of the library"
 
 
 def _tell(record: Record) -> None:

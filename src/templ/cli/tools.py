@@ -6,6 +6,9 @@ from pathlib import Path
 
 import typer
 
+DEVELOPERS = frozenset({"test", "dev", "docs", "all"})
+"""Extras that no user needs, and the one that is several others."""
+
 
 def demo(
     name: str = typer.Argument(
@@ -77,9 +80,19 @@ def doctor() -> None:
     limited = ", limited by a cgroup" if memory < 0.95 * host.available else ""
     show("memory available", f"{memory / 2**30:.1f} GiB of {host.total / 2**30:.1f} GiB{limited}")
     show("a run would take", str(choose_executor(RunSettings())))
+    parts: dict[str, list[str]] = {}
     for requirement in optional:
         name, extra = re.split(r"[ <>=;\[]", requirement)[0], requirement.rpartition("==")[2].strip(" '\"")
-        try:
-            version(name)
-        except PackageNotFoundError:
-            show(name, f"missing; optional, comes with: pip install 'templ-pose[{extra}]'")
+        if extra not in DEVELOPERS:
+            parts.setdefault(extra, []).append(name)
+    for extra, names in parts.items():
+        lacking = []
+        for name in names:
+            try:
+                version(name)
+            except PackageNotFoundError:
+                lacking.append(name)
+        show(
+            f"extra {extra}",
+            f"lacks {', '.join(lacking)}: pip install 'templ-pose[{extra}]'" if lacking else "installed",
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from array import array
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from templ.library.store import Library
 
 ROWS_A_BATCH = 10_000
+ROWS_SHOWN = 10
+"""Molecules that a notebook shows of a run."""
 
 
 class Run:
@@ -206,7 +209,18 @@ class Run:
         counts = self.summary.overall
         rates = [f"{rate.rate:.1%} within {rate.threshold:g} A" for rate in counts.first_of_all]
         cells = [f"{counts.attempted} of {self.manifest.targets} done", f"{counts.posed} posed", *rates]
-        return f"<b>{html.escape(self.manifest.name)}</b>: {', '.join(cells)}"
+        rows = []
+        for record in islice(self, ROWS_SHOWN):
+            first = record.first
+            values = ("", "") if first is None else (f"{first.confidence:.2f}", first.template)
+            told = (record.id, record.ending, *values)
+            rows.append(f"<tr>{''.join(f'<td>{html.escape(value)}</td>' for value in told)}</tr>")
+        names = ("molecule", "ending", "confidence", "template")
+        head = "".join(f"<th>{name}</th>" for name in names)
+        return (
+            f"<b>{html.escape(self.manifest.name)}</b>: {', '.join(cells)}"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        )
 
     def _checked(self) -> Iterator[Record]:
         for record in self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 import gemmi
@@ -14,6 +15,7 @@ from templ.errors import InputError
 from templ.evaluation.run import Run
 from templ.export.pdb import to_structure
 from templ.export.run_export import file_name
+from templ.runs.run_libraries import find_receptors
 from templ.templates.target_receptor import TargetReceptors
 
 LIGAND = "LIG"
@@ -46,16 +48,21 @@ def write_complexes(run: Run, folder: str | Path, *, libraries: Sequence[Path] =
         When the disk refuses.
     """
     folder, count = Path(folder), 0
-    make_folder(folder)
-    files = [Path(file) for file in run.manifest.receptors]
-    with run.templates(libraries) as templates:
-        receptors = TargetReceptors(templates, files=files)
+    with ExitStack() as stack:
+        templates = stack.enter_context(run.templates(libraries))
+        targets = stack.enter_context(run.targets(libraries)) if run.manifest.identity.truth else None
+        files = find_receptors(run.path, run.manifest, templates.path)
+        receptors = TargetReceptors(templates, targets, files)
         for record in run:
             if record.address is None:
                 continue
             receptor = receptors.of(record.id, record.receptor)
             if receptor is None:
-                raise InputError(f"{templates.path} has no receptor for {record.id!r}: leave out --complex")
+                raise InputError(
+                    f"{templates.path} has no receptor for {record.id!r}: there is no complex to write, only "
+                    "the SDF of the poses"
+                )
+            make_folder(folder)
             pose = run.poses(record)[0]
             structure = complex_structure(receptor, pose)
             for suffix, text in ((".pdb", _pdb(structure)), (".cif", _mmcif(structure, pose))):

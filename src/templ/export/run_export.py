@@ -21,6 +21,7 @@ from templ.export.table_formats import FORMATS, Format, Item
 from templ.library.store import Library
 from templ.runs.pose_shards import read_poses
 from templ.runs.record import Record
+from templ.runs.run_libraries import find_receptors
 from templ.sources.files import open_input
 from templ.templates.target_receptor import TargetReceptors
 
@@ -87,7 +88,8 @@ def export_run(
             templates = stack.enter_context(loaded.templates(named))
             targets = stack.enter_context(loaded.targets(named))
         make_folder(out)
-        receptors = [Path(file) for file in loaded.manifest.receptors]
+        where = None if templates is None else templates.path
+        receptors = find_receptors(run, loaded.manifest, where)
         files = _Files(out, templates, targets, receptors)
         counts = {"targets": 0, "poses": 0, "unposed": 0}
         add = stack.enter_context(table_writer(out / form.table, form.schema))

@@ -39,6 +39,7 @@ from templ.sources.ledger import Ledger
 from templ.sources.queries import QueryReference, TableColumns, count_queries, queries_table, read_queries
 from templ.sources.sdf import read_sdf
 from templ.sources.sequences import read_sequences
+from templ.templates.frame import check_site
 from templ.templates.rule import TemplateRule
 from templ.templates.sequence import Aligner, related_rows
 
@@ -281,6 +282,8 @@ def _context(binding: BindingSite, settings: PredictionSettings) -> tuple[dict[s
     site = find_ligand(receptors[0], ligand) if ligand else binding.site
     if not has_receptors:
         site = None
+    elif site is not None and not isinstance(site, str) and receptors:
+        check_site(site, given[receptors[0]], receptors[0])
     return {
         "library": str(library.absolute()),
         "receptors": [str(path.absolute()) for path in given],

@@ -77,9 +77,10 @@ class Progress:
 
     def __str__(self) -> str:
         share = f"within {HEADLINE:g} A so far: {self.within / self.judged:.0%}" if self.within else ""
-        failed = f"{self.failed} failed" if self.failed else ""
+        counts = (("refused", self.refused), ("failed", self.failed))
+        told = (f"{number} {what}" for what, number in counts if number)
         memory = f"{self.workers} workers, {self.tree / 2**30:.1f} GiB" if self.workers else ""
-        return ", ".join(filter(None, (share, failed, memory)))
+        return ", ".join(filter(None, (share, *told, memory)))
 
 
 class Recording(Closing):

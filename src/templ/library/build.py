@@ -57,6 +57,7 @@ from templ.sources.ledger import Ledger
 from templ.sources.sdf import MoleculeReference
 
 LOCK_NAME = "build.lock"
+_WHY = "the ledger has the reason for each"
 _MOST_ATOMS = 65_535  # what the column of heavy atoms can count
 
 
@@ -159,10 +160,8 @@ def build_library(
                 if on_progress is not None:
                     on_progress(read)
         if len(writer) == copied and not (before and entries == ()):
-            raise EmptyLibraryError(
-                f"{out} was not built: none of the {read} molecules read could be kept; "
-                "the ledger has the reason for each"
-            )
+            what = f"none of the {read} molecules read could be kept" if read else "no molecule could be read"
+            raise EmptyLibraryError(f"{out} was not built: {what}; {_WHY}")
         if writer.source_paths:
             files.append(REFERENCES)
         of_before = [library.embeddings for library in before if library.has_embeddings]

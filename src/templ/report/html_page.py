@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import gzip
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
 from templ import __version__
-from templ.disk import replacing
+from templ.disk import make_folder, replacing
 from templ.errors import InputError
 
 if TYPE_CHECKING:
@@ -38,13 +39,14 @@ def render(name: str, **data: object) -> str:
 
 
 def write_page(path: Path, text: str) -> None:
-    """Write a page, whole or not at all.
+    """Write a page, whole or not at all; its folder is made if need be.
 
     Raises
     ------
     StorageError
         When the disk refuses.
     """
+    make_folder(path.parent)
     with replacing(path) as file:
         file.write(text.encode())
 
@@ -58,6 +60,17 @@ def pack(text: str) -> str:
     'a pose'
     """
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
+def angstrom(text: str) -> str:
+    """Write the unit as a page does: text for terminals has an A.
+
+    Examples
+    --------
+    >>> angstrom("run A: 2 A, first pose")
+    'run A: 2 Å, first pose'
+    """
+    return re.sub(r"(\d) A\b", r"\1 Å", text)
 
 
 @cache
@@ -82,4 +95,5 @@ def _environment() -> Environment:
         return markupsafe.Markup(loader.get_source(environment, name)[0])
 
     environment.globals["asset"] = asset
+    environment.filters["angstrom"] = angstrom
     return environment

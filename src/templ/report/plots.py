@@ -22,6 +22,18 @@ NEAREST = 0.1
 THRESHOLDS = (1.0, HEADLINE, 5.0)
 MOST_LINKED = 500
 """Points that lead to their target; more would only make the page heavy."""
+METHOD_MEANS = {
+    "core": "the atoms shared with the template lie where the template has them",
+    "partial-core": "some of these atoms could not follow",
+    "overlay": "nothing to copy: laid onto templates by shape",
+    "docking": "from a random start in the pocket",
+    "extra": "made by another program",
+    "monte-carlo": "a pose of another kind, moved at random and minimised to another position",
+}
+"""What the placement methods are, for a caption."""
+
+MOST_GROUPS = 20
+"""Groups that are drawn, those with the most targets; a table has all."""
 
 _METHODS = {
     "core": (GOOD, "o"),
@@ -125,11 +137,17 @@ def _against(results: Results) -> Iterator[Plot]:
         ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50) if tick <= axes.get_ylim()[1]]
         axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
-        axes.legend(loc="lower left", handletextpad=0.1)
+        # Above the axes: inside, it would lie on points.
+        figure.legend(loc="outside upper left", ncols=3, handletextpad=0.1, columnspacing=1.0)
+        used = {point[3] for point in points}
+        methods = "; ".join(
+            f"{name.replace('-', ' ')}: {METHOD_MEANS[name]}" for name in _METHODS if name in used
+        )
         linked = " A point leads to its target." if len(points) <= MOST_LINKED else ""
         yield Plot(
             title,
-            f"The {len(points):,} first poses, by their placement method.{linked}",
+            f"The {len(points):,} first poses; the lower, the nearer to the crystal.{linked} "
+            f"Colours and shapes: how they were placed. {methods[:1].upper()}{methods[1:]}.",
             to_svg(figure, name),
         )
 
@@ -152,19 +170,19 @@ def _strata(results: Results) -> Iterator[Plot]:
             rate = next(rate for rate in part.first_of_all if rate.threshold == HEADLINE)
             axes.plot([rate.low, rate.high], [y, y], color=GOOD, linewidth=1.4)
             axes.plot([rate.rate], [y], "o", color=GOOD, markersize=4.5, clip_on=False)
-            axes.text(1.14, y, f"{rate.rate:.0%}", va="center", ha="right")
-            axes.text(1.16, y, f"{rate.successes:,} of {rate.n:,}", va="center")
+            axes.text(1.18, y, f"{rate.rate:.0%}", va="center", ha="right")
+            axes.text(1.2, y, f"{rate.successes:,} of {rate.n:,}", va="center")
         y += 1
     axes.set_yticks(list(names), names.values())
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=9)  # clear of a point at 0
     axes.spines["left"].set_visible(False)
     axes.set(xlim=(0, 1), ylim=(y - 0.4, -0.6), xlabel=f"first pose within {HEADLINE:g} Å")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     axes.grid(axis="x", color=QUIET, alpha=0.25, linewidth=0.6)
     yield Plot(
         "Where it works",
-        f"Success at {HEADLINE:g} Å by what targets are told apart by, over all targets of each line, with "
-        "95 % Wilson interval.",
+        f"Share of first poses within {HEADLINE:g} Å, over all targets of each line; the line through a "
+        "point is its 95 % interval: the fewer targets, the longer.",
         to_svg(figure, "strata"),
         wide=True,
     )
@@ -174,7 +192,9 @@ def _blocks(summary: Summary) -> list[tuple[str, Mapping[str, Accuracy]]]:
     """What success is shown by: those lines that have a rate."""
     blocks = [("placement method of the first pose (posed targets)", summary.by_method)]
     if len(summary.by_group) > 1:
-        blocks.append(("group", summary.by_group))
+        largest = sorted(summary.by_group, key=lambda name: -summary.by_group[name].attempted)[:MOST_GROUPS]
+        title = "group" if len(largest) == len(summary.by_group) else f"group, the {MOST_GROUPS} largest"
+        blocks.append((title, {name: summary.by_group[name] for name in sorted(largest)}))
     blocks += [(STRATA[name][1], parts) for name, parts in summary.by_stratum.items()]
     judged = [
         (title, {name: part for name, part in parts.items() if part.first_of_all}) for title, parts in blocks
@@ -192,13 +212,16 @@ def _calibration(results: Results) -> Iterator[Plot]:
         x, y, n = part.promised, part.right, part.count
         axes.plot([x] * 2, wilson_interval(round(y * n), n), color=GOOD, linewidth=1.2)
         axes.plot([x], [y], "o", color=GOOD, markersize=4.5, clip_on=False)
-        axes.annotate(f"{n:,}", (x, y), (5, -3), textcoords="offset points", color=QUIET)
+        # Above the axes, each over its tenth: beside the points they would lie on those of the next.
+        tenth = min(int(x * 10), 9)
+        axes.text((tenth + 0.5) / 10, 1.04, f"{n:,}", ha="center", va="bottom", color=QUIET, fontsize=8)
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence of the first pose", ylabel="share within 2 Å")
     total = sum(part.count for part in calibration.bins)
     yield Plot(
         "Is the confidence right",
-        f"Of the {total:,} first poses of known crystals, in tenths of confidence: how many are within 2 Å, "
-        "with 95 % Wilson interval and number. On the dotted line it is honest.",
+        f"Of the {total:,} first poses of known crystals, in tenths of confidence: the share within 2 Å with "
+        "its 95 % interval; above, how many poses. On the dotted line the confidence is right: 80 % of the "
+        "poses with 0.8. Below it, it promises too much.",
         to_svg(figure, "calibration"),
     )
 

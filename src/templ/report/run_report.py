@@ -12,35 +12,75 @@ from typing import Any
 
 from templ.errors import InputError
 from templ.evaluation.markdown import WHOSE_RECEPTOR
-from templ.evaluation.summary import HEADLINE
+from templ.evaluation.summary import HEADLINE, Accuracy
 from templ.report.collect import Results, outcome_of, read_results
 from templ.report.html_page import MISSING, pack, render, write_page
 from templ.report.plots import draw_plots
-from templ.report.structures import Structures
+from templ.report.structures import Structures, drawing_of
 from templ.runs.record import Record
 
 VIEWER_PACKAGE, VIEWER_FILE = "chemiscope", "sphinx/static/chemiscope.min.js"
 """Carries 3Dmol.js (N. Rego, D. Koes, Bioinformatics 31 (2015) 1322), which no package has by itself."""
 STRUCTURE_BYTES = 6_500_000
 """Of structures in a page: some 400 targets. With the viewer (1.3 MB) and the table it stays under 10 MB."""
+DRAWING_BYTES = 1_500_000
+"""Of drawings alone, for targets whose structures found no room: some 1,000."""
+
+MOST_OPEN = 12
+"""Groups that are shown unfolded."""
 
 COLUMNS: tuple[tuple[str, str, int | None, Callable[[Record], Any]], ...] = (
-    ("id", "", None, lambda record: record.id),
-    ("group", "", None, lambda record: record.group),
-    ("outcome", "", None, outcome_of),
-    ("RMSD", "of the first pose, Å", 2, lambda record: record.rmsd),
-    ("best", "RMSD of the best of 5, Å", 2, lambda record: record.best_rmsd),
-    ("confidence", "that the first pose is within 2 Å", 2, lambda record: _first(record, "confidence")),
-    ("valid", "PoseBusters checks that the first pose fails", None, lambda record: _validity(record)),
-    ("Tanimoto", "of the nearest template", 2, lambda record: record.tanimoto or None),
-    ("identity", "of the nearest receptor's sequence", 2, lambda record: record.identity),
-    ("coverage", "query coverage: share of heavy atoms copied", 2, lambda record: record.query_coverage),
+    ("id", "name of the molecule", None, lambda record: record.id),
+    ("group", "protein or series it belongs to", None, lambda record: record.group),
+    ("outcome", "how it ended; refused: the method does not take it", None, outcome_of),
+    (
+        "RMSD",
+        "of the first pose from the crystal: mean distance of its heavy atoms, Å",
+        2,
+        lambda record: record.rmsd,
+    ),
+    ("best", "RMSD of the best of up to 5 poses, Å", 2, lambda record: record.best_rmsd),
+    (
+        "confidence",
+        "probability that the first pose is within 2 Å of the crystal",
+        2,
+        lambda record: _first(record, "confidence"),
+    ),
+    (
+        "valid",
+        "whether the first pose passes all checks of PoseBusters: bond lengths, clashes and others",
+        None,
+        lambda record: _validity(record),
+    ),
+    (
+        "Tanimoto",
+        "similarity of the nearest template, 0 to 1, by shared fragments",
+        2,
+        lambda record: record.tanimoto or None,
+    ),
+    (
+        "identity",
+        "share of the sequence that the nearest receptor has in common",
+        2,
+        lambda record: record.identity,
+    ),
+    (
+        "coverage",
+        "query coverage: share of heavy atoms whose position was copied from the template",
+        2,
+        lambda record: record.query_coverage,
+    ),
     ("atoms", "heavy atoms", 0, lambda record: record.query_atoms or None),
     ("rotors", "rotatable bonds", 0, lambda record: record.rotors if record.query_atoms else None),
     ("method", "placement method of the first pose", None, lambda record: _first(record, "placement_method")),
-    ("template", "that the first pose was copied from", None, lambda record: _first(record, "template")),
-    ("CPU", "seconds", 2, lambda record: record.cost.cpu_s),
-    ("memory", "peak private memory, MB", 0, lambda record: record.cost.uss_bytes / 1e6),
+    (
+        "template",
+        "crystal ligand that the first pose was copied from",
+        None,
+        lambda record: _first(record, "template"),
+    ),
+    ("CPU", "seconds of a processor", 2, lambda record: record.cost.cpu_s),
+    ("memory", "peak private memory of its worker, MB", 0, lambda record: record.cost.uss_bytes / 1e6),
 )
 """Name, what it is, decimals (None: text), and how a record says it."""
 
@@ -88,6 +128,8 @@ def write_report(source: str | Path, out: str | Path, *, libraries: Sequence[str
         outcomes=sorted(outcomes.items(), key=lambda item: _OUTCOMES.get(item[0].partition(":")[0], 0)),
         plots=plots,
         command=shlex.join(["templ", *manifest.command[1:]]),
+        groups=_groups(results),
+        most_open=MOST_OPEN,
         table=pack(json.dumps(table_of(results))),
         kept=kept,
         which=which,
@@ -135,6 +177,8 @@ def keep_structures(
 ) -> tuple[dict[int, str], str]:
     """Pack what there is to look at, of the targets that matter most, until `most` bytes are full.
 
+    Of those that find no room a drawing is kept.
+
     Returns
     -------
     kept : dict of int to str
@@ -144,7 +188,8 @@ def keep_structures(
     """
     kept: dict[int, str] = {}
     size = 0
-    for index in sorted(range(len(records)), key=lambda index: _importance(records[index])):
+    order = sorted(range(len(records)), key=lambda index: _importance(records[index]))
+    for index in order:
         packed = pack(json.dumps(structures.of(records[index])))
         size += len(packed)
         if size > most:
@@ -152,11 +197,19 @@ def keep_structures(
         kept[index] = packed
     else:
         return kept, ""
-    return kept, (
+    which = (
         f"Structures are kept for {len(kept):,} of {len(records):,} {molecules}: first those that failed, "
         f"then those whose first pose is farther than {HEADLINE:g} A from the crystal, the farthest first, "
         "then the refused, then the others."
     )
+    size = 0
+    for index in order[len(kept) :]:
+        packed = pack(json.dumps(drawing_of(records[index])))
+        size += len(packed)
+        if size > DRAWING_BYTES:
+            break
+        kept[index] = packed
+    return kept, which
 
 
 def _importance(record: Record) -> tuple[int, float]:
@@ -177,6 +230,7 @@ def _details(record: Record) -> dict[str, Any]:
     """What the row of a target tells once it is opened, beyond the columns."""
     told: dict[str, Any] = {
         "detail": record.detail,
+        "smiles": record.smiles,
         "stage": record.stage,
         "notes": record.notes,
         "rmsd": [pose.rmsd for pose in record.poses if pose.rmsd is not None],
@@ -190,6 +244,15 @@ def _details(record: Record) -> dict[str, Any]:
         "stages": record.cost.stages,
     }
     return {name: value for name, value in told.items() if value}
+
+
+def _groups(results: Results) -> list[tuple[str, Accuracy]]:
+    """Success by group, the largest first; nothing where targets have none or nothing can be judged."""
+    found = {} if results.summary is None else results.summary.by_group
+    if not any(found):
+        return []
+    named = [(name or "(none)", part) for name, part in found.items() if part.first_of_all]
+    return sorted(named, key=lambda group: -group[1].attempted)
 
 
 def _first(record: Record, name: str) -> Any:  # noqa: ANN401

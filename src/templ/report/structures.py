@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import Mol
 
-from templ.chemistry.molecules import heavy, positions
+from templ.chemistry.molecules import heavy, parse_smiles, positions
 from templ.chemistry.receptor import Receptor
 from templ.errors import LibraryError, RunError
 from templ.evaluation.crystal_frame import crystal_poses
@@ -20,6 +20,7 @@ from templ.export.pdb import to_pdb
 from templ.library.store import Library, open_library
 from templ.report.drawings import draw, draw_pair
 from templ.runs.record import Record
+from templ.runs.run_libraries import find_receptors
 from templ.templates.frame import Frame
 from templ.templates.target_receptor import TargetReceptors
 
@@ -64,7 +65,7 @@ class Structures:
             except (RunError, LibraryError) as error:
                 self._notes.append(f"Crystal poses, and queries without a pose, are not shown: {error}.")
                 return
-        files = [Path(file) for file in run.manifest.receptors]
+        files = find_receptors(run.path, run.manifest, None if self.library is None else self.library.path)
         gone = [str(file) for file in files if not file.is_file()]
         if gone:
             self._notes.append(f"The pocket is not shown: {', '.join(gone)} is gone.")
@@ -93,7 +94,7 @@ class Structures:
         truth = self._truth(record, receptor)
         query = poses[0] if poses else truth
         if query is None:
-            return {"models": []}
+            return drawing_of(record)
         centre = positions(truth if truth is not None else query)
         template = self._template(record, receptor, centre)
         shown: dict[str, Any] = {"smiles": Chem.MolToSmiles(query)}
@@ -145,6 +146,13 @@ class Structures:
             return None
         frame = Frame.of(self.library, receptor, centre.mean(axis=0))
         return mol if not frame.brings or frame.bring(self.library, row, mol) else None
+
+
+def drawing_of(record: Record) -> dict[str, Any]:
+    """What there is to look at where no structure is: the drawing of the SMILES, if that was read."""
+    if not record.query_atoms:
+        return {"models": []}
+    return {"smiles": record.smiles, "query": draw(parse_smiles(record.smiles)), "models": []}
 
 
 def pocket_pdb(receptor: Receptor, ligand: NDArray[np.float64]) -> str:

@@ -46,4 +46,5 @@ def to_svg(figure: Figure, name: str) -> str:
     svg = text.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     svg = re.sub(r'(\bid="|url\(#|<use xlink:href="#)', rf"\g<1>{name}-", svg)
+    svg = svg.replace(' target="_blank"', "")  # a point leads to its row in this page, not to another tab
     return re.sub("#000[01][0-9a-f]{2}", lambda ink: _PAGE.get(ink[0], ink[0]), svg)

@@ -1,4 +1,4 @@
-"""Finds the libraries of a run again: its templates, and the crystals that its targets are judged by."""
+"""Finds again what a run was made with: its templates, the crystals of its targets, and its receptors."""
 
 from __future__ import annotations
 
@@ -31,10 +31,24 @@ def open_targets(run: Path, manifest: RunManifest, libraries: Iterable[Path] = (
     return _open(run, manifest, "targets", manifest.identity.truth, libraries)
 
 
+def find_receptors(run: Path, manifest: RunManifest, library: Path | None = None) -> list[Path]:
+    """Receptor files of a run, wherever they are now; of one that is found nowhere, where it was.
+
+    Each is looked for where it was, beside the run, and in `library`, whose own it may be.
+    """
+    found = []
+    for name in map(Path, manifest.receptors):
+        beside = [run.parent / name.name, *([] if library is None else [library / "receptors" / name.name])]
+        found.append(next((path for path in (name, *beside) if path.is_file()), name))
+    return found
+
+
 def _open(run: Path, manifest: RunManifest, what: str, digest: str, libraries: Iterable[Path]) -> Library:
     made = sorted((run / INPUTS_FOLDER).glob("*.templ"))
     named = [Path(name) for name in (manifest.library, manifest.truth) if name]
-    beside = [path for name in named for path in (name, run.parent / name) if path.is_dir()]
+    beside = [
+        path for name in named for path in (name, run.parent / name, run.parent / name.name) if path.is_dir()
+    ]
     for path in (*libraries, *made, *beside):
         library = open_library(path)
         if library.digest == digest:

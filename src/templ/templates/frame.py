@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -159,3 +161,20 @@ class Frame:
     def _residues(self) -> Residues:
         assert self.receptor is not None
         return self.receptor.residues
+
+
+def check_site(site: Sequence[float] | NDArray[np.float64], receptor: Receptor, path: Path) -> None:
+    """Refuse a site that is nowhere near its receptor, since no template could be brought there.
+
+    Raises
+    ------
+    InputError
+        When the nearest atom is farther than `SITE_REACH`.
+    """
+    apart = float(np.linalg.norm(receptor.atoms.xyz - np.asarray(site), axis=1).min())
+    if apart > SITE_REACH:
+        where = ",".join(f"{number:g}" for number in site)
+        raise InputError(
+            f"--site {where} is {apart:.0f} A from the nearest atom of {path}; expected the middle of "
+            "a pocket, in the frame of that file"
+        )

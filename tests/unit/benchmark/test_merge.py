@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from templ.benchmark.builtin import find_benchmark
-from templ.benchmark.merge import merge_runs
+from templ.benchmark.merge import _undivided, is_merged, merge_runs
 from templ.benchmark.runner import RunOptions, run_benchmark, shard_order
 from templ.checksums import with_checksum
 from templ.errors import InputError, RunError
+from templ.report.collect import read_results
 from templ.runs.journal import read_records
 from templ.runs.manifest import read_manifest
 from templ.runs.record import Cost
@@ -52,6 +53,16 @@ def test_the_shards_together_are_the_undivided_run(runs, tmp_path):
     assert (manifest.shard, manifest.targets) == (None, 5)
     assert manifest.identity == read_manifest(whole).identity
     assert manifest.finished is not None
+    assert is_merged(manifest)
+    assert not is_merged(read_manifest(whole))
+    assert read_results(merged).notes == []  # its memory log is that of the shards, and not missing
+
+
+def test_the_command_of_a_merged_run_does_the_whole():
+    words = ["templ", "benchmark", "run", "demo", "--shard", "1/2", "-o", "s1"]
+    assert (
+        _undivided(words) == _undivided([*words[:4], "--shard=1/2", *words[6:]]) == [*words[:4], *words[6:]]
+    )
 
 
 def test_a_shard_given_twice_must_say_the_same(runs, tmp_path):

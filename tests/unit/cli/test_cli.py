@@ -212,6 +212,25 @@ def test_words_of_a_build_that_do_not_go_together(tmp_path, words, message):
     assert (done.returncode, message in done.stderr) == (2, True)
 
 
+def test_a_list_of_smiles_makes_no_library(tmp_path):
+    (tmp_path / "q.smi").write_text("CCO ethanol\n")
+    done = run("library", "build", "l.templ", "--ligands", "q.smi", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "a list has no coordinates, and a template needs 3D" in done.stderr
+    assert [path.name for path in tmp_path.iterdir() if path.suffix != ".csv"] == ["q.smi"]
+
+
+def test_a_site_that_is_nowhere_near_the_receptor_is_the_fault_that_is_named(
+    kinase_path, kinase_library, tmp_path
+):
+    (tmp_path / "r.pdb").write_text(to_pdb(kinase_library.receptor(0)))
+    words = ("predict", "-l", kinase_path, "-r", "r.pdb", "-s", "CCOc1ccccc1", "--site", "900,0,0")
+    done = run(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "--site 900,0,0 is " in done.stderr
+    assert "A from the nearest atom of r.pdb; expected the middle of a pocket" in done.stderr
+
+
 def test_fetch_says_what_cannot_be_had_and_ends_with_one(tmp_path):
     class Nothing(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -237,7 +256,7 @@ def test_a_library_of_complexes_needs_no_receptor_and_writes_complexes(kinase_pa
     [receptor] = {mol.GetProp("receptor") for mol in Chem.SDMolSupplier(str(tmp_path / "p.sdf"))}
     with templ.open_library(kinase_path) as library:
         assert receptor in library
-        assert f"posed in the receptor of {receptor}" in done.stderr
+        assert f"receptor    {receptor}, a crystal of the library" in done.stdout
 
 
 def test_poses_of_another_program_are_judged_with_the_others(kinase_path, kinase_library, tmp_path):

@@ -143,7 +143,7 @@ def test_failures_above_the_allowed_end_with_1(demo_path, demo_library, helpers,
 
     done = run()
     assert done.returncode == 1, done.stderr
-    assert "| failed: error | 1 |" in done.stdout
+    assert "1 failed (error 1)" in done.stdout
     records = read_results(tmp_path / "run")
     statuses = {id: record.status for id, record in records.items()}
     assert statuses == dict(zip(ids, ("posed", "failed", "posed"), strict=True))

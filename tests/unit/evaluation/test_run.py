@@ -190,6 +190,7 @@ def test_the_short_form(path):
     shown = run._repr_html_()
     assert shown.startswith("<b>mine &lt;x&gt;</b>: 4 of 4 done, 2 posed")
     assert "within 2 A" in shown
+    assert shown.count("<tr>") == 5  # a head, and a row of each of the four
 
 
 def test_the_run_behind_the_poses_of_predict(path, tmp_path):

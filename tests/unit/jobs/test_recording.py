@@ -194,7 +194,7 @@ def test_progress_counts():
         1,
         1,
     )
-    assert str(progress) == "within 2 A so far: 25%, 1 failed"
+    assert str(progress) == "within 2 A so far: 25%, 1 refused, 1 failed"
     progress.add(Record(4, "e", "posed", poses=(PoseRecord(1, 1, "core", "t", (), "", 0),)))
     assert (progress.judged, progress.within) == (4, 1)
     progress.see_memory({"tree": 3 * 2**29, "workers": [2**28, 2**28, 2**29]})

@@ -59,6 +59,7 @@ def test_a_plot_is_of_the_page(run, alter):
         assert "var(--good)" in plot.svg
         assert not re.findall("#[0-9a-f]{6}", plot.svg)
         assert "<metadata" not in plot.svg
+        assert "_blank" not in plot.svg  # a point leads to its row, not to another tab
         own = set(re.findall(r'\bid="([^"]+)"', plot.svg))
         used = re.findall(r'(?:url\(#|<use xlink:href="#)([^")]+)', plot.svg)
         assert own.issuperset(used)

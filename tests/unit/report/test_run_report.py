@@ -6,7 +6,10 @@ import json
 import random
 import re
 from dataclasses import replace
+from importlib.resources import files
+from itertools import combinations
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -15,6 +18,7 @@ from templ.errors import InputError, TemplError
 from templ.report import run_report
 from templ.report.collect import read_results
 from templ.report.run_report import keep_structures, table_of, write_report
+from templ.report.structures import Structures
 from templ.runs.record import Record
 
 HOSTILE = "</script><script>alert(1)</script> \"'& ünï 分子"
@@ -142,7 +146,8 @@ def test_structures_that_matter_come_first(noise, run):
     records = [record("posed", 0.5), record("posed", 3.0), record("refused", None)]
     records += [record("posed", 7.0), record("failed", None)]
     kept, which = keep_structures(records, Heavy(), "targets", most=2900)
-    assert list(kept) == [4, 3, 1]
+    assert list(kept)[:3] == [4, 3, 1]
+    assert len(kept[0]) < 100 < len(kept[4])  # of the others a drawing: here there is no SMILES to draw
     assert "3 of 5 targets" in which
     kept, which = keep_structures(records, Heavy(), "targets", most=100_000)
     assert (sorted(kept), which) == ([0, 1, 2, 3, 4], "")
@@ -164,7 +169,6 @@ def test_without_the_viewer(monkeypatch):
         (["."], "is not a run"),
         (["nowhere.sdf"], "nowhere.run is missing"),
         (["RUN", "-o", "page.txt"], r"ends in \.html"),
-        (["RUN", "-o", "no/page.html"], "make the folder first"),
         (["RUN", "--library", "nowhere"], "nowhere"),
     ],
 )
@@ -198,3 +202,56 @@ def test_predicted_poses_whose_library_was_moved(predicted, demo_path, replace_i
     page = predicted.with_suffix(".html").read_text()
     names = [model["name"] for model in json.loads(unpacked(page, 0))["models"]]
     assert names[:3] == ["rank 1", "rank 2", "template"]
+
+
+def test_success_by_protein_is_told_where_targets_have_one(run, alter, tmp_path):
+    out = tmp_path / "page.html"
+    write_report(run, out)
+    assert "Success by protein" not in out.read_text()
+    for index, group in enumerate(("CDK2", "CDK2", "CDK2", "BRD4", "")):
+        alter(index, group=group)
+    write_report(run, out)
+    table = out.read_text().partition('id="groups"')[2].partition("</table>")[0]
+    rows = re.findall(r'<th scope="row">(.*?)</th><td class="number">(\d+)</td>', table)
+    assert rows == [("CDK2", "3"), ("(none)", "1"), ("BRD4", "1")]
+
+
+def test_a_target_whose_structures_find_no_room_has_its_drawing(run):
+    results = read_results(run)
+    structures = Structures(results.run)
+    kept, which = keep_structures(results.records, structures, "targets", most=10)
+    assert sorted(kept) == [0, 1, 2, 3, 4]
+    assert "Structures are kept for 0 of 5" in which
+    for packed in kept.values():
+        shown = json.loads(gzip.decompress(base64.b64decode(packed)))
+        assert shown["models"] == []
+        assert shown["query"].startswith("<svg")
+
+
+# Machado, Oliveira and Fernandes, IEEE Trans. Vis. Comput. Graph. 15 (2009) 1291: deuteranopia, linear RGB.
+DEUTERANOPIA = [
+    [0.367322, 0.860646, -0.227968],
+    [0.280085, 0.672501, 0.047413],
+    [-0.011820, 0.042940, 0.968881],
+]
+TO_XYZ = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+
+
+def seen(colour):
+    """A colour as an eye without green cones sees it, in CIE Lab."""
+    code = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+    linear = np.where(code <= 0.04045, code / 12.92, ((code + 0.055) / 1.055) ** 2.4)
+    x, y, z = TO_XYZ @ np.clip(DEUTERANOPIA @ linear, 0, 1) / np.array([0.9505, 1, 1.089])
+    x, y, z = (np.cbrt(v) if v > 0.008856 else 7.787 * v + 16 / 116 for v in (x, y, z))
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+def test_the_colours_of_a_page_are_told_apart_without_green_cones():
+    """A distance of 2 is seen side by side, of 15 at a glance."""
+    css = (files("templ.report") / "assets" / "base.css").read_text()
+    blocks = css.split(":root")[1:3]
+    palettes = [dict(re.findall(r"--(good|other|bad|quiet|ink): (#\w{6});", block)) for block in blocks]
+    assert [len(palette) for palette in palettes] == [5, 5]
+    for palette in palettes:
+        for one, other in combinations(palette.values(), 2):
+            assert np.linalg.norm(seen(one) - seen(other)) > 15, (one, other)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import gemmi
 import numpy as np
@@ -17,6 +18,7 @@ from templ.errors import LibraryError
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.report.collect import read_results
 from templ.report.structures import POCKET_REACH, Structures, pocket_pdb
+from templ.runs.run_libraries import find_receptors
 from templ.settings import RunSettings
 
 
@@ -107,7 +109,10 @@ def test_what_there_is_of_a_query(predicted):
     shown = structures.of(posed)
     assert list(named(shown)) == ["rank 1", "rank 2", "template", "pocket"]
     assert marked(shown["query"]) == {atom for atom, _ in posed.first.core}
-    assert structures.of(refused) == {"models": []}
+    shown = structures.of(refused)
+    assert (shown["models"], shown["smiles"]) == ([], refused.smiles)
+    assert shown["query"].startswith("<svg")
+    assert structures.of(results.records[3]) == {"models": []}  # a SMILES that could not be read
     assert structures.notes == []
 
 
@@ -119,6 +124,19 @@ def test_a_receptor_that_is_gone_is_said(predicted, replace_in_manifest):
     (note,) = structures.notes
     assert note.startswith("The pocket is not shown: ")
     assert note.endswith("gone.pdb.gz is gone.")
+
+
+def test_a_prediction_that_was_moved_with_its_library_finds_both(predicted, demo_path, replace_in_manifest):
+    run = predicted.with_suffix(".run")
+    shutil.copytree(demo_path, run.parent / demo_path.name)
+    replace_in_manifest(run, str(demo_path), f"/gone/{demo_path.name}")
+    results = read_results(predicted)
+    structures = Structures(results.run)
+    assert {"template", "pocket"} <= set(named(structures.of(results.records[0])))
+    assert structures.notes == []
+    assert find_receptors(run, results.run.manifest) == [Path(results.run.manifest.receptors[0])]
+    shutil.copy(demo_path / "receptors" / "receptor.pdb.gz", run.parent)
+    assert find_receptors(run, results.run.manifest) == [run.parent / "receptor.pdb.gz"]
 
 
 def test_a_target_without_pose_has_its_crystal(run, alter):

@@ -25,6 +25,8 @@ const table = {
     this.search = this.rows.map((row, index) =>
       [...row.filter((value) => typeof value === "string"), this.details[index].detail ?? ""].join("\n").toLowerCase());
     byId("table").tHead.append(element("tr", {}, ...this.columns.map((column, index) => this.head(column, index))));
+    byId("columns").append(...this.columns.flatMap(({ name, about }) =>
+      [element("dt", { textContent: name }), element("dd", { textContent: about })]));
     this.draw();
   },
 
@@ -62,12 +64,13 @@ const table = {
     const from = this.page * PAGE;
     const shown = indices.slice(from, from + PAGE);
     if (this.open !== null) this.close();
-    byId("table").tBodies[0].replaceChildren(...shown.map((index) => this.row(index)));
+    byId("table").tBodies[0].replaceChildren(...(shown.length ? shown.map((index) => this.row(index)) : [this.none()]));
     [...byId("table").tHead.rows[0].cells].forEach((cell, index) => {
       if (index === this.sort) cell.setAttribute("aria-sort", this.descending ? "descending" : "ascending");
       else cell.removeAttribute("aria-sort");
     });
-    byId("count").textContent = `${indices.length.toLocaleString("en")} of ${this.rows.length.toLocaleString("en")} ${byId("targets").textContent.toLowerCase()}`;
+    const rows = pages > 1 ? `; rows ${from + 1} to ${from + shown.length} are shown` : "";
+    byId("count").textContent = `${indices.length.toLocaleString("en")} of ${this.rows.length.toLocaleString("en")} ${molecules()}${rows}`;
     byId("page").textContent = indices.length ? `${from + 1} to ${from + shown.length}` : "";
     byId("before").disabled = this.page === 0;
     byId("after").disabled = this.page === pages - 1;
@@ -75,13 +78,27 @@ const table = {
 
   row(index) {
     const cells = this.rows[index].map((value, column) => this.cell(value, column));
-    const button = element("button", { type: "button", textContent: cells[0].textContent });
-    button.setAttribute("aria-expanded", "false");
+    const link = element("a", { href: `#t${index}`, textContent: cells[0].textContent });
+    link.setAttribute("aria-expanded", "false");
     cells[0].className = "target";
-    cells[0].replaceChildren(button);
+    cells[0].replaceChildren(link);
     const row = element("tr", { className: "target", id: `t${index}` }, ...cells);
-    row.addEventListener("click", () => this.toggle(index));
+    row.addEventListener("click", (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // the browser's own: a new tab, a selection
+      event.preventDefault();
+      if (this.open === index) this.leave();
+      else this.show(index);
+    });
     return row;
+  },
+
+  // In place of rows where there are none.
+  none() {
+    const again = element("button", { type: "button", textContent: "Show all" });
+    again.addEventListener("click", () => { clear(); this.page = 0; this.draw(); });
+    const asked = [byId("search").value.trim() && `“${byId("search").value.trim()}”`, text(byId("outcome").value)].filter(Boolean).join(" and ");
+    const cell = element("td", { colSpan: this.columns.length }, `No ${molecules().replace(/s$/, "")} matches ${asked}. `, again);
+    return element("tr", { className: "none" }, cell);
   },
 
   cell(value, column) {
@@ -98,14 +115,14 @@ const table = {
     return cell;
   },
 
-  async toggle(index) {
-    const row = byId(`t${index}`);
-    const again = this.open === index;
+  // Opens a target whose row is in the table, and lets the address of the page follow.
+  async show(index) {
     if (this.open !== null) this.close();
-    if (again) return;
     this.open = index;
+    if (location.hash !== `#t${index}`) history.pushState(null, "", `#t${index}`);
+    const row = byId(`t${index}`);
     row.classList.add("open");
-    row.querySelector("button").setAttribute("aria-expanded", "true");
+    row.querySelector("a").setAttribute("aria-expanded", "true");
     const sheet = element("div", { className: "sheet" });
     row.after(element("tr", { className: "detail" }, element("td", { colSpan: this.columns.length }, sheet)));
     fit();
@@ -116,22 +133,34 @@ const table = {
     byId("parked").append(stage);
     const row = byId(`t${this.open}`);
     row.classList.remove("open");
-    row.querySelector("button").setAttribute("aria-expanded", "false");
+    row.querySelector("a").setAttribute("aria-expanded", "false");
     row.nextElementSibling.remove();
     this.open = null;
   },
 
+  // Closes what is open because its reader wants to: back to its row, and to the address of the whole page.
+  leave() {
+    if (this.open === null) return;
+    const link = byId(`t${this.open}`).querySelector("a");
+    this.close();
+    history.pushState(null, "", location.pathname + location.search);
+    link.focus();
+  },
+
   // Opens a target wherever it is: on another page, or hidden by a filter.
-  async reveal(index) {
+  async reveal(index, focused = "a") {
     if (!(index >= 0 && index < this.rows.length)) return;
     if (!this.chosen().includes(index)) clear();
     this.page = Math.floor(this.chosen().indexOf(index) / PAGE);
     this.draw();
-    await this.toggle(index);
-    byId(`t${index}`).scrollIntoView({ block: "start" });
-    byId(`t${index}`).querySelector("button").focus({ preventScroll: true });
+    await this.show(index);
+    const row = byId(`t${index}`);
+    row.scrollIntoView({ block: "start" });
+    (row.nextElementSibling.querySelector(focused) ?? row.querySelector("a")).focus({ preventScroll: true });
   },
 };
+
+const molecules = () => byId("targets").textContent.toLowerCase();
 
 // The sheet of a target is as wide as what is seen of the table, not as the table.
 function fit() {
@@ -141,7 +170,7 @@ function fit() {
 
 async function fillSheet(sheet, index) {
   const details = table.details[index];
-  const told = [];
+  const told = [steps(index)];
   if (details.detail) told.push(element("p", { className: "long", textContent: details.detail }));
   for (const note of details.notes ?? []) told.push(element("p", { className: "quiet long", textContent: note }));
   const packed = byId(`packed-${index}`);
@@ -150,17 +179,40 @@ async function fillSheet(sheet, index) {
   const numbers = element("div", {}, ...numbersOf(details));
   const columns = element("div", { className: "columns" });
   if (structures.models.length) columns.append(viewerOf(structures.models));
-  else numbers.prepend(element("p", { className: "quiet", textContent: packed ? "There is nothing to show in 3D." : "Its structures are not kept in this page." }));
+  else numbers.prepend(element("p", { className: "quiet", textContent: "Its poses in 3D are not in this page, which has no room for all, or it has none: templ export -f complex writes them to files." }));
   columns.append(numbers);
-  if (structures.smiles) numbers.append(element("h3", { textContent: "SMILES" }), element("p", { className: "mono long", textContent: structures.smiles }));
+  const smiles = structures.smiles ?? details.smiles;
+  if (smiles) numbers.append(element("h3", { textContent: "SMILES" }), element("p", { className: "mono long", textContent: smiles }));
   sheet.append(...told, columns);
 }
 
+// Head of a sheet: which target it is, and the ones before and after it in the table as it is sorted and filtered.
+function steps(index) {
+  const indices = table.chosen();
+  const at = indices.indexOf(index);
+  const step = (name, to) => {
+    const button = element("button", { type: "button", className: name.toLowerCase(), textContent: name, disabled: to === undefined });
+    button.addEventListener("click", () => table.reveal(to, `button.${name.toLowerCase()}:enabled`));
+    return button;
+  };
+  const close = element("button", { type: "button", textContent: "Close", title: "Escape closes too" });
+  close.addEventListener("click", () => table.leave());
+  return element("div", { className: "steps" }, element("h3", { textContent: table.rows[index][0] }),
+    element("span", { className: "quiet small", textContent: `${at + 1} of ${indices.length}` }),
+    step("Previous", indices[at - 1]), step("Next", indices[at + 1]), close);
+}
+
+const SUPERPOSITION = {
+  identity: "sequence identity of the template's receptor", pairs: "residues superposed",
+  pocket_identity: "identity of the pocket's residues", pocket_rmsd: "RMSD of the pocket's C-alphas (Å)",
+};
+
 function drawings(structures) {
   const pictures = element("div", { className: "drawings" });
+  const copied = structures.query.includes("--core") ? ", copied atoms marked" : ", no atoms were copied";
   for (const [name, svg] of [["query", structures.query], ["template", structures.template]]) {
     if (!svg) continue;
-    const picture = element("figure", {}, element("figcaption", { textContent: name }), element("div", { innerHTML: svg }));
+    const picture = element("figure", {}, element("figcaption", { textContent: name + (structures.template ? copied : "") }), element("div", { innerHTML: svg }));
     picture.lastChild.setAttribute("role", "img");
     picture.lastChild.setAttribute("aria-label", `drawing of the ${name}`);
     pictures.append(picture);
@@ -181,16 +233,16 @@ function numbersOf(details) {
     made.push(element("h3", { textContent: "Poses" }),
       element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows)));
   }
-  const facts = Object.entries(details.superposition ?? {}).map(([name, value]) => [name.replaceAll("_", " "), Number(value.toPrecision(3))]);
-  if (details.pocket) facts.push(["pocket", details.pocket]);
-  if (details.templates_allowed) facts.push(["templates allowed", details.templates_allowed.toLocaleString("en")]);
-  if (details.prior_confidence) facts.push(["prior confidence", details.prior_confidence.toFixed(2)]);
+  const facts = Object.entries(details.superposition ?? {}).map(([name, value]) => [SUPERPOSITION[name] ?? name, Number(value.toPrecision(3))]);
+  if (details.pocket) facts.push(["pocket", details.pocket, "residues within 4.5 Å of the first pose"]);
+  if (details.templates_allowed) facts.push(["templates allowed", details.templates_allowed.toLocaleString("en"), "crystal ligands that the rule lets it use"]);
+  if (details.prior_confidence) facts.push(["prior confidence", details.prior_confidence.toFixed(2), "from the templates alone, before posing"]);
   if (details.failed_checks) facts.push(["PoseBusters checks failed", details.failed_checks.join(", ")]);
   if (details.stage) facts.push(["ended in", details.stage]);
   if (details.stages) facts.push(["wall seconds", Object.entries(details.stages).map(([name, value]) => `${name} ${value.toFixed(2)}`).join(", ")]);
   if (facts.length) {
     made.push(element("h3", { textContent: "More" }),
-      element("dl", {}, ...facts.flatMap(([name, value]) => [element("dt", { textContent: name }), element("dd", { textContent: value })])));
+      element("dl", {}, ...facts.flatMap(([name, value, about]) => [element("dt", { textContent: about ? `${name}: ${about}` : name }), element("dd", { textContent: value })])));
   }
   return made;
 }
@@ -254,9 +306,11 @@ function clear() {
   byId("outcome").value = "";
 }
 
+// What is open is what the address says, also after Back and Forward.
 function follow() {
   const found = /^#t(\d+)$/.exec(location.hash);
-  if (found) table.reveal(Number(found[1]));
+  if (found && Number(found[1]) !== table.open) table.reveal(Number(found[1]));
+  else if (!location.hash && table.open !== null) table.close();
 }
 
 byId("search").addEventListener("input", () => { table.page = 0; table.draw(); });
@@ -269,6 +323,9 @@ for (const link of document.querySelectorAll("[data-outcome]")) {
   link.addEventListener("click", () => { byId("outcome").value = link.dataset.outcome; table.page = 0; table.draw(); });
 }
 for (const link of document.querySelectorAll(".plot a")) link.setAttribute("tabindex", "-1");
-addEventListener("hashchange", follow);
+addEventListener("popstate", follow); // a link inside the page is one too
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && table.open !== null && document.activeElement !== byId("search")) table.leave();
+});
 new ResizeObserver(fit).observe(byId("frame"));
 table.load().then(follow);
