@@ -37,7 +37,7 @@ RESULTS = Path(__file__).parent / "results" / "queries.json"
 PROGRAM = """
 import sys
 import templ
-from templ.jobs.query_run import BindingSite
+from templ.jobs.binding_site import BindingSite
 library, queries, out = sys.argv[1:]
 templ.predict_queries(queries, BindingSite(library), out, on_start=print)
 """

@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from templ.engine.executor import Work, choose_executor
 from templ.engine.probe import uss_bytes
-from templ.jobs.query_run import _Queries
+from templ.jobs.query_run import ListedQueries
 from templ.runs.journal import Journal
 from templ.runs.record import Record
 from templ.settings import RunSettings
@@ -164,7 +164,7 @@ def plan_queries(count: int) -> dict[str, Any]:
                 chain = "".join("CNO"[number // 3**at % 3] for at in range(15))
                 file.write(f"c1ccccc1C(=O)N{chain} query-{number}\n")
         with watched() as found:
-            listed = _Queries.of(path, Path(folder), TableColumns())
+            listed = ListedQueries.of(path, Path(folder), TableColumns())
             assert listed.count == count
             bytes_of_references = 0
             for reference in listed:

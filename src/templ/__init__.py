@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from templ.evaluation.run import load_run as load_run
     from templ.export.run_export import export_run as export_run
     from templ.export.session_scripts import export_session as export_session
+    from templ.jobs.binding_site import BindingSite as BindingSite
     from templ.jobs.library_part import build_complexes as build_complexes
     from templ.jobs.library_part import build_structures as build_structures
-    from templ.jobs.query_run import BindingSite as BindingSite
     from templ.jobs.query_run import predict_queries as predict_queries
     from templ.library.build import build_library as build_library
     from templ.library.build import merge_libraries as merge_libraries

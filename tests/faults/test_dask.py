@@ -21,7 +21,8 @@ from templ.benchmark.runner import RunOptions, run_benchmark
 from templ.engine.chunks import ChunkResult
 from templ.errors import InputError, RunError, TemplError
 from templ.evaluation.run import load_run
-from templ.jobs.query_run import BindingSite, predict_queries
+from templ.jobs.binding_site import BindingSite
+from templ.jobs.query_run import predict_queries
 from templ.runs.identity import refuse_other_software, software_here
 from templ.runs.record import Cost
 from templ.settings import PredictionSettings, RunSettings

@@ -122,7 +122,8 @@ def predict(
     """Predict how queries bind: poses (SDF), a table (CSV), and the run, which the same command resumes."""
     from templ.chemistry.molecules import parse_smiles
     from templ.cli.query_card import as_plain, card, table
-    from templ.jobs.query_run import BindingSite, predict_queries
+    from templ.jobs.binding_site import BindingSite
+    from templ.jobs.query_run import predict_queries
     from templ.settings import PredictionSettings, RunSettings
     from templ.sources.queries import TableColumns
     from templ.sources.split_lists import read_ids

@@ -10,7 +10,8 @@ from rdkit import Chem
 from templ.chemistry.molecules import heavy, positions
 from templ.chemistry.receptor_file import read_receptor
 from templ.export.complex_file import write_complexes
-from templ.jobs.query_run import BindingSite, predict_queries
+from templ.jobs.binding_site import BindingSite
+from templ.jobs.query_run import predict_queries
 from templ.settings import PredictionSettings, RunSettings
 from templ.sources.ledger import Ledger
 from templ.sources.structure_files import BondOrders, read_structure

@@ -29,7 +29,8 @@ from templ.errors import InputError, RunError, StorageError
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.export.run_export import LONGEST_NAME, export_run, file_name
 from templ.export.table_formats import FORMATS
-from templ.jobs.query_run import BindingSite, predict_queries
+from templ.jobs.binding_site import BindingSite
+from templ.jobs.query_run import predict_queries
 from templ.library.build import build_library
 from templ.library.store import open_library
 from templ.runs.journal import read_records

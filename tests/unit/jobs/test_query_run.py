@@ -19,7 +19,8 @@ from templ.evaluation.run import load_run
 from templ.export.complex_file import write_complexes
 from templ.export.pdb import to_pdb
 from templ.jobs import query_run
-from templ.jobs.query_run import BindingSite, predict_queries
+from templ.jobs.binding_site import BindingSite
+from templ.jobs.query_run import predict_queries
 from templ.records import Target
 from templ.runs.journal import read_records
 from templ.runs.record import Cost
