@@ -20,6 +20,7 @@ from templ.cli import (
     library_commands,
     predict_command,
     report_command,
+    serve_command,
     tools,
 )
 from templ.cli.streams import discard_output, output_is_closed, prepare_streams
@@ -45,6 +46,7 @@ app.add_typer(library_commands.app, name="library")
 app.add_typer(benchmark_commands.app, name="benchmark")
 app.command("export")(export_command.export)
 app.command("report")(report_command.report)
+app.command("serve")(serve_command.serve)
 app.command("demo")(tools.demo)
 app.command("doctor")(tools.doctor)
 
