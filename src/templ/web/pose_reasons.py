@@ -75,8 +75,8 @@ def _where_from(record: Record, pose: PoseRecord, similarity: float | None) -> s
         )
     return (
         f"It has {len(pose.core)} of its {record.query_atoms} heavy atoms in common with template "
-        f"{pose.template}{alike} and keeps them {pose.core_rmsd:.1f} A (RMSD) from where the crystal has them; "
-        f"placed by {_method(pose)}."
+        f"{pose.template}{alike} and keeps them {pose.core_rmsd:.1f} A (RMSD) from where the crystal has "
+        f"them; placed by {_method(pose)}."
     )
 
 
