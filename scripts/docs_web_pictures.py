@@ -1,4 +1,4 @@
-"""Make the pictures of docs/web.md: python scripts/docs_web_pictures.py RUN OTHER (extras web, test; a Chromium).
+"""Make the pictures of docs/web.md: python scripts/docs_web_pictures.py RUN OTHER (extra test, a Chromium).
 
 RUN and OTHER are finished runs of one benchmark. The web app is started as a user starts it, and visited.
 """
@@ -62,7 +62,8 @@ def main() -> None:
     words = [word for run in runs for word in ("--run", str(run))]
     browser = next(filter(None, map(shutil.which, BROWSERS)))
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "templ", "serve", "--demo", "--port", "0", "--folder", folder, *words]
+        words += ["--demo", "--port", "0", "--folder", folder]
+        command = [sys.executable, "-m", "templ", "serve", *words]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             assert server.stdout is not None
             address = server.stdout.readline().strip()

@@ -13,7 +13,7 @@ from PIL import Image
 from web_app import HOSTILE, MANY
 
 pytestmark = pytest.mark.slow
-WAIT_MS = 90_000
+WAIT_MS = 40_000
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def visit(browser, served):
     """``visit(path, width=...)`` opens a page; nothing is said in its console, no other host asked."""
     told, contexts = [], []
 
-    def opened(path, width=1200, height=800, **options):
+    def opened(path, width=820, height=620, **options):
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         page = context.new_page()

@@ -27,6 +27,7 @@ class Gallery {
       const columns = Math.max(1, Math.floor(this.box.clientWidth / 285));
       chunk.style.minHeight = `${Math.ceil(chunk.rows.length / columns) * 15.3}rem`;
       this.box.append(chunk);
+      if (start === 0) this.fill(chunk);
       this.filling.observe(chunk);
     }
   }
@@ -79,7 +80,10 @@ class Gallery {
     this.drawing.unobserve(card);
     const index = card.dataset.index;
     if (!this.drawings.has(index)) {
-      this.drawings.set(index, ask(`/api/runs/${this.name}/${index}/card`).then((told) => told.json()).catch(() => ({})));
+      this.drawings.set(index, ask(`/api/runs/${this.name}/${index}/card`).then((told) => told.json()).catch(() => {
+        this.drawings.delete(index); // the run is just being put in order: the next time it is there
+        return {};
+      }));
       if (this.drawings.size > 2000) this.drawings.delete(this.drawings.keys().next().value);
     }
     const found = await this.drawings.get(index);

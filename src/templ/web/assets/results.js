@@ -3,7 +3,7 @@ const COLUMNS = ["id", "status", "reason", "detail", "confidence", "words", "tem
 const name = byId("controls").dataset.name;
 const gallery = new Gallery(byId("results"), name);
 let all = [];
-let known = -2;
+let known = "";
 
 function chosen() {
   const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -27,8 +27,9 @@ function draw() {
 }
 
 async function refresh(told) {
-  if (told.done === known) return;
-  known = told.done;
+  const now = `${told.done} ${told.state}`;
+  if (now === known) return;
+  known = now;
   all = await (await ask(`/api/runs/${name}/rows`)).json();
   draw();
 }
