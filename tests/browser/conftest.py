@@ -94,7 +94,7 @@ def served(tmp_path_factory):
     """The server with the demo's job done, two runs of a benchmark, and one of ten thousand records."""
     folder = tmp_path_factory.mktemp("served")
     for name, seed in (("one", 1), ("other", 2)):
-        words = ("benchmark", "run", "demo-mpro", "--limit", "6", "--seed", seed, "-o", name)
+        words = ("benchmark", "run", "demo-mpro", "--limit", "4", "--seed", seed, "-o", name)
         run_templ(*words, cwd=folder).check_returncode()
     with_many_records(folder / "one", folder / "many")
     runs = [word for name in ("one", "other", "many") for word in ("--run", folder / name)]

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import Mol
 
-from templ.chemistry.molecules import heavy, positions
+from templ.chemistry.molecules import heavy, parse_smiles, positions
 from templ.chemistry.receptor import AT_POSE, Receptor
+from templ.errors import InputError
 from templ.evaluation.run import Run, load_run
 from templ.library.store import Library
 from templ.report.drawings import draw, draw_pair
@@ -64,9 +65,10 @@ def pose_view(path: str | Path, record: Record, libraries: Sequence[Path] = ()) 
         "models": [],
         "labels": [],
         "templates": [],
+        "drawings": {},
     }
     if first is None:
-        return view
+        return view | {"drawings": {"query": drawing_of(record.smiles)}}
     centre = positions(truth if truth is not None else first)
     support = _support(run, record, bare, receptor, shown)
     copied: dict[str, Mol | None] = {}
@@ -115,6 +117,14 @@ def pose_view(path: str | Path, record: Record, libraries: Sequence[Path] = ()) 
         for template in sorted(support.templates, key=lambda template: -template.tanimoto)[:NEIGHBOURS]
     ]
     return view
+
+
+def drawing_of(smiles: str) -> str:
+    """Draw a SMILES as SVG for a page; empty where it cannot be read."""
+    try:
+        return without_styles(draw(parse_smiles(smiles)))
+    except InputError:
+        return ""
 
 
 def residue_labels(receptor: Receptor, xyz: NDArray[np.float64]) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from templ.benchmark.compare_runs import compare_runs
-from templ.chemistry.molecules import heavy, parse_smiles, positions
-from templ.errors import RunError, TemplError
+from templ.chemistry.molecules import heavy, positions
+from templ.errors import RunError
 from templ.evaluation.run import load_run
 from templ.evaluation.summary import HEADLINE
 from templ.library.format import read_manifest
@@ -22,7 +22,7 @@ from templ.runs.journal import JOURNAL_NAME, read_lines
 from templ.runs.record import Record
 from templ.web.inline_svg import without_styles
 from templ.web.pose_reasons import in_words
-from templ.web.pose_view import pose_view
+from templ.web.pose_view import drawing_of, pose_view
 
 RANKING, SAMPLING = "ranking", "sampling"
 """Why a target is missed: a pose that was handed out is right, but not the first; or none is."""
@@ -122,20 +122,13 @@ def card_at(path: str, index: int, libraries: Sequence[str] = ()) -> dict[str, s
     shown = Structures(load_run(path), libraries_of(path, libraries))
     poses = [heavy(pose) for pose in load_run(path).poses(record)[:1]]
     if not poses:
-        return {"query": _drawn(record.smiles)}
+        return {"query": drawing_of(record.smiles)}
     receptor = shown.receptor(record)
     template = shown.template(record.first, receptor, positions(poses[0]))
     if template is None or record.first is None:
         return {"query": without_styles(draw(poses[0]))}
     query, other = draw_pair(poses[0], template, record.first.core)
     return {"query": without_styles(query), "template": without_styles(other)}
-
-
-def _drawn(smiles: str) -> str:
-    try:
-        return without_styles(draw(parse_smiles(smiles)))
-    except TemplError:
-        return ""
 
 
 def plots_of(path: str) -> dict[str, Any]:

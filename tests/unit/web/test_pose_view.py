@@ -71,6 +71,7 @@ def test_one_without_poses_tells_why(predicted):
     path = str(predicted.path)
     view = pose_view(path, record_at(path, 1))
     assert (view["status"], view["reason"], view["models"]) == ("refused", "peptide", [])
+    assert view["drawings"]["query"].startswith("<svg")
     assert list(card_at(path, 1)) == ["query"]
     assert list(card_at(path, 0)) == ["query", "template"]
     rows = rows_of(path)
