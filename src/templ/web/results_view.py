@@ -91,10 +91,10 @@ def record_at(path: str, index: int) -> Record:
     """
     journal = Path(path) / JOURNAL_NAME
     try:
-        size = journal.stat().st_size
+        now = journal.stat()
     except OSError:
         raise RunError("the run has no results yet") from None
-    start = _starts(path, size).get(index)
+    start = _starts(path, (now.st_size, now.st_mtime_ns, now.st_ino)).get(index)
     if start is None:
         raise RunError(f"the run has no result number {index} yet")
     with journal.open("rb") as file:
@@ -106,8 +106,11 @@ def record_at(path: str, index: int) -> Record:
 
 
 @lru_cache(maxsize=4)
-def _starts(path: str, size: int) -> dict[int, int]:
-    """Where the line of each record begins, by its position in the list; `size` tells a journal that grew."""
+def _starts(path: str, state: tuple[int, ...]) -> dict[int, int]:
+    """Where the line of each record begins, by its position in the list.
+
+    `state` tells a journal that changed: it grew, or was put into its final order at the same size.
+    """
     return {record.index: start for start, record in read_lines(Path(path) / JOURNAL_NAME)}
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -77,3 +78,15 @@ def test_one_without_poses_tells_why(predicted):
     rows = rows_of(path)
     assert [row["words"] == "" for row in rows] == [False, True]
     json.dumps(rows, allow_nan=False)
+
+
+def test_a_journal_that_is_put_in_order_is_read_again(predicted, tmp_path):
+    """The lines are the same, so is the size: only their order changes at the end of a run."""
+    run = tmp_path / "run"
+    shutil.copytree(predicted.path, run)
+    journal = run / "results.jsonl"
+    assert [record_at(str(run), index).id for index in (0, 1)] == ["amide", "peptide"]
+    lines = journal.read_bytes().splitlines(keepends=True)
+    (run / "new").write_bytes(b"".join(reversed(lines)))
+    (run / "new").replace(journal)
+    assert [record_at(str(run), index).id for index in (0, 1)] == ["amide", "peptide"]
