@@ -33,10 +33,15 @@ def visit(browser, served):
         page.goto(served.home + path)
         return page
 
+    opened.refused = (
+        0  # requests that the test itself makes the server refuse: a browser says so in its console
+    )
     yield opened
     for context in contexts:
         context.close()
-    assert told == []
+    refusals = [line for line in told if "status of 400" in line]
+    assert len(refusals) == opened.refused
+    assert [line for line in told if line not in refusals] == []
 
 
 def is_ours(url, server):
@@ -196,6 +201,7 @@ def test_predict_refuses_in_words(visit, tmp_path):
     page = visit("/")
     page.locator("#smiles").fill("C1CC")
     page.wait_for_selector("#lookup .fault")
+    visit.refused = 2
     assert "not a SMILES" in page.locator("#lookup").inner_text()
     page.locator("#smiles").fill("")
     page.get_by_role("button", name="Predict").click()
@@ -278,11 +284,16 @@ def test_a_benchmark_run(visit):
     assert page.locator(".result").count() == len(alike)
 
 
-def test_compare(visit):
+def test_compare(visit, served):
     page = visit("/compare?baseline=one&run=other&run=many")
     assert page.locator(".verdict").count() == 1
     assert "95 % interval" in page.locator(".verdict").inner_text()
     assert "many" in page.locator(".fault").inner_text()  # no target in common
+    assert "/" not in page.locator(".verdict").inner_text()  # no path of this machine
+    status, body = served.ask("/api/overlay?a=one&b=other&i=0&j=0")
+    kinds = [model["kind"] for model in json.loads(body)["models"]]
+    assert (status, sorted(kinds)) == (200, ["crystal", "pocket", "run-a", "run-b"])
+    assert served.ask("/api/overlay?a=one&b=../other&i=0&j=0")[0] == 404
     page = visit("/compare?baseline=one&run=one")
     assert page.locator(".verdict").count() == 0
 

@@ -187,7 +187,7 @@ def comparison_of(a: str, b: str) -> dict[str, Any]:
         for id in ids
     ]
     return {
-        "verdict": compared.verdict,
+        "verdict": _named(compared.verdict, a, b),
         "notes": list(compared.notes),
         "tables": [
             {"title": table.title, "header": list(table.header), "rows": [list(row) for row in table.rows]}
@@ -197,6 +197,14 @@ def comparison_of(a: str, b: str) -> dict[str, Any]:
         "identical": compared.identical,
         "both_posed": compared.both_posed,
     }
+
+
+def _named(verdict: str, a: str, b: str) -> str:
+    """The verdict without the paths of the runs: a page names them by what they are there."""
+    names = {f"un A ({a})": "the baseline", f"un B ({b})": "this run"}
+    for path, name in names.items():
+        verdict = verdict.replace(f"r{path}", name).replace(f"R{path}", name.capitalize())
+    return verdict
 
 
 def _known(rmsd: float) -> float | None:
