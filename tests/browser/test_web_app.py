@@ -260,6 +260,7 @@ def test_a_benchmark_run(visit):
     assert page.locator("#summary figure svg").count() >= 3
     points = page.locator("#brush .dot").count()
     assert points >= 2
+    page.locator("#controls").scroll_into_view_if_needed()
     first = page.locator(".result p").first.inner_text()
     assert "RMSD" in first or "refused" in first
     # A brush over the right half of the plot chooses the targets with similar templates.
