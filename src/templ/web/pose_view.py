@@ -76,7 +76,7 @@ def pose_view(path: str | Path, record: Record, libraries: Sequence[Path] = ()) 
         if told.template not in copied:
             copied[told.template] = shown.template(told, receptor, centre)
         pairs = [] if receptor is None else find_interactions(pose, receptor)
-        similarity = _similarity(told, support, record)
+        similarity = _similarity(told, support)
         reasons = reasons_for(
             record, rank, bare, pairs, support, similarity, has_receptor=receptor is not None
         )
@@ -149,24 +149,17 @@ def residue_labels(receptor: Receptor, xyz: NDArray[np.float64]) -> list[dict[st
     return labels
 
 
-def frame_of(
-    library: Library, record: Record, receptor: Receptor | None, middle: NDArray[np.float64]
-) -> Frame:
-    """Frame that the poses of a record lie in; `middle`, shape (3,), tells which copy of a pocket."""
-    return Frame.of(library, receptor, middle, record.id)
-
-
 def _support(
     run: Run, record: Record, poses: Sequence[Mol], receptor: Receptor | None, shown: Structures
 ) -> TemplateSupport:
     library = shown.library
     if library is None or not poses or (receptor is None and library.has_receptors):
         return TemplateSupport()
-    frame = frame_of(library, record, receptor, positions(poses[0]).mean(axis=0))
+    frame = Frame.of(library, receptor, positions(poses[0]).mean(axis=0), record.id)
     return support_of(run, record, poses, library, frame, shown.targets)
 
 
-def _similarity(pose: PoseRecord, support: TemplateSupport, record: Record) -> float | None:
+def _similarity(pose: PoseRecord, support: TemplateSupport) -> float | None:
     """Tanimoto similarity of a pose's template to the query."""
     found = [template.tanimoto for template in support.templates if template.id == pose.template]
     return round(float(found[0]), 3) if found else None
