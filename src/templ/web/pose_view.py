@@ -16,7 +16,6 @@ from templ.chemistry.molecules import heavy, parse_smiles, positions
 from templ.chemistry.receptor import AT_POSE, Receptor
 from templ.errors import InputError
 from templ.evaluation.run import Run, load_run
-from templ.library.store import Library
 from templ.report.drawings import draw, draw_pair
 from templ.report.structures import Structures, pocket_pdb
 from templ.runs.record import PoseRecord, Record
