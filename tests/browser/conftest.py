@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from program import run_templ
+from web_app import start, stop, wait_for, with_many_records
 
 from templ.runs.journal import read_records
 
@@ -86,3 +87,20 @@ def predicted_page(browser, predicted_path):
 def records(page_path):
     """Records of the run, as the page shows them."""
     return list(read_records(page_path.parent / "run" / "results.jsonl"))
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory):
+    """The server with the demo's job done, two runs of a benchmark, and one of ten thousand records."""
+    folder = tmp_path_factory.mktemp("served")
+    for name, seed in (("one", 1), ("other", 2)):
+        words = ("benchmark", "run", "demo-mpro", "--limit", "4", "--seed", seed, "-o", name)
+        run_templ(*words, cwd=folder).check_returncode()
+    with_many_records(folder / "one", folder / "many")
+    runs = [word for name in ("one", "other", "many") for word in ("--run", folder / name)]
+    served = start(folder / "web", "--demo", *runs)
+    try:
+        wait_for(lambda: (folder / "web" / "jobs" / served.jobs()[0] / "ended.json").exists())
+        yield served
+    finally:
+        stop(served)

@@ -23,6 +23,7 @@ from templ.cli import (
     predict_command,
     report_command,
     science,
+    serve_command,
     tools,
 )
 from templ.cli.options import reset_quiet
@@ -52,6 +53,7 @@ app.command("evaluate")(evaluate_command.evaluate)
 app.command("export")(export_command.export)
 app.command("report")(report_command.report)
 app.command("config")(science.config)
+app.command("serve")(serve_command.serve)
 app.command("demo")(tools.demo)
 app.command("doctor")(tools.doctor)
 

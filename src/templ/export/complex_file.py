@@ -20,6 +20,7 @@ from templ.templates.target_receptor import TargetReceptors
 
 LIGAND = "LIG"
 """Residue name of the pose."""
+SUFFIXES = (".pdb", ".cif")
 ORDERS = {"SINGLE": "SING", "DOUBLE": "DOUB", "TRIPLE": "TRIP"}
 """Bond orders, as mmCIF writes RDKit's."""
 
@@ -64,12 +65,17 @@ def write_complexes(run: Run, folder: str | Path, *, libraries: Sequence[Path] =
                 )
             make_folder(folder)
             pose = run.poses(record)[0]
-            structure = complex_structure(receptor, pose)
-            for suffix, text in ((".pdb", _pdb(structure)), (".cif", _mmcif(structure, pose))):
+            for suffix in SUFFIXES:
                 with replacing(folder / f"{file_name(record.id)}{suffix}") as out:
-                    out.write(text.encode())
+                    out.write(complex_text(receptor, pose, suffix).encode())
             count += 1
     return count
+
+
+def complex_text(receptor: Receptor, pose: Chem.Mol, suffix: str) -> str:
+    """Write receptor and pose as the text of a file of one of `SUFFIXES`."""
+    structure = complex_structure(receptor, pose)
+    return _pdb(structure) if suffix == ".pdb" else _mmcif(structure, pose)
 
 
 def complex_structure(receptor: Receptor, pose: Chem.Mol) -> gemmi.Structure:

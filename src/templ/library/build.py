@@ -160,7 +160,11 @@ def build_library(
                 if on_progress is not None:
                     on_progress(read)
         if len(writer) == copied and not (before and entries == ()):
-            what = f"none of the {read} molecules read could be kept" if read else "no molecule could be read and kept"
+            what = (
+                f"none of the {read} molecules read could be kept"
+                if read
+                else "no molecule could be read and kept"
+            )
             raise EmptyLibraryError(f"{out} was not built: {what}; {_WHY}")
         if writer.source_paths:
             files.append(REFERENCES)

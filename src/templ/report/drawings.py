@@ -15,16 +15,23 @@ from templ.chemistry.molecules import quiet_rdkit
 SCALE = 24.0
 """Pixels a bond length: the same in every drawing, so that two can be compared."""
 
+SPOT = 0.36 * SCALE
+"""Pixels, radius of a spot: no two overlap by much."""
+
 _INKS = {6: "currentColor", 7: "--nitrogen", 8: "--oxygen", 16: "--sulfur", 15: "--sulfur"}
 _INKS |= dict.fromkeys((9, 17, 35, 53), "--halogen")
 _CORE = 255
 """The highlight goes through RDKit as a colour like those of the elements; no element has this number."""
 
 
-def draw_pair(query: Chem.Mol, template: Chem.Mol, core: Sequence[tuple[int, int]]) -> tuple[str, str]:
+def draw_pair(
+    query: Chem.Mol, template: Chem.Mol, core: Sequence[tuple[int, int]], *, spots: bool = False
+) -> tuple[str, str]:
     """Draw a query and its template, without hydrogens, as SVG.
 
-    The core, atoms of query and template that lie on each other, is drawn alike and marked in both.
+    The core, atoms of query and template that lie on each other, is drawn alike and marked in both. With
+    `spots` each atom has a circle of class ``spot`` around it, not to be seen, that says in ``data-atom``
+    which it is.
     """
     with quiet_rdkit():
         query, template = Chem.Mol(query), Chem.Mol(template)
@@ -34,16 +41,16 @@ def draw_pair(query: Chem.Mol, template: Chem.Mol, core: Sequence[tuple[int, int
         # Pieces that are not bonded to each other may lie otherwise in the two: the largest one decides.
         onto = {atom: Point2D(flat.GetAtomPosition(other)) for atom, other in _largest_piece(query, core)}
         rdDepictor.Compute2DCoords(query, coordMap=onto)
-        return _svg(query, [a for a, _ in core]), _svg(template, [b for _, b in core])
+        return _svg(query, [a for a, _ in core], spots=spots), _svg(template, [b for _, b in core])
 
 
-def draw(mol: Chem.Mol) -> str:
-    """Draw a molecule as SVG."""
+def draw(mol: Chem.Mol, *, spots: bool = False) -> str:
+    """Draw a molecule as SVG; `spots` as in `draw_pair`."""
     with quiet_rdkit():
         mol = Chem.Mol(mol)
         rdDepictor.Compute2DCoords(mol)
         rdDepictor.StraightenDepiction(mol)
-        return _svg(mol, [])
+        return _svg(mol, [], spots=spots)
 
 
 def _largest_piece(mol: Chem.Mol, core: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -59,7 +66,7 @@ def _largest_piece(mol: Chem.Mol, core: Sequence[tuple[int, int]]) -> list[tuple
     return largest
 
 
-def _svg(mol: Chem.Mol, marked: list[int]) -> str:
+def _svg(mol: Chem.Mol, marked: list[int], *, spots: bool = False) -> str:
     drawer = rdMolDraw2D.MolDraw2DSVG(-1, -1)
     options = drawer.drawOptions()
     options.clearBackground = False
@@ -78,7 +85,17 @@ def _svg(mol: Chem.Mol, marked: list[int]) -> str:
     ]
     rdMolDraw2D.PrepareAndDrawMolecule(drawer, mol, highlightAtoms=marked, highlightBonds=bonds)
     drawer.FinishDrawing()
-    return _in_page_colours(drawer.GetDrawingText())
+    svg = _in_page_colours(drawer.GetDrawingText())
+    return svg if not spots else svg.replace("</svg>", f"{_spots(drawer, mol)}</svg>")
+
+
+def _spots(drawer: rdMolDraw2D.MolDraw2DSVG, mol: Chem.Mol) -> str:
+    centres = [drawer.GetDrawCoords(atom.GetIdx()) for atom in mol.GetAtoms()]
+    return "".join(
+        f'<circle class="spot" data-atom="{atom}" cx="{centre.x:.1f}" cy="{centre.y:.1f}" r="{SPOT:g}" '
+        'fill="transparent"/>'
+        for atom, centre in enumerate(centres)
+    )
 
 
 def _colour(element: int) -> tuple[float, float, float]:

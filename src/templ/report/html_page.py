@@ -35,7 +35,7 @@ def render(name: str, **data: object) -> str:
     InputError
         When Jinja is not installed.
     """
-    return _environment().get_template(name).render(data, version=__version__)
+    return environment_of("templ.report").get_template(name).render(data, version=__version__)
 
 
 def write_page(path: Path, text: str) -> None:
@@ -74,14 +74,21 @@ def angstrom(text: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment_of(package: str) -> Environment:
+    """What fills in the templates in the folder ``assets`` of a package.
+
+    Raises
+    ------
+    InputError
+        When Jinja is not installed.
+    """
     try:
         import jinja2
         import markupsafe
     except ImportError:
         raise InputError(MISSING.format(package="jinja2")) from None
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("templ.report", "assets"),
+        loader=jinja2.PackageLoader(package, "assets"),
         undefined=jinja2.StrictUndefined,
         autoescape=True,
         trim_blocks=True,

@@ -6,23 +6,20 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from templ.errors import InputError
 from templ.evaluation.markdown import WHOSE_RECEPTOR
 from templ.evaluation.summary import HEADLINE, Accuracy
 from templ.report.collect import Results, outcome_of, read_results
-from templ.report.html_page import MISSING, pack, render, write_page
+from templ.report.html_page import pack, render, write_page
 from templ.report.plots import draw_plots
 from templ.report.structures import Structures, drawing_of
+from templ.report.viewer_script import read_viewer
 from templ.runs.record import Record
 
-VIEWER_PACKAGE, VIEWER_FILE = "chemiscope", "sphinx/static/chemiscope.min.js"
-"""Carries 3Dmol.js (N. Rego, D. Koes, Bioinformatics 31 (2015) 1322), which no package has by itself."""
 STRUCTURE_BYTES = 6_500_000
-"""Of structures in a page: some 400 targets. With the viewer (1.3 MB) and the table it stays under 10 MB."""
+"""Of structures in a page: some 400 targets. With the viewer (0.2 MB) and the table it stays under 10 MB."""
 DRAWING_BYTES = 1_500_000
 """Of drawings alone, for targets whose structures found no room: some 1,000."""
 
@@ -137,26 +134,6 @@ def write_report(source: str | Path, out: str | Path, *, libraries: Sequence[str
     )
     write_page(Path(out), text)
     return notes
-
-
-def read_viewer() -> str:
-    """Read the script of the 3D viewer out of the package that has it.
-
-    Raises
-    ------
-    InputError
-        When it is not installed.
-    """
-    package = find_spec(VIEWER_PACKAGE)
-    if package is None or package.origin is None:
-        raise InputError(MISSING.format(package=VIEWER_PACKAGE))
-    path = Path(package.origin).parent / VIEWER_FILE
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror}): pip install --force-reinstall 'templ-pose[report]'"
-        ) from None
 
 
 def table_of(results: Results) -> dict[str, Any]:

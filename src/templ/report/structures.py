@@ -19,7 +19,7 @@ from templ.evaluation.run import Run
 from templ.export.pdb import to_pdb
 from templ.library.store import Library, open_library
 from templ.report.drawings import draw, draw_pair
-from templ.runs.record import Record
+from templ.runs.record import PoseRecord, Record
 from templ.runs.run_libraries import find_receptors
 from templ.templates.frame import Frame
 from templ.templates.target_receptor import TargetReceptors
@@ -89,14 +89,14 @@ class Structures:
             ``smiles``; ``query`` and ``template``, drawings, the second only where it is known; ``models``, a
             list of ``name``, ``format`` (sdf or pdb) and ``text``.
         """
-        poses = self._poses(record)
-        receptor = self._receptor_of(record)
-        truth = self._truth(record, receptor)
+        poses = self.poses(record)
+        receptor = self.receptor(record)
+        truth = self.truth(record, receptor)
         query = poses[0] if poses else truth
         if query is None:
             return drawing_of(record)
         centre = positions(truth if truth is not None else query)
-        template = self._template(record, receptor, centre)
+        template = self.template(record.first, receptor, centre)
         shown: dict[str, Any] = {"smiles": Chem.MolToSmiles(query)}
         if template is None:
             shown["query"] = draw(query)
@@ -115,7 +115,7 @@ class Structures:
             shown["models"].append({"name": "pocket", "format": "pdb", "text": pocket_pdb(receptor, near)})
         return shown
 
-    def _poses(self, record: Record) -> list[Mol]:
+    def poses(self, record: Record) -> list[Mol]:
         """Poses, best first, without hydrogens."""
         try:
             return [heavy(pose) for pose in self._run.poses(record)]
@@ -123,8 +123,8 @@ class Structures:
             self._missing_poses.append(str(error))
             return []
 
-    def _truth(self, record: Record, receptor: Receptor | None) -> Mol | None:
-        """The crystal pose, in the frame of the poses."""
+    def truth(self, record: Record, receptor: Receptor | None) -> Mol | None:
+        """The crystal pose, in the frame of the poses; None where it is not known."""
         if self.targets is None or record.id not in self.targets:
             return None
         if self.library is None:
@@ -132,15 +132,20 @@ class Structures:
         name = record.receptor
         return next(iter(crystal_poses(self.targets, record.id, self.library, receptor, name)), None)
 
-    def _receptor_of(self, record: Record) -> Receptor | None:
-        """What the molecule binds to, in its frame."""
+    def receptor(self, record: Record) -> Receptor | None:
+        """What the molecule binds to, in its frame; None where there is none."""
         return None if self._receptors is None else self._receptors.of(record.id, record.receptor)
 
-    def _template(self, record: Record, receptor: Receptor | None, centre: NDArray[np.float64]) -> Mol | None:
-        """The template where it was copied from: in the target's frame, heavy atoms."""
-        if record.first is None or self.library is None or record.first.template not in self.library:
+    def template(
+        self, pose: PoseRecord | None, receptor: Receptor | None, centre: NDArray[np.float64]
+    ) -> Mol | None:
+        """The template of a pose where it was copied from: in the target's frame, heavy atoms.
+
+        `centre`, shape (atoms, 3), Angstrom, says near what it lies, where the receptor has its pocket twice.
+        """
+        if pose is None or self.library is None or pose.template not in self.library:
             return None
-        row = self.library.row_of(record.first.template)
+        row = self.library.row_of(pose.template)
         mol = heavy(self.library.ligand(row))
         if receptor is None and self.library.has_receptors:
             return None

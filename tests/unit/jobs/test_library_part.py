@@ -151,7 +151,7 @@ def test_nothing_to_build_is_said(tmp_path):
         build(tmp_path, tmp_path / "empty")
     (tmp_path / "bad" / "x").mkdir(parents=True)
     (tmp_path / "bad" / "x" / "x_ligand.sdf").write_text("no molecule")
-    with pytest.raises(EmptyLibraryError, match="no molecule could be read"):
+    with pytest.raises(EmptyLibraryError, match="nothing could be read"):
         build(tmp_path, tmp_path / "bad", "bad.templ")
     with pytest.raises(LibraryError, match="exists already"):
         build(tmp_path, tmp_path / "bad", "bad")

@@ -198,7 +198,7 @@ def test_progress_counts():
     progress.add(Record(4, "e", "posed", poses=(PoseRecord(1, 1, "core", "t", (), "", 0),)))
     assert (progress.judged, progress.within) == (4, 1)
     progress.see_memory({"tree": 3 * 2**29, "workers": [2**28, 2**28, 2**29]})
-    assert str(progress) == "within 2 A so far: 25%, 1 failed, 3 workers, 1.5 GiB"
+    assert str(progress) == "within 2 A so far: 25%, 1 refused, 1 failed, 3 workers, 1.5 GiB"
 
 
 def test_progress_without_a_crystal_tells_faults_only():

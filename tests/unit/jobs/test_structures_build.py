@@ -125,7 +125,7 @@ def test_another_table_makes_the_parts_anew(tmp_path, folder, monkeypatch):
     monkeypatch.setattr(library_part, "_version_of_dictionary", lambda: "")
     table = tmp_path / "ligands.csv"
     table.write_text("residue,smiles\nHDU,c1ccccc1\n")
-    with pytest.raises(InputError, match="no molecule could be read and kept"):
+    with pytest.raises(InputError, match="nothing could be read"):
         build(tmp_path, [folder / "1oiq.pdb"], ligands=table)
     table.write_text("residue,smiles\nHDU,CC(=O)Nc1nccc(-c2c(C)nc3ccccn23)n1\n")
     library, _, _ = build(tmp_path, [folder / "1oiq.pdb"], ligands=table)

@@ -152,7 +152,7 @@ def test_existing_name_is_left_alone(entries, tmp_path, kind):
 
 
 def test_nothing_kept_leaves_nothing(tmp_path):
-    with pytest.raises(LibraryError, match="no molecule could be read"):
+    with pytest.raises(LibraryError, match="nothing could be read"):
         build(tmp_path / "a.templ", [])
     assert list(tmp_path.iterdir()) == []
 

@@ -22,7 +22,7 @@ def test_a_name_that_is_not_given():
 
 
 def test_without_jinja(monkeypatch):
-    html_page._environment.cache_clear()
+    html_page.environment_of.cache_clear()
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(InputError, match=r"pip install 'templ-pose\[report\]'"):
         html_page.render("base.html.j2")

@@ -14,8 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from templ.cli import app
-from templ.errors import InputError, TemplError
-from templ.report import run_report
+from templ.errors import TemplError
 from templ.report.collect import read_results
 from templ.report.run_report import keep_structures, table_of, write_report
 from templ.report.structures import Structures
@@ -151,15 +150,6 @@ def test_structures_that_matter_come_first(noise, run):
     assert "3 of 5 targets" in which
     kept, which = keep_structures(records, Heavy(), "targets", most=100_000)
     assert (sorted(kept), which) == ([0, 1, 2, 3, 4], "")
-
-
-def test_without_the_viewer(monkeypatch):
-    monkeypatch.setattr(run_report, "VIEWER_PACKAGE", "no_such_package")
-    with pytest.raises(InputError, match=r"pip install 'templ-pose\[report\]'"):
-        run_report.read_viewer()
-    monkeypatch.setattr(run_report, "VIEWER_PACKAGE", "jinja2")
-    with pytest.raises(InputError, match="force-reinstall"):
-        run_report.read_viewer()
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,4 @@
 const PAGE = 100;
-const ELEMENTS = { N: "#4a66d8", O: "#d8434c", S: "#c2a400", P: "#d9822b", F: "#3a9a55", Cl: "#3a9a55", Br: "#8f4a32", I: "#7b3fa0" };
-const CARBONS = {
-  "rank 1": "#2e9bc0", "rank 2": "#6aa84f", "rank 3": "#8e7cc3", "rank 4": "#c27ba0", "rank 5": "#a0753a",
-  template: "#e07b39", crystal: "#d9b32b", pocket: "#9aa0a6",
-};
 const SHOWN = new Set(["rank 1", "template", "crystal", "pocket"]);
 
 const byId = (id) => document.getElementById(id);
@@ -254,13 +249,7 @@ const stage = element("div", { className: "viewer", tabIndex: 0 });
 stage.setAttribute("role", "application");
 stage.setAttribute("aria-label", "3D view: arrow keys turn, plus and minus zoom, 0 shows all");
 stage.addEventListener("keydown", (event) => {
-  const turns = { ArrowLeft: [-8, "y"], ArrowRight: [8, "y"], ArrowUp: [-8, "x"], ArrowDown: [8, "x"] };
-  const zooms = { "+": 1.15, "=": 1.15, "-": 1 / 1.15 };
-  if (event.key in turns) viewer.rotate(...turns[event.key]);
-  else if (event.key in zooms) viewer.zoom(zooms[event.key]);
-  else if (event.key === "0") viewer.zoomTo();
-  else return;
-  event.preventDefault();
+  if (viewer?.turn(event.key)) event.preventDefault();
 });
 
 const loaded = { script: null };
@@ -282,23 +271,19 @@ function viewerOf(models) {
 
 async function show(models, boxes) {
   await loadViewer();
-  viewer ??= $3Dmol.createViewer(stage, { backgroundAlpha: 0, antialias: true });
-  viewer.removeAllModels();
-  for (const { name, format, text: content } of models) {
-    const model = viewer.addModel(content, format);
-    const stick = { radius: name === "pocket" ? 0.06 : name === "rank 1" ? 0.16 : 0.1, colorscheme: { prop: "elem", map: { ...ELEMENTS, C: CARBONS[name] } } };
-    model.setStyle({}, { stick, ...(name === "pocket" ? { sphere: { radius: 0.06, colorscheme: stick.colorscheme } } : {}) });
+  viewer ??= new PoseViewer(stage);
+  const kind = (name) => (name.startsWith("rank") ? "rank" : name);
+  const key = (name) => (name === "rank 1" ? "pose" : name);
+  viewer.load(models.map((model) => ({ ...model, kind: kind(model.name) })),
+    models.filter(({ name }) => SHOWN.has(name)).map(({ name }) => key(name)));
+  for (const { name } of models) {
     const box = element("input", { type: "checkbox", checked: SHOWN.has(name) });
-    const switchModel = () => { if (box.checked) model.show(); else model.hide(); };
-    box.addEventListener("change", () => { switchModel(); viewer.render(); });
-    switchModel();
-    const swatch = element("span", { className: "swatch" });
-    swatch.style.background = CARBONS[name];
-    boxes.append(element("label", {}, box, " ", swatch, name));
+    box.addEventListener("change", () => viewer.show(key(name), box.checked));
+    boxes.append(element("label", {}, box, " ", element("span", { className: `swatch swatch-${key(name) === "pose" ? "pose" : kind(name)}` }), name));
   }
-  viewer.resize();
-  viewer.zoomTo({ model: models.flatMap(({ name }, index) => (name === "pocket" ? [] : [index])) });
-  viewer.render();
+  viewer.fit();
+  viewer.draw();
+  viewer.centre();
 }
 
 function clear() {

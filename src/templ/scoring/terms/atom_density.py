@@ -82,6 +82,19 @@ class AtomDensity:
                 total[chunk] += np.exp(nearest / (-2 * WIDTH**2)) @ shares
         return total / np.float32(self._size)
 
+    def of_each_atom(self, pose: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Density at each atom of one pose, 0 to 1, shape (atoms,): what the mean of a pose is made of.
+
+        0 where no template has an atom of the kind. The pose has shape (atoms, 3), Angstrom.
+        """
+        found = np.zeros(self._size, np.float32)
+        for atom, points, starts, shares in self._densities:
+            middle = points.mean(axis=0)
+            mine, its = (pose[None, atom] - middle).astype(np.float32), (points - middle).astype(np.float32)
+            nearest = np.minimum.reduceat(squared_distances(mine, its), starts, axis=1)
+            found[atom] = (np.exp(nearest / (-2 * WIDTH**2)) @ shares)[0]
+        return found
+
 
 def surroundings(mol: Mol) -> NDArray[np.uint32]:
     """Hash of what lies within 0 to 3 bonds of each atom, shape (atoms, 4)."""

@@ -1,0 +1,1 @@
+"""A local web app: predict, look at poses, run benchmarks and compare them, in the browser."""

@@ -1,0 +1,40 @@
+"use strict";
+const COLUMNS = ["id", "status", "reason", "detail", "confidence", "words", "template", "method", "core", "atoms", "tanimoto", "prior", "smiles", "notes"];
+const name = byId("controls").dataset.name;
+const gallery = new Gallery(byId("results"), name);
+let all = [];
+let known = "";
+
+function chosen() {
+  const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
+  const filter = byId("filter").value;
+  const sort = byId("sort").value;
+  const rows = all.filter((row) => {
+    const kind = row.status === "posed" ? row.words.split(" ")[0] : row.status;
+    const text = `${row.id} ${row.template} ${row.reason} ${row.detail}`.toLowerCase();
+    return words.every((word) => text.includes(word)) && (!filter || (filter === "star" ? gallery.stars.has(row.id) : kind === filter));
+  });
+  rows.sort((a, b) => a.index - b.index);
+  if (sort === "id") rows.sort((a, b) => compareText(a.id, b.id));
+  else if (sort) rows.sort((a, b) => (b[sort] ?? -1) - (a[sort] ?? -1));
+  return rows;
+}
+
+function draw() {
+  const rows = chosen();
+  gallery.show(rows);
+  byId("count").textContent = `${rows.length.toLocaleString("en")} of ${all.length.toLocaleString("en")}`;
+}
+
+async function refresh(told) {
+  const now = `${told.done} ${told.state}`;
+  if (now === known) return;
+  known = now;
+  all = await (await ask(`/api/runs/${name}/rows`)).json();
+  draw();
+}
+
+for (const id of ["search", "sort", "filter"]) byId(id).addEventListener("input", draw);
+byId("controls").addEventListener("submit", (event) => event.preventDefault());
+byId("export").addEventListener("click", () => save(`${name}.csv`, toCsv(chosen(), COLUMNS)));
+followers.push((told) => refresh(told).catch((error) => say(error.message)));

@@ -1,0 +1,192 @@
+"""What can be said of a query before it is posed: its nearest templates, prior confidence, and warnings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rdkit.Chem import Mol
+
+from templ.chemistry.conformers import PreparedQuery
+from templ.chemistry.molecules import ligand_key
+from templ.chemistry.receptor_file import read_receptor
+from templ.errors import InputError, Refusal
+from templ.library.store import Library, open_library
+from templ.prediction import Prediction
+from templ.records import Target
+from templ.report.drawings import draw, draw_pair
+from templ.scoring.confidence import beyond_the_fit, evidence, prior_confidence
+from templ.settings import PredictionSettings
+from templ.sources.queries import LONGEST_SMILES, read_queries
+from templ.templates.frame import Frame
+from templ.templates.receptor_choice import choose_receptors
+from templ.templates.rule import TemplateRule
+from templ.templates.screening import AllowedTemplates, Template, find_templates
+from templ.templates.warnings import warnings_of
+from templ.web.inline_svg import without_styles
+from templ.web.pose_reasons import in_words
+
+CARDS = 6
+"""Templates that are shown."""
+MOST_QUERIES = 10_000
+"""Molecules of an upload."""
+SHOWN = 5
+"""Molecules, and faults, of an upload that are told one by one."""
+
+
+def look_up(smiles: str, library_path: str, group: str = "", receptor_path: str = "") -> dict[str, Any]:
+    """Look at a query as the prediction would, up to where poses are made.
+
+    Parameters
+    ----------
+    smiles : str
+    library_path : str
+        Of the template library.
+    group : str
+        Protein whose templates are used; all where empty.
+    receptor_path : str
+        Structure file that the query binds to; empty where the program chooses.
+
+    Returns
+    -------
+    dict
+        ``drawing``; ``warnings``; ``refusal``, why it would have no pose, or empty; ``prior``, a number or
+        None, and ``words``; ``templates``: id, tanimoto, core, drawings of query and template.
+
+    Raises
+    ------
+    InputError
+        When the SMILES cannot be read, or the receptor has no protein.
+    """
+    if len(smiles) > LONGEST_SMILES:
+        raise InputError(f"a SMILES of {len(smiles):,} characters; expected at most {LONGEST_SMILES:,}")
+    settings = PredictionSettings()
+    rule = TemplateRule(groups={group: (group,)} if group else {})
+    target = Target("query", smiles, group)
+    with open_library(library_path) as library:
+        work = Prediction(target, library, settings, rule)
+        found: dict[str, Any] = {"refusal": "", "prior": None, "words": "", "templates": [], "receptor": ""}
+        try:
+            mol = work.isomers()[0]
+        except Refusal as refusal:
+            return {**found, "refusal": str(refusal), "warnings": [], "drawing": ""}
+        warnings = list(work.outcome.notes)
+        query = PreparedQuery(mol, settings.conformers, settings.seed)
+        try:
+            allowed = AllowedTemplates(
+                Target("query", smiles, group, ligand_key=ligand_key(mol)), library, rule
+            )
+            frame, name = _frame(library, query, allowed, settings, receptor_path)
+            templates = find_templates(query, library, allowed, settings, frame)
+        except Refusal as refusal:
+            drawing = without_styles(draw(mol))
+            return {**found, "refusal": str(refusal), "warnings": warnings, "drawing": drawing}
+        known = evidence(templates, mol)
+        prior = prior_confidence(known)
+        warnings += [*beyond_the_fit(known), *warnings_of(mol, templates, library, frame.receptor)]
+        return {
+            **found,
+            "drawing": without_styles(draw(mol)),
+            "warnings": list(dict.fromkeys(warnings)),
+            "prior": round(prior, 2),
+            "words": in_words(prior),
+            "receptor": name,
+            "atoms": mol.GetNumAtoms(),
+            "templates": [_card(mol, template, library) for template in _nearest(templates)],
+        }
+
+
+def read_upload(path: str) -> dict[str, Any]:
+    """Read a file of queries to its end.
+
+    Returns
+    -------
+    dict
+        ``count``; ``readable``; ``first``, id and SMILES of some; ``faults``, of those that cannot be read.
+
+    Raises
+    ------
+    InputError
+        When the file as a whole cannot be read, or has too many molecules.
+    """
+    first: list[dict[str, str]] = []
+    faults: list[str] = []
+    count = broken = 0
+    for count, query in enumerate(read_queries(path), 1):
+        if count > MOST_QUERIES:
+            raise InputError(
+                f"more than {MOST_QUERIES:,} molecules: predict them by `templ predict --queries`, and look "
+                "at the run with `templ serve --run`"
+            )
+        try:
+            smiles = query.load()
+        except InputError as error:
+            broken += 1
+            if broken <= SHOWN:
+                faults.append(str(error).replace(f"{path}, ", ""))
+            continue
+        if len(first) < SHOWN:
+            first.append({"id": query.id, "smiles": smiles})
+    if not count:
+        raise InputError("the file has no molecule in it")
+    return {"count": count, "readable": count - broken, "first": first, "faults": faults}
+
+
+def read_structure(path: str) -> dict[str, Any]:
+    """Read a structure file, and say how many residues and chains it has.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read, or has no protein.
+    """
+    receptor = read_receptor(Path(path))
+    if not len(receptor.residues):
+        raise InputError("no protein in it: none of its atoms is an amino acid's C-alpha")
+    return {"residues": len(receptor.residues), "chains": len(receptor.residues.chains)}
+
+
+def warm_up() -> None:
+    """Do nothing: whoever calls it in a process has all of this module loaded there."""
+
+
+def _nearest(templates: list[Template]) -> list[Template]:
+    return sorted(templates, key=lambda template: -template.tanimoto)[:CARDS]
+
+
+def _card(mol: Mol, template: Template, library: Library) -> dict[str, Any]:
+    pairs = [] if template.core is None else list(template.core.pairs.items())
+    query, other = draw_pair(mol, template.mol, pairs)
+    entry = library.entry(template.row)
+    return {
+        "id": template.id,
+        "tanimoto": round(template.tanimoto, 2),
+        "core": template.core_size,
+        "date": "" if entry.date is None else str(entry.date),
+        "group": entry.group,
+        "query": without_styles(query),
+        "template": without_styles(other),
+    }
+
+
+def _frame(
+    library: Library,
+    query: PreparedQuery,
+    allowed: AllowedTemplates,
+    settings: PredictionSettings,
+    receptor_path: str,
+) -> tuple[Frame, str]:
+    """Frame of the receptor that was given, or of that which would be tried first; and its name."""
+    if receptor_path:
+        return Frame.of(library, read_receptor(Path(receptor_path))), Path(receptor_path).name
+    if not library.has_receptors:
+        shared = library.receptor_path()
+        return Frame.of(library, None if shared is None else read_receptor(shared)), ""
+    if not np.any(allowed.rows):
+        raise Refusal("no-template", "the library has no template of this protein")
+    choice = choose_receptors(
+        query.mol, library, allowed.rows, (), count=1, least=settings.min_identity, most=1.0
+    )
+    row = choice.rows[0]
+    return Frame.of(library, library.receptor(row), row=row), library.entry(row).id
