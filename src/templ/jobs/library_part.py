@@ -28,8 +28,8 @@ from templ.disk import make_folder, path_text, replacing
 from templ.engine.executor import Executor, Work
 from templ.errors import EmptyLibraryError, InputError
 from templ.library.build import Row, build_library, building_folder
+from templ.library.combining import check_added
 from templ.library.format import FORMAT_VERSION, Manifest
-from templ.library.joining import check_added
 from templ.library.store import Library, is_sound, open_library
 from templ.records import Entry
 from templ.sources.annotations import read_annotations

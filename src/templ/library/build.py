@@ -26,6 +26,7 @@ from templ.chemistry.receptor import Receptor
 from templ.disk import locked, storage_errors, sync_file, sync_folder
 from templ.errors import EmptyLibraryError, InputError, LibraryError, TemplError
 from templ.library.codec import decode, encode
+from templ.library.combining import check_added, check_groups, check_same_kind
 from templ.library.embeddings import write_embeddings
 from templ.library.fingerprints import PARAMETERS, fingerprint
 from templ.library.format import (
@@ -46,7 +47,6 @@ from templ.library.format import (
     verify_file,
     write_manifest,
 )
-from templ.library.joining import check_added, check_groups, check_same_kind
 from templ.library.ligands import LigandWriter
 from templ.library.mapped import MappedTable
 from templ.library.receptors import ReceptorWriter
@@ -160,11 +160,7 @@ def build_library(
                 if on_progress is not None:
                     on_progress(read)
         if len(writer) == copied and not (before and entries == ()):
-            what = (
-                f"none of the {read} molecules read could be kept"
-                if read
-                else "no molecule could be read and kept"
-            )
+            what = f"none of the {read} molecules read could be kept" if read else "nothing could be read"
             raise EmptyLibraryError(f"{out} was not built: {what}; {_WHY}")
         if writer.source_paths:
             files.append(REFERENCES)

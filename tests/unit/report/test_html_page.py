@@ -28,6 +28,12 @@ def test_without_jinja(monkeypatch):
         html_page.render("base.html.j2")
 
 
+def test_the_folder_of_a_page_is_made(tmp_path):
+    html_page.write_page(tmp_path / "new" / "page.html", "text")
+    assert (tmp_path / "new" / "page.html").read_text() == "text"
+
+
 def test_a_page_that_cannot_be_written(tmp_path):
-    with pytest.raises(StorageError, match="make the folder first"):
-        html_page.write_page(tmp_path / "nowhere" / "page.html", "text")
+    (tmp_path / "file").write_text("in the path")
+    with pytest.raises(StorageError, match="file"):
+        html_page.write_page(tmp_path / "file" / "page.html", "text")
