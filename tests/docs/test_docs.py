@@ -123,7 +123,8 @@ def test_cluster(tmp_path):
     run_page("cluster.md", tmp_path)
     assert len(list(load_run(tmp_path / "runs/all"))) == 4
     assert len(list(load_run(tmp_path / "runs/joined"))) == 9
-    assert len(list((tmp_path / "runs/joined/processes").iterdir())) == 2
+    # The second process may come when all is done already.
+    assert len(list((tmp_path / "runs/joined/processes").iterdir())) in (1, 2)
 
 
 @pytest.mark.slow
