@@ -92,6 +92,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
+        listening.listen()  # who opens the address at once waits for the first page, and is not refused
     except OSError as error:
         listening.close()
         raise InputError(

@@ -1,4 +1,4 @@
-"""What `templ serve` refuses before it listens."""
+"""What `templ serve` refuses before it listens, and that it listens once it says so."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from typer.testing import CliRunner
+from web_app import start, stop
 
 from templ.cli import app
 from templ.disk import locked
@@ -56,3 +57,12 @@ def test_without_the_extra(tmp_path, monkeypatch):
 @pytest.mark.parametrize("port", ["-1", "70000", "http"])
 def test_no_port(tmp_path, port):
     assert CliRunner().invoke(app, ["serve", "--folder", str(tmp_path), "--port", port]).exit_code == 2
+
+
+def test_the_address_can_be_opened_as_soon_as_it_is_said(tmp_path, demo_path):
+    served = start(tmp_path, demo_path)
+    try:
+        status, page = served.ask(f"/?token={served.token}")
+        assert status in (200, 303), page
+    finally:
+        stop(served)
