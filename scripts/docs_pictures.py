@@ -27,7 +27,7 @@ def photograph(page: Page) -> None:
     page.wait_for_selector("tr.target")
     page.screenshot(path=OUT / "report.png", clip={"x": 0, "y": 0, "width": WIDTH, "height": HEAD})
     page.locator("#table th button", has_text="RMSD").click()
-    row = page.locator("#table td.target button").first
+    row = page.locator("#table td.target a").first
     row.click()
     page.locator(".shown label", has_text="pocket").wait_for()
     page.wait_for_timeout(1000)  # the view draws itself
