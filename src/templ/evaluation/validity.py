@@ -8,12 +8,14 @@ and takes 40 MB, so it is imported only where poses are checked.
 from __future__ import annotations
 
 import logging
+import sys
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
+import rdkit
 from rdkit import Chem
 
 from templ.chemistry.molecules import heavy, positions
@@ -132,6 +134,8 @@ def _quiet() -> Iterator[None]:
     """
     loggers = [logging.getLogger(name) for name in ("rdkit", PACKAGE)]
     levels = [logger.level for logger in loggers]
+    # PoseBusters flushes what RDKit last wrote to, which somebody may have closed since.
+    rdkit.log_handler.stream = sys.stderr
     for logger in loggers:
         logger.setLevel(logging.CRITICAL)
     try:

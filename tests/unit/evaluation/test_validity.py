@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import rdkit
 from rdkit import Chem
 from rdkit.Chem import rdMolTransforms
 
@@ -157,6 +158,13 @@ def test_nothing_is_printed_and_the_log_is_left_as_it_was(capfd, monkeypatch):
     test_an_energy_that_cannot_be_computed_is_not_passed()
     assert capfd.readouterr() == ("", "")
     assert logger.level == logging.ERROR
+
+
+def test_a_stream_that_rdkit_wrote_to_and_somebody_closed(crystal, tmp_path, monkeypatch):
+    with (tmp_path / "log").open("w") as closed:
+        pass
+    monkeypatch.setattr(rdkit.log_handler, "stream", closed)
+    assert failed_checks(crystal, truth=crystal) == []
 
 
 def test_posebusters_is_loaded_only_where_it_is_used():
