@@ -122,8 +122,9 @@ def view_at(path: str, index: int, libraries: Sequence[str] = ()) -> dict[str, A
 def card_at(path: str, index: int, libraries: Sequence[str] = ()) -> dict[str, str]:
     """Drawings of a result: query, and template with the copied core, where they are known."""
     record = record_at(path, index)
-    shown = Structures(load_run(path), libraries_of(path, libraries))
-    poses = [heavy(pose) for pose in load_run(path).poses(record)[:1]]
+    run = load_run(path)
+    shown = Structures(run, libraries_of(path, libraries))
+    poses = [heavy(pose) for pose in run.poses(record)[:1]]
     if not poses:
         return {"query": drawing_of(record.smiles)}
     receptor = shown.receptor(record)
@@ -170,18 +171,15 @@ def comparison_of(a: str, b: str) -> dict[str, Any]:
     RunError
         When they cannot be compared.
     """
-    compared = compare_runs(a, b)
-    indices = {
-        id: (_index_of(a, id), _index_of(b, id)) for id in (*compared.targets.gained, *compared.targets.lost)
-    }
+    compared, one, other = compare_runs(a, b), load_run(a), load_run(b)
     flipped = [
         {
             "id": id,
             "side": side,
             "a": _known(compared.targets.pairs[id][0].first),
             "b": _known(compared.targets.pairs[id][1].first),
-            "index_a": indices[id][0],
-            "index_b": indices[id][1],
+            "index_a": one[id].index,
+            "index_b": other[id].index,
         }
         for side, ids in (("gained", compared.targets.gained), ("lost", compared.targets.lost))
         for id in ids
@@ -210,10 +208,6 @@ def _named(verdict: str, a: str, b: str) -> str:
 def _known(rmsd: float) -> float | None:
     """An RMSD, which is infinite without poses, as JSON can hold it."""
     return rmsd if math.isfinite(rmsd) else None
-
-
-def _index_of(path: str, id: str) -> int:
-    return load_run(path)[id].index
 
 
 def overlay_of(a: str, index_a: int, b: str, index_b: int, libraries: Sequence[str] = ()) -> dict[str, Any]:
