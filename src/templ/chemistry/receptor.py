@@ -79,6 +79,11 @@ class Residues:
         parts = zip(self.chains, self.slices(), strict=True)
         return [name for name, part in parts for _ in range(part.stop - part.start)]
 
+    def label(self, index: int, name: str) -> str:
+        """What a residue is called, such as ``A:HIS41``, by its index and its three letters."""
+        chain = self.chains[int(np.searchsorted(self.ends, index, side="right"))]
+        return f"{chain}:{name}{self.numbers[index]}{self.insertions[index].strip()}"
+
     def main_chain(self, pocket: NDArray[np.int32]) -> slice:
         """Where the chain with most residues of the pocket lies."""
         return main_chain(self.ends, pocket)
@@ -234,11 +239,7 @@ def residues_with(receptor: Receptor, chosen: NDArray[np.bool_]) -> tuple[str, .
     atoms, residues = receptor.atoms, receptor.residues
     chosen = chosen & (atoms.residues >= 0)
     found = dict(zip(atoms.residues[chosen].tolist(), atoms.residue_names[chosen].tolist(), strict=True))
-    chains = receptor.residues.chain_of_each()
-    return tuple(
-        f"{chains[index]}:{found[index]}{residues.numbers[index]}{residues.insertions[index].strip()}"
-        for index in sorted(found)
-    )
+    return tuple(residues.label(index, found[index]) for index in sorted(found))
 
 
 def around(receptor: Receptor, ligand: NDArray[np.float64]) -> Receptor:

@@ -60,17 +60,19 @@ def remove_clashes(query: PreparedQuery, poses: Array, receptor: Atoms) -> tuple
     return moved + middle, clear
 
 
-def clashing_atoms(query: PreparedQuery, pose: Array, receptor: Atoms) -> NDArray[np.bool_]:
-    """Atoms of the receptor that a pose of shape (atoms, 3) clashes with, true in shape (atoms,)."""
-    sums = _sums_of_radii(query, receptor.elements)
-    nearer = _distances(pose[None], receptor.xyz.astype(np.float64))[0] < REFUSED * sums
-    return np.asarray(nearer.any(axis=0))
+def clashes(mol: Chem.Mol, pose: Array, receptor: Atoms) -> NDArray[np.bool_]:
+    """Which atoms of a pose, shape (atoms, 3), clash with which of a receptor, (atoms, receptor atoms).
+
+    `mol` has the heavy atoms of the pose.
+    """
+    apart = _distances(pose[None], receptor.xyz.astype(np.float64))[0]
+    return np.asarray(apart < REFUSED * _sums_of_radii(mol, receptor.elements))
 
 
-def _sums_of_radii(query: PreparedQuery, elements: NDArray[np.uint8]) -> Array:
+def _sums_of_radii(mol: Chem.Mol, elements: NDArray[np.uint8]) -> Array:
     """Van der Waals radii of atoms of the query and the receptor, Angstrom, shape (atoms, others)."""
     table = Chem.GetPeriodicTable()
-    mine = [table.GetRvdw(atom.GetAtomicNum()) for atom in query.mol.GetAtoms()]
+    mine = [table.GetRvdw(atom.GetAtomicNum()) for atom in mol.GetAtoms()]
     return np.asarray(np.add.outer(mine, [table.GetRvdw(number) for number in elements.tolist()]))
 
 
@@ -84,7 +86,7 @@ class _Clashes:
         inside = np.flatnonzero(((atoms > low) & (atoms < high)).all(axis=1))
         near = _distances(start.reshape(1, -1, 3), atoms[inside]).min(axis=(0, 1), initial=np.inf) < REACH
         self._atoms = atoms[inside[near]]
-        self._sums = _sums_of_radii(query, receptor.elements[inside[near]])
+        self._sums = _sums_of_radii(query.mol, receptor.elements[inside[near]])
         self._first, self._second = query.far_pairs
         own = start[:, self._first] - start[:, self._second]
         # Nearer than this its atoms push each other, unless they were nearer from the first.
@@ -93,9 +95,16 @@ class _Clashes:
     def removed(self) -> tuple[Array, NDArray[np.bool_]]:
         """The nearest poses that are clear, or nearly, where nothing is free; and which are clear."""
         best = self._start.copy()
+        clear = ~self._any_nearer(best, LIMIT)
         for push in PUSHES:
-            self._push(best, np.flatnonzero(self._any_nearer(best, LIMIT)), push)
-        return best, ~self._any_nearer(best, REFUSED)
+            left = np.flatnonzero(~clear)  # only these have moved since they were looked at
+            if not len(left):
+                break
+            self._push(best, left, push)
+            clear[left] = ~self._any_nearer(best[left], LIMIT)
+        left = np.flatnonzero(~clear)
+        clear[left] = ~self._any_nearer(best[left], REFUSED)
+        return best, clear
 
     def _any_nearer(self, poses: Array, share: float) -> NDArray[np.bool_]:
         """Which poses have an atom nearer to the receptor than a share of the sum of the radii."""

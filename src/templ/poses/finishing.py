@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.receptor import Receptor, residues_near, residues_with
-from templ.poses.clash_removal import clashing_atoms
+from templ.poses.clash_removal import clashes
 from templ.poses.hydrogens import add_hydrogens
 from templ.poses.pose_selection import SelectedPose
 from templ.records import Pose
@@ -111,8 +111,8 @@ def clashes_of_first(sample: Sample, selected: Sequence[SelectedPose]) -> str:
     """Say which residues the first pose clashes with, where no place near it is clear; empty where it is."""
     if selected[0].clear or sample.receptor is None:
         return ""
-    atoms = clashing_atoms(sample.query, selected[0].xyz, sample.receptor.atoms)
-    residues = residues_with(sample.receptor, atoms) or ("a metal or cofactor",)
+    pairs = clashes(sample.query.mol, selected[0].xyz, sample.receptor.atoms)
+    residues = residues_with(sample.receptor, np.asarray(pairs.any(axis=0))) or ("a metal or cofactor",)
     return f"the first pose clashes with {' '.join(residues)}, which would have to move for it"
 
 

@@ -10,6 +10,7 @@ from rdkit import Chem
 
 from templ.chemistry.molecules import heavy, positions
 from templ.chemistry.receptor import Atoms, Receptor
+from templ.poses.clash_removal import clashes
 from templ.scoring.vina import ligand_types, receptor_types
 
 LONGEST, SHORTEST = 3.5, 2.4
@@ -19,9 +20,6 @@ LEAST_AT_HYDROGEN = 120.0
 """Degrees, donor - hydrogen - acceptor, where the hydrogen is known: that of the pose."""
 LEAST_AT_ATOM = 90.0
 """Degrees at an atom of the pose between its neighbour and an atom of the receptor, which has no hydrogen."""
-CLASH = 0.75
-"""Share of the sum of two van der Waals radii below which two atoms clash, as PoseBusters judges
-(M. Buttenschoen, G. M. Morris, C. M. Deane, Chem. Sci. 15 (2024) 3130)."""
 REACH = 5.0
 """Angstrom from the pose within which receptor atoms are looked at."""
 
@@ -75,13 +73,10 @@ def find_interactions(pose: Chem.Mol, receptor: Receptor) -> list[Interaction]:
     gaps = np.linalg.norm(xyz[:, None] - atoms.xyz[None].astype(np.float64), axis=-1)
     pairs = (mine.donor[:, None] & its.acceptor) | (mine.acceptor[:, None] & its.donor)
     bonded = pairs & (gaps <= LONGEST) & (gaps >= SHORTEST)
-    table = Chem.GetPeriodicTable()
-    radii = [table.GetRvdw(atom.GetAtomicNum()) for atom in bare.GetAtoms()]
-    its_radii = [table.GetRvdw(element) for element in atoms.elements.tolist()]
-    clashes = (gaps < CLASH * np.add.outer(radii, its_radii)) & ~bonded
+    clashing = clashes(bare, xyz, atoms) & ~bonded
     hydrogens = _hydrogens(pose)
     found = []
-    for kind, chosen in (("hydrogen bond", bonded), ("clash", clashes)):
+    for kind, chosen in (("hydrogen bond", bonded), ("clash", clashing)):
         for atom, other in np.argwhere(chosen).tolist():
             end = atoms.xyz[other].astype(np.float64)
             donates = bool(mine.donor[atom] and its.acceptor[other])
@@ -109,9 +104,7 @@ def residue_of(receptor: Receptor, atoms: Atoms, index: int) -> str:
     residue = int(atoms.residues[index])
     if residue < 0:
         return str(atoms.residue_names[index])
-    residues = receptor.residues
-    number = f"{residues.numbers[residue]}{residues.insertions[residue].strip()}"
-    return f"{residues.chain_of_each()[residue]}:{atoms.residue_names[index]}{number}"
+    return receptor.residues.label(residue, str(atoms.residue_names[index]))
 
 
 def _hydrogens(pose: Chem.Mol) -> dict[int, list[NDArray[np.float64]]]:

@@ -10,7 +10,7 @@ from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.geometry import rmsd
 from templ.chemistry.molecules import parse_smiles, positions
 from templ.chemistry.receptor_file import read_receptor
-from templ.poses.clash_removal import clashing_atoms, remove_clashes
+from templ.poses.clash_removal import clashes, remove_clashes
 from templ.scoring.terms.intramolecular_clash import squared_overlap
 from templ.sources.demo import demo_files
 
@@ -123,10 +123,10 @@ def test_what_nothing_near_could_clear_is_said_to_clash(caged):
     moved, clear = remove_clashes(query, pose, free)
     assert clear.tolist() == [True]
     assert nearest(query, moved[0], free) >= LIMIT
-    assert not clashing_atoms(query, moved[0], free).any()
+    assert not clashes(query.mol, moved[0], free).any()
     moved, clear = remove_clashes(query, pose, tight)
     assert clear.tolist() == [False]
-    assert clashing_atoms(query, moved[0], tight).all()
+    assert clashes(query.mol, moved[0], tight).all()
 
 
 @pytest.mark.parametrize("id", ["Mpro-x10678", "Mpro-x3298", "Mpro-7jyc"])
