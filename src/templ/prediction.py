@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from templ.templates.frame import Frame
     from templ.templates.mcs import Core
     from templ.templates.receptor_choice import ReceptorChoice
-    from templ.templates.screening import AllowedTemplates
+    from templ.templates.screening import AllowedTemplates, Template
     from templ.templates.sequence import Aligner
     from templ.templates.split_labels import Splits
 
@@ -42,6 +42,16 @@ class Prepared:
     aligner: Aligner
     cores: dict[int, Core | None] = field(default_factory=dict)
     allowed: AllowedTemplates | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Screened:
+    """What is known before posing: the query, where its poses will lie, its templates, and what they tell."""
+
+    query: PreparedQuery
+    frame: Frame
+    templates: list[Template]
+    evidence: Mapping[str, float]
 
 
 @dataclass(eq=False)
@@ -143,23 +153,16 @@ class Prediction:
         else:
             yield replace(self)
 
-    def sample(self) -> Sample:
-        """Make and score all poses.
+    def screen(self) -> Screened:
+        """Find the templates, and note what they tell before anything is posed.
 
         Raises
         ------
         Refusal
             When there is none.
         """
-        from templ.chemistry.receptor import in_contact
-        from templ.poses.finishing import Sample
-        from templ.sampling.monte_carlo import Sampler, rank_placements
-        from templ.sampling.pose_sources import UNLIKE, place_query
         from templ.scoring.confidence import beyond_the_fit, evidence, prior_confidence
-        from templ.scoring.pocket import Pocket
-        from templ.templates.other_crystals import other_crystals
         from templ.templates.screening import find_templates
-        from templ.templates.warnings import warnings_of
 
         prepared = self._prepare()
         query = prepared.query
@@ -182,6 +185,27 @@ class Prediction:
         )
         self._note(*beyond_the_fit(known))
         self._stage("select")
+        return Screened(query, frame, templates, known)
+
+    def sample(self) -> Sample:
+        """Make and score all poses.
+
+        Raises
+        ------
+        Refusal
+            When there is none.
+        """
+        from templ.chemistry.receptor import in_contact
+        from templ.poses.finishing import Sample
+        from templ.sampling.monte_carlo import Sampler, rank_placements
+        from templ.sampling.pose_sources import UNLIKE, place_query
+        from templ.scoring.pocket import Pocket
+        from templ.templates.other_crystals import other_crystals
+        from templ.templates.warnings import warnings_of
+
+        screened = self.screen()
+        query, frame, templates = screened.query, screened.frame, screened.templates
+        known = screened.evidence
         placements, notes = place_query(
             query,
             templates,

@@ -5,24 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rdkit.Chem import Mol
 
-from templ.chemistry.conformers import PreparedQuery
-from templ.chemistry.molecules import ligand_key
 from templ.chemistry.receptor_file import read_receptor
 from templ.errors import InputError, Refusal
 from templ.library.store import Library, open_library
 from templ.prediction import Prediction
 from templ.records import Target
 from templ.report.drawings import draw, draw_pair
-from templ.scoring.confidence import beyond_the_fit, evidence, prior_confidence
 from templ.settings import PredictionSettings
 from templ.sources.queries import LONGEST_SMILES, read_queries
-from templ.templates.frame import Frame
-from templ.templates.receptor_choice import choose_receptors
 from templ.templates.rule import TemplateRule
-from templ.templates.screening import AllowedTemplates, Template, find_templates
+from templ.templates.screening import Template
 from templ.templates.warnings import warnings_of
 from templ.web.inline_svg import without_styles
 from templ.web.pose_reasons import in_words
@@ -61,37 +55,32 @@ def look_up(smiles: str, library_path: str, group: str = "", receptor_path: str 
     """
     if len(smiles) > LONGEST_SMILES:
         raise InputError(f"a SMILES of {len(smiles):,} characters; expected at most {LONGEST_SMILES:,}")
-    settings = PredictionSettings()
     rule = TemplateRule(groups={group: (group,)} if group else {})
-    target = Target("query", smiles, group)
     with open_library(library_path) as library:
-        work = Prediction(target, library, settings, rule)
+        work = Prediction(Target("query", smiles, group), library, PredictionSettings(), rule)
         found: dict[str, Any] = {"refusal": "", "prior": None, "words": "", "templates": [], "receptor": ""}
         try:
-            mol = work.isomers()[0]
+            mol = work.molecule = work.isomers()[0]
         except Refusal as refusal:
             return {**found, "refusal": str(refusal), "warnings": [], "drawing": ""}
-        warnings = list(work.outcome.notes)
-        query = PreparedQuery(mol, settings.conformers, settings.seed)
+        found["drawing"] = without_styles(draw(mol))
+        if receptor_path:
+            work.receptor, work.name = read_receptor(Path(receptor_path)), Path(receptor_path).name
+        elif (shared := library.receptor_path(group)) is not None:
+            work.receptor = read_receptor(shared)
         try:
-            allowed = AllowedTemplates(
-                Target("query", smiles, group, ligand_key=ligand_key(mol)), library, rule
-            )
-            frame, name = _frame(library, query, allowed, settings, receptor_path)
-            templates = find_templates(query, library, allowed, settings, frame)
+            screened = work.screen()
         except Refusal as refusal:
-            drawing = without_styles(draw(mol))
-            return {**found, "refusal": str(refusal), "warnings": warnings, "drawing": drawing}
-        known = evidence(templates, mol)
-        prior = prior_confidence(known)
-        warnings += [*beyond_the_fit(known), *warnings_of(mol, templates, library, frame.receptor)]
+            return {**found, "refusal": str(refusal), "warnings": list(work.outcome.notes)}
+        templates, prior = screened.templates, work.outcome.prior_confidence
+        assert prior is not None
+        warnings = warnings_of(mol, templates, library, screened.frame.receptor)
         return {
             **found,
-            "drawing": without_styles(draw(mol)),
-            "warnings": list(dict.fromkeys(warnings)),
+            "warnings": list(dict.fromkeys((*work.outcome.notes, *warnings))),
             "prior": round(prior, 2),
             "words": in_words(prior),
-            "receptor": name,
+            "receptor": work.outcome.receptor,
             "atoms": mol.GetNumAtoms(),
             "templates": [_card(mol, template, library) for template in _nearest(templates)],
         }
@@ -168,25 +157,3 @@ def _card(mol: Mol, template: Template, library: Library) -> dict[str, Any]:
         "query": without_styles(query),
         "template": without_styles(other),
     }
-
-
-def _frame(
-    library: Library,
-    query: PreparedQuery,
-    allowed: AllowedTemplates,
-    settings: PredictionSettings,
-    receptor_path: str,
-) -> tuple[Frame, str]:
-    """Frame of the receptor that was given, or of that which would be tried first; and its name."""
-    if receptor_path:
-        return Frame.of(library, read_receptor(Path(receptor_path))), Path(receptor_path).name
-    if not library.has_receptors:
-        shared = library.receptor_path()
-        return Frame.of(library, None if shared is None else read_receptor(shared)), ""
-    if not np.any(allowed.rows):
-        raise Refusal("no-template", "the library has no template of this protein")
-    choice = choose_receptors(
-        query.mol, library, allowed.rows, (), count=1, least=settings.min_identity, most=1.0
-    )
-    row = choice.rows[0]
-    return Frame.of(library, library.receptor(row), row=row), library.entry(row).id

@@ -8,7 +8,11 @@ import anyio
 import pytest
 from web_work import dies, number, too_long, too_much
 
+from templ.chemistry.receptor_file import read_receptor
 from templ.errors import InputError
+from templ.library.store import open_library
+from templ.pipeline import predict
+from templ.settings import PredictionSettings
 from templ.web.bounded_work import in_worker
 from templ.web.query_lookup import look_up, read_upload
 
@@ -56,6 +60,16 @@ def test_too_many_molecules(tmp_path):
     path.write_text("# nothing\n")
     with pytest.raises(InputError, match="no molecule"):
         read_upload(str(path))
+
+
+@pytest.mark.parametrize("smiles", ["CC(=O)Nc1cnccc1C", "O=C(NCCN1CCOCC1)c1ccc2ccccc2c1"])
+def test_what_is_said_before_posing_is_what_the_prediction_says(smiles, demo_path):
+    settings = PredictionSettings(conformers=4, minimised=4, rounds=0, starts=0, top=1)
+    with open_library(demo_path) as library:
+        outcome = predict(smiles, library, settings, receptor=read_receptor(library.receptor_path()))
+    found = look_up(smiles, str(demo_path))
+    assert found["prior"] == round(outcome.prior_confidence, 2)
+    assert found["templates"][0]["tanimoto"] == round(outcome.best_tanimoto, 2)
 
 
 def test_what_is_known_before_posing(demo_path):
