@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SURE = 0.85
 """Confidence of a first pose from which on no further receptor is tried."""
-METHOD_VERSION = 7
+METHOD_VERSION = 8
 """Raise it with every change that moves poses: runs of another version are not resumed or merged."""
 
 PARTS = (
@@ -46,6 +46,7 @@ PARTS = (
     "templ.scoring.confidence",
     "templ.scoring.pocket",
     "templ.templates.applicability",
+    "templ.templates.covalent_choice",
     "templ.templates.frame",
     "templ.templates.other_crystals",
     "templ.templates.receptor_choice",
@@ -132,7 +133,16 @@ def predict(
     try:
         with _one_thread():
             isomers = [replace(work, molecule=isomer) for isomer in work.isomers()]
-            return _merged(work, [pose_in_best_receptor(isomer, given) for isomer in isomers])
+            forms = [form for isomer in isomers for form in isomer.bonding_forms(given)]
+            work.outcome = replace(
+                work.outcome,
+                notes=tuple(
+                    dict.fromkeys(
+                        (*work.outcome.notes, *(note for isomer in isomers for note in isomer.outcome.notes))
+                    )
+                ),
+            )
+            return _merged(work, [pose_in_best_receptor(form, given) for form in forms])
     except Refusal as refusal:
         return work.refused(refusal)
     finally:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from templ.chemistry.receptor import Receptor
     from templ.library.store import Library
     from templ.poses.finishing import Sample
+    from templ.templates.covalent_choice import ChosenBond
     from templ.templates.frame import Frame
     from templ.templates.mcs import Core
     from templ.templates.receptor_choice import ReceptorChoice
@@ -153,6 +154,37 @@ class Prediction:
         else:
             yield replace(self)
 
+    def bonding_forms(self, given: Mapping[str, Receptor]) -> list[Prediction]:
+        """Return this prediction; or, where a warhead is to bond, one of each isomer of what that makes.
+
+        `given` are receptors by name, where there are several; the first decides.
+        """
+        from templ.chemistry.isomers import most_isomers, stereoisomers
+        from templ.chemistry.molecules import to_smiles
+        from templ.templates.covalent_choice import NONE, find_reaction, find_residues, has_free_warhead
+
+        mol, wanted = self.molecule, self.settings.covalent
+        if mol is None or wanted == NONE or not has_free_warhead(mol) or not self.settings.use_receptor:
+            return [self]
+        first = replace(self, receptor=next(iter(given.values()), self.receptor))
+        try:
+            screened = first.screen()
+            if screened.frame.receptor is None:
+                return [self]
+            residues = find_residues(screened.frame.receptor, screened.templates, wanted)
+        except Refusal:  # is told again once it is posed
+            return [self]
+        found = find_reaction(mol, residues, wanted)
+        if found is None:
+            return [self]
+        warhead, residue = found
+        made = [isomer for adduct in warhead.adducts(mol) for isomer in stereoisomers(adduct)[0]]
+        made = made[: most_isomers(mol)]
+        smiles = " or ".join(dict.fromkeys(to_smiles(isomer) for isomer in made))
+        self._note(f"posed as {warhead.name} bonded to {residue.label}, without the residue: {smiles}")
+        target = first.target
+        return [replace(self, target=target, molecule=isomer, prepared=None) for isomer in made]
+
     def screen(self) -> Screened:
         """Find the templates, and note what they tell before anything is posed.
 
@@ -187,6 +219,25 @@ class Prediction:
         self._stage("select")
         return Screened(query, frame, templates, known)
 
+    def choose_bond(self, screened: Screened) -> ChosenBond | None:
+        """Choose the covalent bond that poses will have; note where a residue is named and nothing bonds.
+
+        Raises
+        ------
+        Refusal
+            When the residue that is named is not in the receptor.
+        """
+        from templ.templates.covalent_choice import AUTO, NONE, choose_bond, find_residues
+
+        frame, wanted = screened.frame, self.settings.covalent
+        if frame.atoms is None or frame.receptor is None:
+            return None
+        bond = choose_bond(screened.query.mol, screened.templates, self.library, frame.receptor, wanted)
+        if bond is None and wanted not in (AUTO, NONE):
+            [residue] = find_residues(frame.receptor, screened.templates, wanted)
+            self._note(f"no group of the query is known to bond to {residue.label}: posed without a bond")
+        return bond
+
     def sample(self) -> Sample:
         """Make and score all poses.
 
@@ -199,6 +250,7 @@ class Prediction:
         from templ.poses.finishing import Sample
         from templ.sampling.monte_carlo import Sampler, rank_placements
         from templ.sampling.pose_sources import UNLIKE, place_query
+        from templ.scoring.bond_restraint import BondRestraint
         from templ.scoring.pocket import Pocket
         from templ.templates.other_crystals import other_crystals
         from templ.templates.warnings import warnings_of
@@ -213,14 +265,19 @@ class Prediction:
             has_receptor=frame.atoms is not None,
             extra=self.extra_poses,
         )
-        self._note(*notes, *warnings_of(query.mol, templates, self.library, frame.receptor))
+        bond = self.choose_bond(screened)
+        restraint = None
+        if bond is not None:
+            restraint = BondRestraint.of(query.mol, query.conformers[0], bond.atom, bond.residue)
+        self._note(*notes, *warnings_of(query.mol, templates, self.library, frame.receptor, bond))
         self._stage("pose")
         crystals = other_crystals(templates, self.library, frame)
-        pocket = Pocket.of(query.mol, templates, self.settings.consensus, frame, crystals)
+        bonded_to = [] if bond is None else bond.residue.side_chain.tolist()
+        pocket = Pocket.of(query.mol, templates, self.settings.consensus, frame, crystals, bonded_to)
         placed = ranked = rank_placements(query, placements, pocket)
         self._stage("score")
-        searched = pocket.atoms is not None and known["tanimoto"] < UNLIKE
-        sampler = Sampler(query, placements, pocket, self.settings, search=searched)
+        searched = pocket.atoms is not None and (known["tanimoto"] < UNLIKE or bond is not None)
+        sampler = Sampler(query, placements, pocket, self.settings, search=searched, bond=restraint)
         if self.settings.minimised:
             ranked = sampler.sample(placed)
             self._stage("minimise")
@@ -230,7 +287,11 @@ class Prediction:
                 raise Refusal("no-contact", "no pose is in contact with the receptor: no template lies in it")
         receptor = None if frame.atoms is None else frame.receptor
         own = frame.own_receptor
-        return Sample(query, placements, pocket, sampler, placed, ranked, known, own, receptor, searched)
+        # The network was never shown a bond to the protein: it would see a clash.
+        asked = searched and bond is None
+        return Sample(
+            query, placements, pocket, sampler, placed, ranked, known, own, receptor, asked, bond, restraint
+        )
 
     def select(self, sample: Sample) -> tuple[Pose, ...]:
         """Select poses that differ and have the query's stereochemistry, best first, and finish them."""
@@ -248,7 +309,7 @@ class Prediction:
 
         weights = fitted_weights().selected[OWN if sample.own_receptor else OTHER]
         asked = judge if sample.searched else None
-        selector = PoseSelector(sample.query, sample.ranked, sample.pocket.atoms, asked, weights)
+        selector = PoseSelector(sample.query, sample.ranked, sample.pushing, asked, weights, sample.restraint)
         best = selector.best(self.settings.top)
         if selector.without_stereo:
             self._note(f"{selector.without_stereo} poses dropped: stereochemistry not the query's")
@@ -256,6 +317,8 @@ class Prediction:
             raise Refusal("stereochemistry", "no pose with the query's stereochemistry could be made")
         poses = finish_poses(sample, best)
         self._note(*filter(None, (in_other_pockets(poses), clashes_of_first(sample, best))))
+        if sample.bond is not None:
+            self._note(f"bonded to the receptor, {sample.bond.why}; the first pose by {poses[0].bond}")
         return poses
 
     def _prepare(self) -> Prepared:
@@ -272,6 +335,7 @@ class Prediction:
     def _allowed(self) -> AllowedTemplates:
         """Templates that the rule allows the target."""
         from templ.chemistry.molecules import ligand_key
+        from templ.chemistry.warheads import is_made_by_bonding
         from templ.templates.screening import AllowedTemplates
 
         prepared = self._prepare()
@@ -279,6 +343,8 @@ class Prediction:
             if self.rule.exclude_same_ligand and not self.target.ligand_key:
                 self.target = replace(self.target, ligand_key=ligand_key(prepared.query.mol))
             prepared.allowed = AllowedTemplates(self.target, self.library, self.rule, self.splits)
+            if self.rule.exclude_same_ligand and is_made_by_bonding(prepared.query.mol):
+                prepared.allowed.rows &= ~self.library.same_ligand(ligand_key(prepared.query.mol))
         self._know(templates_allowed=len(prepared.allowed))
         return prepared.allowed
 

@@ -92,6 +92,37 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class PoseBond:
+    """The covalent bond of a pose to its receptor.
+
+    Attributes
+    ----------
+    residue, residue_atom : str
+        Such as ``A:CYS145`` and ``SG``.
+    position : tuple of float
+        Where that atom is once its side chain has turned for the bond: x, y, z, Angstrom.
+    atom : int
+        The pose's atom, by index.
+    length : float
+        Angstrom.
+    at_residue, at_ligand : float
+        Degrees at the two atoms; at the ligand's the one that is farthest from what it should be.
+    """
+
+    residue: str
+    residue_atom: str
+    position: tuple[float, float, float]
+    atom: int
+    length: float
+    at_residue: float
+    at_ligand: float
+
+    def __str__(self) -> str:
+        angles = f"angles {self.at_residue:.0f} and {self.at_ligand:.0f} degrees"
+        return f"atom {self.atom + 1} to {self.residue_atom} of {self.residue}, {self.length:.2f} A, {angles}"
+
+
+@dataclass(frozen=True, slots=True)
 class Pose:
     """One pose handed out, ranked.
 
@@ -126,6 +157,8 @@ class Pose:
         ``pocket_rmsd`` (C-alpha, Angstrom), ``pairs`` (residues); empty where all share one frame.
     pocket : tuple of str
         Residues within 4.5 Angstrom of it, such as ``A:HIS41``; empty without a receptor.
+    bond : PoseBond or None
+        Of a pose that is bonded to the receptor.
     """
 
     mol: Mol
@@ -140,6 +173,7 @@ class Pose:
     core_rmsd: float
     superposition: Mapping[str, float] = field(default_factory=dict)
     pocket: tuple[str, ...] = ()
+    bond: PoseBond | None = None
 
     @property
     def smiles(self) -> str:

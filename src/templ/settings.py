@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+COVALENT = r"^(auto|none|(\w+:)?[A-Z]{3}-?\d+[A-Z]?)$"
+"""What may be said of the residue that queries bond to."""
+
 
 class PredictionSettings(BaseModel):
     """The science of a prediction; part of a run's identity.
@@ -49,6 +52,9 @@ class PredictionSettings(BaseModel):
         given and the library's ligands have one each.
     use_receptor : bool
         Judge poses in the receptor; else by the templates alone.
+    covalent : str
+        Residue that the query bonds to, such as ``CYS145`` or ``A:CYS145``; ``auto`` takes one where a
+        warhead or covalent templates tell of a bond; ``none`` poses without.
     states : bool
         Pose the tautomers and protonation states of the query near pH 7.4 too, and let the pose choose.
     max_heavy_atoms : int
@@ -77,6 +83,7 @@ class PredictionSettings(BaseModel):
     min_identity: float = Field(default=0.3, ge=0, le=1)
     receptors: int = Field(default=2, ge=1)
     use_receptor: bool = True
+    covalent: str = Field(default="auto", pattern=COVALENT)
     states: bool = False
     max_heavy_atoms: int = Field(default=120, ge=1)
     max_residues: int = Field(default=8, ge=1)

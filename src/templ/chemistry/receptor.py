@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import gemmi
 import numpy as np
@@ -29,6 +29,8 @@ IN_CONTACT = 5.0
 """Angstrom from an atom of the receptor within which an atom of a ligand is in contact with it."""
 LEAST_IN_CONTACT = 0.5
 """Share of a ligand's heavy atoms; of 323 crystal ligands each has at least 0.73 (brd4-c4200424 0.76)."""
+MAIN_CHAIN = ("N", "CA", "C", "O", "OXT")
+"""Atoms of a residue that are not its side chain."""
 ON_LIGAND = 1.2
 """Angstrom: a small molecule of the structure this near to a ligand's atom is the ligand itself."""
 LONGEST_BOND = 2.2
@@ -240,6 +242,19 @@ def residues_with(receptor: Receptor, chosen: NDArray[np.bool_]) -> tuple[str, .
     chosen = chosen & (atoms.residues >= 0)
     found = dict(zip(atoms.residues[chosen].tolist(), atoms.residue_names[chosen].tolist(), strict=True))
     return tuple(residues.label(index, found[index]) for index in sorted(found))
+
+
+def without_side_chain(receptor: Receptor, label: str) -> Receptor:
+    """Leave out the side chain of one residue, such as ``A:CYS145``: what is bonded to it does not clash."""
+    atoms, residues = receptor.atoms, receptor.residues
+    backbone = np.isin(atoms.names, MAIN_CHAIN)
+    side = {
+        index: residues.label(index, str(name))
+        for index, name in zip(atoms.residues.tolist(), atoms.residue_names.tolist(), strict=True)
+        if index >= 0
+    }
+    named = np.isin(atoms.residues, [index for index, called in side.items() if called == label])
+    return replace(receptor, atoms=atoms.only(~named | backbone))
 
 
 def around(receptor: Receptor, ligand: NDArray[np.float64]) -> Receptor:

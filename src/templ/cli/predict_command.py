@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from templ.runs.record import Record
 
 
-SETTINGS = ("top", "seed", "by", "min_identity", "min_confidence", "states")
+SETTINGS = ("top", "seed", "by", "min_identity", "min_confidence", "covalent", "states")
 """Science settings that have an option of their own."""
 
 
@@ -95,6 +96,13 @@ def predict(
         max=1,
         help="Refuse where the best pose is less likely right than this.",
     ),
+    covalent: str = typer.Option(
+        "auto",
+        "--covalent",
+        metavar="RESIDUE",
+        help="Residue that the queries bond to, such as CYS145 or A:CYS145; auto: one in reach, where a "
+        "warhead or covalent templates tell; none.",
+    ),
     states: bool = typer.Option(
         False, "--states", help="Pose tautomers and protonation states near pH 7.4 too (extra: states)."
     ),
@@ -142,6 +150,8 @@ def predict(
     own = {name: context.params[name] for name in SETTINGS if _is_given(context, name)}
     if "by" in own:
         parse_by(by)
+    if "covalent" in own:
+        own["covalent"] = parse_covalent(covalent)
     settings = PredictionSettings(**read_science(pairs, config, own))
     for line in changed(settings):
         say(line)
@@ -229,6 +239,17 @@ def parse_by(text: str) -> Literal["sequence", "embedding", "all"]:
     if text in ("sequence", "embedding", "all"):
         return cast('Literal["sequence", "embedding", "all"]', text)
     raise InputError(f"--by {text}: expected sequence, embedding or all")
+
+
+def parse_covalent(text: str) -> str:
+    """Read ``--covalent``; `InputError` when it names no residue."""
+    from templ.settings import COVALENT
+
+    if re.fullmatch(COVALENT, text) is None:
+        raise InputError(
+            f"--covalent {text}: expected a residue such as CYS145 or A:CYS145, or auto, or none"
+        )
+    return text
 
 
 LONGEST_NAME = 5

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import gemmi
+import numpy as np
 from rdkit import Chem
 
 from templ.chemistry.receptor import Receptor
@@ -15,6 +16,8 @@ from templ.errors import InputError
 from templ.evaluation.run import Run
 from templ.export.pdb import to_structure
 from templ.export.run_export import file_name
+from templ.poses.pose_file import read_bond
+from templ.records import PoseBond
 from templ.runs.run_libraries import find_receptors
 from templ.templates.target_receptor import TargetReceptors
 
@@ -74,6 +77,8 @@ def write_complexes(run: Run, folder: str | Path, *, libraries: Sequence[Path] =
 
 def complex_text(receptor: Receptor, pose: Chem.Mol, suffix: str) -> str:
     """Write receptor and pose as the text of a file of one of `SUFFIXES`."""
+    if (bond := read_bond(pose)) is not None:
+        pose = without_capping_hydrogen(pose, bond)
     structure = complex_structure(receptor, pose)
     return _pdb(structure) if suffix == ".pdb" else _mmcif(structure, pose)
 
@@ -101,7 +106,38 @@ def complex_structure(receptor: Receptor, pose: Chem.Mol) -> gemmi.Structure:
     chain.add_residue(residue)
     structure[0].add_chain(chain)
     structure.setup_entities()
+    if (bond := read_bond(pose)) is not None:
+        _link(structure, bond, chain.name, atom_names(pose)[bond.atom])
     return structure
+
+
+def without_capping_hydrogen(pose: Chem.Mol, bond: PoseBond) -> Chem.Mol:
+    """Pose without the hydrogen that stands where the protein is bonded to it."""
+    xyz = pose.GetConformer().GetPositions()
+    own = [
+        atom.GetIdx() for atom in pose.GetAtomWithIdx(bond.atom).GetNeighbors() if atom.GetAtomicNum() == 1
+    ]
+    if not own:
+        return pose
+    cut = Chem.RWMol(pose)
+    cut.RemoveAtom(min(own, key=lambda atom: float(np.linalg.norm(xyz[atom] - bond.position))))
+    return cut.GetMol()
+
+
+def _link(structure: gemmi.Structure, bond: PoseBond, chain: str, atom: str) -> None:
+    """Turn the residue's side chain to where the bond has it, and say that there is one."""
+    where, _, residue = bond.residue.rpartition(":")
+    seqid = gemmi.SeqId(residue[3:])
+    reactive = gemmi.AtomAddress(where, seqid, residue[:3], bond.residue_atom, "\0")
+    found = structure[0].find_cra(reactive).atom
+    if found is not None:
+        found.pos = gemmi.Position(*bond.position)
+    connection = gemmi.Connection()
+    connection.name, connection.type = "covale1", gemmi.ConnectionType.Covale
+    connection.partner1 = reactive
+    connection.partner2 = gemmi.AtomAddress(chain, gemmi.SeqId(1, " "), LIGAND, atom, "\0")
+    connection.reported_distance = bond.length
+    structure.connections.append(connection)
 
 
 def atom_names(mol: Chem.Mol) -> list[str]:
@@ -123,7 +159,7 @@ def atom_names(mol: Chem.Mol) -> list[str]:
 def _pdb(structure: gemmi.Structure) -> str:
     copy = structure.clone()
     copy.shorten_chain_names()
-    return copy.make_minimal_pdb()
+    return copy.make_pdb_string(gemmi.PdbWriteOptions(minimal=True, link_records=True))
 
 
 def _mmcif(structure: gemmi.Structure, pose: Chem.Mol) -> str:

@@ -8,6 +8,9 @@ C. M. Deane, Chem. Sci. 15 (2024) 3130), to the nearest pose where that holds, b
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
@@ -15,6 +18,7 @@ from rdkit import Chem
 from templ.chemistry.conformers import CLASH_DISTANCE, PreparedQuery
 from templ.chemistry.geometry import skew, squared_distances, turn
 from templ.chemistry.receptor import Atoms
+from templ.scoring.bond_restraint import BondRestraint
 
 Array = NDArray[np.float64]
 
@@ -36,7 +40,9 @@ REACH = 5.0
 """Angstrom from an atom of a pose within which receptor atoms are looked at: those that push, and may."""
 
 
-def remove_clashes(query: PreparedQuery, poses: Array, receptor: Atoms) -> tuple[Array, NDArray[np.bool_]]:
+def remove_clashes(
+    query: PreparedQuery, poses: Array, receptor: Atoms, bond: BondRestraint | None = None
+) -> tuple[Array, NDArray[np.bool_]]:
     """Move poses out of the receptor; those that are not too near stay where they are.
 
     Position, orientation and torsions change; lengths, angles and amides do not.
@@ -47,16 +53,20 @@ def remove_clashes(query: PreparedQuery, poses: Array, receptor: Atoms) -> tuple
         Angstrom; not changed.
     receptor : Atoms
         Heavy atoms, in the frame of the poses.
+    bond : BondRestraint, optional
+        Of the poses to the receptor; they are moved until it is sound.
 
     Returns
     -------
     poses : array, shape (poses, atoms, 3)
         Angstrom.
     clear : array, shape (poses,)
-        Whether nothing clashes any more; false where nothing near is free.
+        Whether nothing clashes any more, and the bond is sound; false where nothing near is free.
     """
     middle = poses.mean(axis=(0, 1))
-    moved, clear = _Clashes(query, poses - middle, receptor, middle).removed()
+    if bond is not None:
+        bond = replace(bond, reactive=bond.reactive - middle, before=bond.before - middle)
+    moved, clear = _Clashes(query, poses - middle, receptor, middle, bond).removed()
     return moved + middle, clear
 
 
@@ -79,8 +89,10 @@ def _sums_of_radii(mol: Chem.Mol, elements: NDArray[np.uint8]) -> Array:
 class _Clashes:
     """A few poses and the receptor atoms that they must not run into."""
 
-    def __init__(self, query: PreparedQuery, start: Array, receptor: Atoms, middle: Array) -> None:
-        self._query, self._start = query, start
+    def __init__(
+        self, query: PreparedQuery, start: Array, receptor: Atoms, middle: Array, bond: BondRestraint | None
+    ) -> None:
+        self._query, self._start, self._bond = query, start, bond
         low, high = start.min(axis=(0, 1)) - REACH, start.max(axis=(0, 1)) + REACH
         atoms = receptor.xyz - middle
         inside = np.flatnonzero(((atoms > low) & (atoms < high)).all(axis=1))
@@ -95,16 +107,20 @@ class _Clashes:
     def removed(self) -> tuple[Array, NDArray[np.bool_]]:
         """The nearest poses that are clear, or nearly, where nothing is free; and which are clear."""
         best = self._start.copy()
-        clear = ~self._any_nearer(best, LIMIT)
+        clear = ~self._any_nearer(best, LIMIT) & self._is_sound(best)
         for push in PUSHES:
             left = np.flatnonzero(~clear)  # only these have moved since they were looked at
             if not len(left):
                 break
             self._push(best, left, push)
-            clear[left] = ~self._any_nearer(best[left], LIMIT)
+            clear[left] = ~self._any_nearer(best[left], LIMIT) & self._is_sound(best[left])
         left = np.flatnonzero(~clear)
-        clear[left] = ~self._any_nearer(best[left], REFUSED)
+        clear[left] = ~self._any_nearer(best[left], REFUSED) & self._is_sound(best[left])
         return best, clear
+
+    def _is_sound(self, poses: Array) -> NDArray[np.bool_]:
+        """Which poses have a sound bond to the receptor; all where there is none."""
+        return np.ones(len(poses), np.bool_) if self._bond is None else self._bond.geometry(poses).sound
 
     def _any_nearer(self, poses: Array, share: float) -> NDArray[np.bool_]:
         """Which poses have an atom nearer to the receptor than a share of the sum of the radii."""
@@ -136,7 +152,11 @@ class _Clashes:
         cost = (back**2).sum(axis=(1, 2))
         matrix = np.einsum("paxi,paxj->pij", slopes, slopes, optimize=True)
         side = np.einsum("paxi,pax->pi", slopes, back)
-        for pose, overlap, slope in (self._with_receptor(now, slopes), self._with_itself(now, slopes, which)):
+        for pose, overlap, slope in (
+            self._with_receptor(now, slopes),
+            self._with_itself(now, slopes, which),
+            *self._with_bond(now, slopes),
+        ):
             np.add.at(cost, pose, push * overlap**2)
             np.add.at(side, pose, push * overlap[:, None] * slope)
             np.add.at(matrix, pose, push * slope[:, :, None] * slope[:, None])
@@ -163,6 +183,17 @@ class _Clashes:
         away = apart[pose, pair] / (distance[pose, pair, None] + 1e-9)
         slope = slopes[pose, self._first[pair]] - slopes[pose, self._second[pair]]
         return pose, overlap[pose, pair], np.einsum("nx,nxi->ni", away, slope)
+
+    def _with_bond(self, now: Array, slopes: Array) -> Iterator[tuple[NDArray[np.intp], Array, Array]]:
+        """The same of each spring of the bond: what it is shorter than at rest, or longer (negative)."""
+        if self._bond is None:
+            return
+        atoms, ends, rest, _ = self._bond.springs(now)
+        for number, atom in enumerate(atoms.tolist()):
+            apart = now[:, atom] - ends[:, number]
+            distance = np.linalg.norm(apart, axis=-1)
+            away = apart / (distance[:, None] + 1e-9)
+            yield np.arange(len(now)), rest[number] - distance, np.einsum("nx,nxi->ni", away, slopes[:, atom])
 
     def _moved(self, now: Array, step: Array) -> Array:
         moved = now.copy()

@@ -9,17 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from templ.chemistry.conformers import PreparedQuery
-from templ.chemistry.receptor import Receptor, residues_near, residues_with
+from templ.chemistry.receptor import Atoms, Receptor, residues_near, residues_with
 from templ.poses.clash_removal import clashes
 from templ.poses.hydrogens import add_hydrogens
 from templ.poses.pose_selection import SelectedPose
-from templ.records import Pose
+from templ.records import Pose, PoseBond
 from templ.sampling.monte_carlo import Sampler
 from templ.sampling.placement import Placement
+from templ.scoring.bond_restraint import BondRestraint
 from templ.scoring.confidence import confidence, log_odds
 from templ.scoring.pocket import Pocket
 from templ.scoring.ranking import ScoredPoses, score_terms
 from templ.scoring.score_term import PosesToScore
+from templ.templates.covalent_choice import ChosenBond
 
 NAMED = 4
 """Residues that tell a pocket in a note; a pose names them all."""
@@ -43,6 +45,10 @@ class Sample:
         What poses are judged in.
     searched : bool
         Templates say little, so the pocket was searched as well, and the network is asked.
+    bond : ChosenBond or None
+        That to the receptor, and
+    restraint : BondRestraint or None
+        its springs, in the frame of the poses.
     """
 
     query: PreparedQuery
@@ -55,6 +61,16 @@ class Sample:
     own_receptor: bool
     receptor: Receptor | None
     searched: bool
+    bond: ChosenBond | None = None
+    restraint: BondRestraint | None = None
+
+    @property
+    def pushing(self) -> Atoms | None:
+        """The receptor's atoms that poses must be clear of: not those it is bonded to."""
+        atoms = self.pocket.atoms
+        if atoms is None or self.bond is None:
+            return atoms
+        return atoms.only(~np.isin(np.arange(len(atoms)), self.bond.residue.side_chain))
 
 
 def finish_poses(sample: Sample, selected: Sequence[SelectedPose]) -> tuple[Pose, ...]:
@@ -69,9 +85,11 @@ def finish_poses(sample: Sample, selected: Sequence[SelectedPose]) -> tuple[Pose
         copied = sample.placements[placement[number]]
         lies_on = _template_of(pose.xyz, copied, sample.placements)
         consensus = float(ranked.terms["consensus"][pose.cluster.centre])
+        bond = _bond_of(sample, pose.xyz)
+        capped = None if bond is None else (bond.atom, np.array(bond.position))
         poses.append(
             Pose(
-                mol=add_hydrogens(query.mol, pose.xyz),
+                mol=add_hydrogens(query.mol, pose.xyz, capped),
                 rank=number + 1,
                 score=pose.cluster.score,
                 # Of the cluster, not of its representative: so the model was fitted.
@@ -92,9 +110,27 @@ def finish_poses(sample: Sample, selected: Sequence[SelectedPose]) -> tuple[Pose
                 core_rmsd=lies_on.rmsd_of(pose.xyz),
                 pocket=() if sample.receptor is None else residues_near(sample.receptor, pose.xyz),
                 superposition={} if lies_on.template.fit is None else lies_on.template.fit.numbers(),
+                bond=bond,
             )
         )
     return tuple(poses)
+
+
+def _bond_of(sample: Sample, xyz: NDArray[np.float64]) -> PoseBond | None:
+    """The covalent bond of a pose, shape (atoms, 3); None without one."""
+    if sample.bond is None or sample.restraint is None:
+        return None
+    geometry = sample.restraint.geometry(xyz[None])
+    x, y, z = geometry.reactive[0].tolist()
+    return PoseBond(
+        sample.bond.residue.label,
+        sample.bond.residue.atom,
+        (x, y, z),
+        sample.bond.atom,
+        float(geometry.length[0]),
+        float(geometry.at_residue[0]),
+        float(geometry.at_ligand[0]),
+    )
 
 
 def in_other_pockets(poses: Sequence[Pose]) -> str:
@@ -111,8 +147,12 @@ def clashes_of_first(sample: Sample, selected: Sequence[SelectedPose]) -> str:
     """Say which residues the first pose clashes with, where no place near it is clear; empty where it is."""
     if selected[0].clear or sample.receptor is None:
         return ""
-    pairs = clashes(sample.query.mol, selected[0].xyz, sample.receptor.atoms)
-    residues = residues_with(sample.receptor, np.asarray(pairs.any(axis=0))) or ("a metal or cofactor",)
+    hit = np.array(clashes(sample.query.mol, selected[0].xyz, sample.receptor.atoms).any(axis=0))
+    if sample.bond is not None:
+        hit[sample.bond.residue.side_chain] = False
+        if not hit.any():
+            return f"the bond of the first pose to {sample.bond.residue.label} is bent or stretched"
+    residues = residues_with(sample.receptor, hit) or ("a metal or cofactor",)
     return f"the first pose clashes with {' '.join(residues)}, which would have to move for it"
 
 

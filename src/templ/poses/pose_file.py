@@ -6,10 +6,19 @@ import io
 
 from rdkit import Chem
 
-from templ.records import Outcome, Pose
+from templ.records import Outcome, Pose, PoseBond
 from templ.scoring.terms import TERMS
 from templ.templates.superposition import SUPERPOSITION
 
+BOND_PROPERTIES = (
+    "bond_residue",
+    "bond_residue_atom",
+    "bond_position",
+    "bond_atom",
+    "bond_length",
+    "bond_angles",
+)
+"""Names of what is said of the covalent bond of a pose, in order."""
 POSE_PROPERTIES = (
     "rank",
     "posed_smiles",
@@ -23,9 +32,10 @@ POSE_PROPERTIES = (
     "core_rmsd",
     "pocket",
     *SUPERPOSITION,
+    *BOND_PROPERTIES,
 )
-"""Names of what `pose_properties` says, in order; the last few only where templates were superposed, and
-``pocket`` only where there is a receptor."""
+"""Names of what `pose_properties` says, in order: ``pocket`` only where there is a receptor, those of a
+superposition where templates were superposed, and those of a bond where the pose has one to its receptor."""
 MOLECULE_PROPERTIES = ("query_atoms", "prior_confidence", "nearest_tanimoto", "nearest_identity", "receptor")
 """Names of what `molecule_properties` says; what is not known is left out."""
 
@@ -76,4 +86,27 @@ def pose_properties(pose: Pose) -> dict[str, str]:
         "core_rmsd": f"{pose.core_rmsd:.3f}",
         **({"pocket": " ".join(pose.pocket)} if pose.pocket else {}),
         **{name: f"{value:.4g}" for name, value in pose.superposition.items()},
+        **({} if pose.bond is None else _bond_properties(pose.bond)),
     }
+
+
+def _bond_properties(bond: PoseBond) -> dict[str, str]:
+    """What a file of poses says of a covalent bond; atoms of the pose are counted from 1."""
+    said = (
+        bond.residue,
+        bond.residue_atom,
+        " ".join(f"{number:.3f}" for number in bond.position),
+        str(bond.atom + 1),
+        f"{bond.length:.3f}",
+        f"{bond.at_residue:.1f} {bond.at_ligand:.1f}",
+    )
+    return dict(zip(BOND_PROPERTIES, said, strict=True))
+
+
+def read_bond(mol: Chem.Mol) -> PoseBond | None:
+    """Covalent bond of a pose that was read from a file; None without one."""
+    if not all(mol.HasProp(name) for name in BOND_PROPERTIES):
+        return None
+    residue, reactive, position, atom, length, angles = map(mol.GetProp, BOND_PROPERTIES)
+    x, y, z = map(float, position.split())
+    return PoseBond(residue, reactive, (x, y, z), int(atom) - 1, float(length), *map(float, angles.split()))

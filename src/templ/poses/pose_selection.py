@@ -15,6 +15,7 @@ from templ.chemistry.molecules import with_coordinates
 from templ.chemistry.receptor import Atoms
 from templ.poses.clash_removal import remove_clashes
 from templ.poses.stereo import keeps_stereo
+from templ.scoring.bond_restraint import BondRestraint
 from templ.scoring.posterior import Cluster, clusters, members
 from templ.scoring.ranking import ScoredPoses
 
@@ -68,6 +69,8 @@ class PoseSelector:
         Where poses are to be judged before they are handed out.
     weights : Mapping[str, float]
         Of these terms.
+    bond : BondRestraint, optional
+        Of the poses to the receptor.
     """
 
     def __init__(
@@ -77,9 +80,10 @@ class PoseSelector:
         receptor: Atoms | None,
         judge: Judge | None = None,
         weights: Mapping[str, float] = {},
+        bond: BondRestraint | None = None,
     ) -> None:
         self._query, self._scored, self._receptor = query, scored, receptor
-        self._judge, self._weights = judge, weights
+        self._judge, self._weights, self._bond = judge, weights, bond
         self._moved: dict[int, tuple[NDArray[np.float64], bool] | None] = {}
 
     @property
@@ -97,6 +101,9 @@ class PoseSelector:
             selected = self.representative(cluster, kept)
             if selected is not None:
                 kept.append(selected)
+        if self._bond is not None:
+            bond = self._bond
+            kept = [pose for pose in kept if bond.geometry(pose.xyz[None]).sound.all()] or kept
         judged = sorted(self._judged(kept), key=lambda selected: -selected.cluster.gain)[:most]
         return sorted(judged, key=lambda selected: -selected.cluster.score)
 
@@ -153,7 +160,7 @@ class PoseSelector:
         whole = [index for index in indices if keeps_stereo(with_coordinates(mol, poses[index]), mol)]
         moved, clear = poses[whole], np.ones(len(whole), np.bool_)
         if whole and self._receptor is not None:
-            moved, clear = remove_clashes(self._query, moved, self._receptor)
+            moved, clear = remove_clashes(self._query, moved, self._receptor, self._bond)
         self._moved.update(zip(whole, zip(moved, clear.tolist(), strict=True), strict=True))
 
 

@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.geometry import distinct
-from templ.sampling.minimise import minimise
-
-Floats = NDArray[np.float32]
+from templ.sampling.minimise import Energy, minimise
 
 BATCH = 150
 """Starts minimised side by side."""
@@ -31,8 +29,8 @@ APART = 1.0
 
 def dock(
     query: PreparedQuery,
-    site: NDArray[np.float64],
-    energies: tuple[Callable[[Floats], tuple[Floats, Floats]], ...],
+    start: Callable[[int, np.random.Generator], NDArray[np.float64]],
+    energies: tuple[Energy, ...],
     *,
     starts: int,
     kept: int,
@@ -43,9 +41,9 @@ def dock(
     Parameters
     ----------
     query : PreparedQuery
-    site : array, shape (points, 3)
-        Angstrom: where the pocket is; starts lie about these.
-    energies : callables
+    start : callable
+        Makes so many starts, shape (starts, atoms, 3), Angstrom: `random_starts`, or those of a bond.
+    energies : tuple of Energy
         As `minimise` takes them.
     starts, kept : int
         How many are made, and at most kept.
@@ -60,7 +58,7 @@ def dock(
     random = np.random.default_rng((seed, starts))
     poses, values = [], []
     for begin in range(0, starts, BATCH):
-        placed = _random_starts(query, site, min(BATCH, starts - begin), random)
+        placed = start(min(BATCH, starts - begin), random)
         poses.append(minimise(query, placed, *energies, steps=SHORT))
         values.append(sum(energy(poses[-1].astype(np.float32))[0] for energy in energies))
     xyz, value = np.concatenate(poses), np.concatenate(values)
@@ -68,10 +66,10 @@ def dock(
     return np.asarray(xyz[order[distinct(xyz[order], APART, kept)]])
 
 
-def _random_starts(
+def random_starts(
     query: PreparedQuery, site: NDArray[np.float64], count: int, random: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Conformers with random torsions, turned at random, about random points of the site."""
+    """Conformers with random torsions, turned at random, about random points of a site, shape (points, 3)."""
     conformers = query.conformers
     xyz = conformers[random.integers(len(conformers), size=count)].copy()
     bonds = (count, len(query.torsions))

@@ -12,6 +12,8 @@ from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.geometry import torque, turn
 
 Floats = NDArray[np.float32]
+Energy = Callable[[Floats], tuple[Floats, Floats]]
+"""Of poses, shape (poses, atoms, 3): energy, shape (poses,), kcal/mol, and gradient by coordinates."""
 
 STEPS = 50
 SHIFT, TURN, TWIST = 0.15, 0.08, 0.15
@@ -27,7 +29,7 @@ FLAT = 0.1
 def minimise(
     query: PreparedQuery,
     poses: NDArray[np.float64],
-    *energies: Callable[[Floats], tuple[Floats, Floats]],
+    *energies: Energy,
     steps: int = STEPS,
 ) -> NDArray[np.float64]:
     """Minimise poses; the number of steps is fixed, so that the result does not depend on the machine.
@@ -38,8 +40,8 @@ def minimise(
         Whose poses these are.
     poses : array, shape (poses, atoms, 3)
         Angstrom; not changed.
-    *energies : callable
-        Of poses of that shape: energy, shape (poses,), kcal/mol, and gradient by coordinates; they are added.
+    *energies : Energy
+        They are added.
     steps : int
         How many are made.
 

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.geometry import distinct
-from templ.sampling.docking import dock
-from templ.sampling.minimise import minimise
+from templ.sampling.bonded_starts import bonded_starts
+from templ.sampling.docking import dock, random_starts
+from templ.sampling.minimise import Energy, minimise
 from templ.sampling.moves import random_move
 from templ.sampling.placement import Placement, as_placed
+from templ.scoring.bond_restraint import BondRestraint
 from templ.scoring.energy_grid import EnergyGrid
 from templ.scoring.pocket import Pocket
 from templ.scoring.posterior import clusters
@@ -32,6 +34,8 @@ DISTINCT_STARTS = 0.5
 """Angstrom RMSD between poses that are minimised."""
 MOVED = 60
 """Poses moved in a round."""
+PER_BOND_ENERGY, WORST_BOND = 0.5, 40.0
+"""What a kcal/mol in the bond to the protein takes off a score, and the kcal/mol that count at most."""
 SURE = 0.97
 """Probability of the first cluster from which on sampling is over."""
 
@@ -53,7 +57,8 @@ class Sampler:
 
     Poses come from placements: the more a template is like the query, the more its core is restrained. With
     `search` random starts all over the pocket join in, where there is a receptor and it is open which pose is
-    right; they are added to the placements. How many are minimised, how many starts and rounds there are at
+    right; they are added to the placements. With `bond` every pose is bonded to the receptor, and the random
+    starts hang on the bond. How many are minimised, how many starts and rounds there are at
     most, and the seed of the moves are settings.
     """
 
@@ -65,10 +70,12 @@ class Sampler:
         settings: PredictionSettings,
         *,
         search: bool = False,
+        bond: BondRestraint | None = None,
     ) -> None:
         self._query, self._placements, self._pocket, self._settings = query, placements, pocket, settings
         self._search = search and settings.starts > 0 and pocket.atoms is not None
         inward = pocket.axes.inward
+        self._bond = None if bond is None else bond.inward(pocket.axes)
         self._copied = [(tuple(placement.pairs), inward(placement.onto)) for placement in placements]
         self._similarity = np.array([placement.template.tanimoto for placement in placements])
         self.grid: EnergyGrid | None = None
@@ -88,7 +95,7 @@ class Sampler:
             chosen = np.concatenate([chosen, np.setdiff1d(whole, chosen)])
         self.grid = self._grid_around(placed.xyz[chosen])
         found = self._minimise(placed.xyz[chosen], placed.placement[chosen], placed.member[chosen])
-        if self._search and not _is_sure(found):
+        if self._search and (self._bond is not None or not _is_sure(found)):
             found = found.joined(self._docked())
         for number in range(self._settings.rounds):
             if _is_sure(found):
@@ -106,11 +113,14 @@ class Sampler:
     def _docked(self) -> ScoredPoses:
         """Minimised poses from random starts all over the pocket; they become a placement of their own."""
         assert self.grid is not None
-        axes, query = self._pocket.axes, self._query
+        axes, query, bond = self._pocket.axes, self._query, self._bond
+        site = axes.inward(self._site)
         xyz = dock(
             query,
-            axes.inward(self._site),
-            (lambda xyz: clash_energy(query, xyz), self.grid),
+            (lambda count, random: random_starts(query, site, count, random))
+            if bond is None
+            else (lambda count, random: bonded_starts(query, bond, count, random)),
+            self._energies(),
             starts=self._settings.starts,
             kept=self._settings.docked,
             seed=self._settings.seed,
@@ -159,11 +169,21 @@ class Sampler:
         assert self.grid is not None
         copied = [self._copied[index] for index in placement]
         restraint = Restraint(poses.shape[1], copied, self._similarity[placement])
-        energies = (lambda xyz: clash_energy(self._query, xyz), self.grid, restraint)
         axes = self._pocket.axes
-        xyz = axes.outward(minimise(self._query, axes.inward(poses), *energies))
+        inside = minimise(self._query, axes.inward(poses), *self._energies(), restraint)
+        xyz = axes.outward(inside)
         scored = PosesToScore(self._query, xyz, self.core_rmsd(xyz, placement), self._pocket, self.grid)
-        return rank(scored, placement, member, moved=moved)
+        ranked = rank(scored, placement, member, moved=moved)
+        if self._bond is None:
+            return ranked
+        energy = np.minimum(self._bond(inside.astype(np.float32))[0], WORST_BOND)
+        return replace(ranked, score=np.asarray(ranked.score - PER_BOND_ENERGY * energy, np.float32))
+
+    def _energies(self) -> tuple[Energy, ...]:
+        """What every pose is minimised by, in the pocket's axes."""
+        assert self.grid is not None
+        own = (lambda xyz: clash_energy(self._query, xyz), self.grid)
+        return own if self._bond is None else (*own, self._bond)
 
 
 def _is_sure(poses: ScoredPoses) -> bool:

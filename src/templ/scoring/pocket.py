@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,11 +81,13 @@ class Pocket:
         consensus: int,
         frame: Frame,
         others: Iterable[Atoms] = (),
+        left_out: Sequence[int] = (),
     ) -> Pocket:
         """Take what templates and receptor show to a query of heavy atoms.
 
         Templates come best first; every pose is compared with as many of them as `consensus` says. `others`
-        are other crystals of the receptor's protein (`templ.templates.other_crystals`).
+        are other crystals of the receptor's protein (`templ.templates.other_crystals`); contacts with the
+        receptor atoms `left_out` count for nothing.
         """
         weights = np.array([_weight(template) for template in templates])
         size = query.GetNumAtoms()
@@ -100,6 +102,7 @@ class Pocket:
             atom_weights *= reliability(atoms.xyz, ligands, weights) * _weight_of_other(
                 atoms, ligands, others
             )
+        atom_weights[list(left_out)] = 0
         return cls(
             shapes,
             shares / shares.sum(),

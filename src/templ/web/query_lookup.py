@@ -68,19 +68,25 @@ def look_up(smiles: str, library_path: str, group: str = "", receptor_path: str 
             work.receptor, work.name = read_receptor(Path(receptor_path)), Path(receptor_path).name
         elif (shared := library.receptor_path(group)) is not None:
             work.receptor = read_receptor(shared)
+        form, *_ = work.bonding_forms({})
+        told = work.outcome.notes
         try:
-            screened = work.screen()
+            screened = form.screen()
+            bond = form.choose_bond(screened)
         except Refusal as refusal:
-            return {**found, "refusal": str(refusal), "warnings": list(work.outcome.notes)}
-        templates, prior = screened.templates, work.outcome.prior_confidence
+            return {**found, "refusal": str(refusal), "warnings": [*told, *form.outcome.notes]}
+        templates, prior = screened.templates, form.outcome.prior_confidence
         assert prior is not None
-        warnings = warnings_of(mol, templates, library, screened.frame.receptor)
+        mol = screened.query.mol
+        warnings = [*warnings_of(mol, templates, library, screened.frame.receptor, bond)]
+        if bond is not None:
+            warnings.append(f"posed bonded to {bond.residue.label}, {bond.why}")
         return {
             **found,
-            "warnings": list(dict.fromkeys((*work.outcome.notes, *warnings))),
+            "warnings": list(dict.fromkeys((*told, *form.outcome.notes, *warnings))),
             "prior": round(prior, 2),
             "words": in_words(prior),
-            "receptor": work.outcome.receptor,
+            "receptor": form.outcome.receptor,
             "atoms": mol.GetNumAtoms(),
             "templates": [_card(mol, template, library) for template in _nearest(templates)],
         }

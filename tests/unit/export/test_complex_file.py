@@ -12,6 +12,7 @@ from templ.chemistry.receptor_file import read_receptor
 from templ.export.complex_file import write_complexes
 from templ.jobs.binding_site import BindingSite
 from templ.jobs.query_run import predict_queries
+from templ.poses.pose_file import read_bond
 from templ.settings import PredictionSettings, RunSettings
 from templ.sources.ledger import Ledger
 from templ.sources.structure_files import BondOrders, read_structure
@@ -64,3 +65,41 @@ def test_the_ligand_has_a_chain_of_its_own_and_a_name_for_each_atom(written):
         [ligand] = [residue for chain in model for residue in chain if residue.name == "LIG"]
         names = [atom.name for atom in ligand]
         assert len(set(names)) == len(names) > 20
+
+
+ALDEHYDE = "CC(C)C[C@H](NC(=O)OCc1ccccc1)C(=O)N[C@H](C=O)C[C@@H]1CCNC1=O"
+
+
+@pytest.fixture(scope="module")
+def bonded(demo_path, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bonded")
+    run = predict_queries(
+        [("one", ALDEHYDE)], BindingSite(demo_path), folder / "p.sdf", FAST, RunSettings(workers=1)
+    )
+    write_complexes(run, folder / "c")
+    return read_bond(run.poses("one")[0]), folder / "c"
+
+
+@pytest.mark.parametrize("suffix", ["pdb", "cif"])
+def test_a_bonded_pose_is_linked_to_its_residue(bonded, suffix):
+    bond, folder = bonded
+    structure = gemmi.read_structure(str(folder / f"one.{suffix}"))
+    [link] = structure.connections
+    assert link.type == gemmi.ConnectionType.Covale
+    residue, ligand = (structure[0].find_cra(end) for end in (link.partner1, link.partner2))
+    assert (residue.residue.name, residue.residue.seqid.num, residue.atom.name) == ("CYS", 145, "SG")
+    assert ligand.residue.name == "LIG"
+    gap = np.subtract(residue.atom.pos.tolist(), ligand.atom.pos.tolist())
+    assert np.linalg.norm(gap) == pytest.approx(bond.length, abs=2e-3)
+    hydrogens = [atom for atom in ligand.residue if atom.element == gemmi.Element("H")]
+    near = [atom for atom in hydrogens if atom.pos.dist(residue.atom.pos) < 1.5]
+    assert not near, "the hydrogen in the place of the residue is left out"
+
+
+def test_the_file_of_a_bonded_pose_is_a_sound_pdb(bonded):
+    _, folder = bonded
+    lines = (folder / "one.pdb").read_text().splitlines()
+    [link] = [line for line in lines if line.startswith("LINK")]
+    assert "SG  CYS A 145" in link
+    assert "LIG" in link
+    assert lines.index(link) < next(i for i, line in enumerate(lines) if line.startswith("ATOM"))

@@ -9,10 +9,19 @@ from rdkit import Chem
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.molecules import parse_smiles, positions
 from templ.poses.hydrogens import add_hydrogens
-from templ.poses.pose_file import MOLECULE_PROPERTIES, POSE_PROPERTIES, pose_properties, to_sdf
-from templ.records import Outcome, Pose
+from templ.poses.pose_file import (
+    BOND_PROPERTIES,
+    MOLECULE_PROPERTIES,
+    POSE_PROPERTIES,
+    pose_properties,
+    read_bond,
+    to_sdf,
+)
+from templ.records import Outcome, Pose, PoseBond
 from templ.scoring.terms import TERMS
 from templ.templates.superposition import SUPERPOSITION
+
+BOND = PoseBond("A:CYS145", "SG", (8.123, -4.042, 19.111), 3, 1.812, 102.5, 109.4)
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +64,17 @@ def test_what_is_written_reads_back(poses):
 
 def test_properties_come_in_the_order_that_is_promised(poses):
     superposed = replace(poses[0], superposition=dict.fromkeys(SUPERPOSITION, 0.5), pocket=("A:HIS41",))
-    assert tuple(pose_properties(superposed)) == POSE_PROPERTIES
-    assert tuple(pose_properties(poses[0])) == POSE_PROPERTIES[: -len(SUPERPOSITION) - 1]
+    assert tuple(pose_properties(replace(superposed, bond=BOND))) == POSE_PROPERTIES
+    assert tuple(pose_properties(superposed)) == POSE_PROPERTIES[: -len(BOND_PROPERTIES)]
+    assert (
+        tuple(pose_properties(poses[0])) == POSE_PROPERTIES[: -len(BOND_PROPERTIES) - len(SUPERPOSITION) - 1]
+    )
+
+
+def test_a_bond_reads_back(poses):
+    [first, second] = read(to_sdf(Outcome("q", "posed", poses=(replace(poses[0], bond=BOND), poses[1]))))
+    assert read_bond(first) == BOND
+    assert read_bond(second) is None
 
 
 def test_properties_say_it_plainly(poses):

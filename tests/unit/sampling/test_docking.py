@@ -11,7 +11,7 @@ from templ.chemistry.molecules import parse_smiles, positions
 from templ.jobs.target import target_of
 from templ.prediction import Prediction
 from templ.sampling import monte_carlo, pose_sources
-from templ.sampling.docking import APART, dock
+from templ.sampling.docking import APART, dock, random_starts
 from templ.scoring.terms.intramolecular_clash import clash_energy
 from templ.settings import PredictionSettings
 from templ.templates.rule import TemplateRule
@@ -34,7 +34,11 @@ def query():
 
 def docked(query, seed=1, starts=60, kept=20, middle=(0.0, 0.0, 0.0), site=((0.0, 0.0, 0.0),)):
     energies = (lambda xyz: clash_energy(query, xyz), bowl(middle))
-    return dock(query, np.array(site), energies, starts=starts, kept=kept, seed=seed)
+
+    def start(count, random):
+        return random_starts(query, np.array(site), count, random)
+
+    return dock(query, start, energies, starts=starts, kept=kept, seed=seed)
 
 
 def test_the_best_come_first_and_differ(query):

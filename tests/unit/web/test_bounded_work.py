@@ -75,7 +75,8 @@ def test_what_is_said_before_posing_is_what_the_prediction_says(smiles, demo_pat
 def test_what_is_known_before_posing(demo_path):
     found = look_up("C=CC(=O)Nc1cnccc1C.Cl", str(demo_path))
     assert "largest fragment kept" in found["warnings"][0]
-    assert any("CYS 145" in warning for warning in found["warnings"])
+    assert "posed bonded to A:CYS145, by its acrylamide" in found["warnings"]
+    assert any("posed as acrylamide bonded to A:CYS145" in warning for warning in found["warnings"])
     assert 0 < found["prior"] < 1
     alike = [card["tanimoto"] for card in found["templates"]]
     assert alike == sorted(alike, reverse=True)

@@ -1,0 +1,221 @@
+"""Which atom of a query bonds to which residue: as is named, by its warhead, and by covalent templates."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rdkit import Chem
+from rdkit.Chem import rdFingerprintGenerator
+
+from templ.chemistry.geometry import squared_distances
+from templ.chemistry.molecules import positions
+from templ.chemistry.reactive_residue import ReactiveResidue, reactive_residues
+from templ.chemistry.receptor import Receptor
+from templ.chemistry.warheads import BONDED, LENGTHS, WARHEADS, Warhead
+from templ.errors import Refusal
+from templ.library.store import Library
+from templ.templates.screening import Template
+
+AUTO, NONE = "auto", "none"
+"""What may be said instead of the name of a residue."""
+REACH = 6.0
+"""Angstrom from the templates' atoms within which a residue can be bonded to."""
+BOND, ACROSS = 2.2, 3.25
+"""Angstrom from a template's atom to a reactive atom, wherever that turns, and to the atom before it, where
+the two are bonded; without a bond the latter is at least 3.4."""
+LIKELY = 0.6
+"""Share of the templates with an atom in the same surroundings that are bonded by it, from which on a query
+is taken to be so."""
+WIDE = 2
+"""Bonds around an atom that its surroundings reach."""
+_MORGAN = rdFingerprintGenerator.GetMorganGenerator(radius=WIDE, includeRedundantEnvironments=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenBond:
+    """A bond that a query is posed with.
+
+    Attributes
+    ----------
+    atom : int
+        Of the query.
+    residue : ReactiveResidue
+    why : str
+        What tells it, a few words.
+    """
+
+    atom: int
+    residue: ReactiveResidue
+    why: str
+
+
+def find_residues(receptor: Receptor, templates: Sequence[Template], wanted: str) -> list[ReactiveResidue]:
+    """Residues that may be bonded to, nearest to the templates first: those in reach, or the one named.
+
+    Raises
+    ------
+    Refusal
+        When the residue that is named is not there, or of no kind that bonds.
+    """
+    site = np.concatenate([positions(template.mol) for template in templates])
+    if wanted == AUTO:
+        return reactive_residues(receptor, site, REACH)
+    named = [residue for residue in reactive_residues(receptor, site) if residue.is_called(wanted)]
+    if not named:
+        near = " ".join(residue.label for residue in reactive_residues(receptor, site, REACH)) or "none"
+        raise Refusal(
+            "no-such-residue",
+            f"--covalent {wanted}: the receptor has no such residue that can bond, with all its atoms; near "
+            f"the templates there are: {near}",
+        )
+    return named[:1]
+
+
+def find_reaction(
+    mol: Chem.Mol, residues: Iterable[ReactiveResidue], wanted: str
+) -> tuple[Warhead, ReactiveResidue] | None:
+    """The free warhead of a query and the residue it bonds to; None where there is no such pair.
+
+    A group that mostly does not bond (`Warhead.reactive`) does where the residue is named.
+    """
+    able = [warhead for warhead in WARHEADS if warhead.reactive or wanted != AUTO]
+    free = [warhead for warhead in able if warhead.is_free_in(mol)]
+    pairs = (
+        (warhead, residue) for residue in residues for warhead in free if residue.kind in warhead.residues
+    )
+    return next(pairs, None)
+
+
+def has_free_warhead(mol: Chem.Mol) -> bool:
+    """Whether any group of a molecule could bond to some residue."""
+    return any(warhead.is_free_in(mol) for warhead in WARHEADS)
+
+
+def choose_bond(
+    mol: Chem.Mol, templates: Sequence[Template], library: Library, receptor: Receptor, wanted: str
+) -> ChosenBond | None:
+    """Choose the bond that a query, as it is once bonded, is posed with; None for none.
+
+    Parameters
+    ----------
+    mol : rdkit.Chem.Mol
+        Heavy atoms; where a reaction made it, the atom that bonds has the property `BONDED`.
+    templates : sequence of Template
+        In the frame of the receptor.
+    wanted : str
+        ``auto``, ``none``, or the name of a residue.
+
+    Raises
+    ------
+    Refusal
+        When the residue that is named is not in the receptor.
+    """
+    if wanted == NONE or not templates:
+        return None
+    residues = find_residues(receptor, templates, wanted)
+    made = next((atom for atom in mol.GetAtoms() if atom.HasProp(BONDED)), None)
+    for residue in residues:
+        if made is not None:
+            warhead = next(each for each in WARHEADS if each.name == made.GetProp(BONDED))
+            if residue.kind in warhead.residues and can_bond(made, residue):
+                return ChosenBond(made.GetIdx(), residue, f"by its {warhead.name}")
+            continue
+        if shown := _shown_by_templates(mol, templates, library, residue, wanted):
+            return shown
+        if wanted != AUTO and (known := _known_adduct(mol, residue)):
+            return known
+    return None
+
+
+def _shown_by_templates(
+    mol: Chem.Mol, templates: Sequence[Template], library: Library, residue: ReactiveResidue, wanted: str
+) -> ChosenBond | None:
+    """The atom that is, in its surroundings or by the table of warheads, as that of covalent templates."""
+    bonded = bonded_atoms(templates, library, residue)
+    if not bonded:
+        return None
+    for kinds in (_surroundings, _adducts):
+        own, having, bonding = kinds(mol), Counter[int | str](), dict[int | str, list[str]]()
+        for template in templates:
+            theirs, atom = kinds(template.mol), bonded.get(template.id, -1)
+            having.update(set(theirs.values()))
+            if atom in theirs:
+                bonding.setdefault(theirs[atom], []).append(template.id)
+        shares = [(len(bonding[kind]) / having[kind], -atom) for atom, kind in own.items() if kind in bonding]
+        share, negative = max(shares, default=(0.0, 0))
+        if share >= LIKELY or (shares and wanted != AUTO):
+            first, *others = bonding[own[-negative]]
+            more = f" and {len(others)} more" if others else ""
+            return ChosenBond(-negative, residue, f"as {first}{more} of the templates")
+    return None
+
+
+def bonded_atoms(templates: Sequence[Template], library: Library, residue: ReactiveResidue) -> dict[str, int]:
+    """The atom of each covalent template that is bonded to a residue, by id.
+
+    A library with receptors was told of the bond or measured it; else how the template lies tells.
+    """
+    found = dict[str, int]()
+    if library.has_receptors:
+        for template in templates:
+            said = library.entry(template.row).covalent
+            if said is not None and said.residue == residue.kind:
+                atom = positions(template.mol)[[said.ligand_atom]]
+                if squared_distances(atom, residue.before).min() <= REACH**2:
+                    found[template.id] = said.ligand_atom
+        return found
+    own = [positions(template.mol) for template in templates]
+    middle = residue.before[0]
+    xyz = np.concatenate(own) - middle
+    across = squared_distances(xyz, residue.before - middle)
+    if across.min() > ACROSS**2:
+        return found
+    gaps = squared_distances(xyz, residue.reactive - middle)
+    gaps[across > ACROSS**2] = np.inf
+    parts = np.split(gaps.min(axis=1), np.cumsum([len(each) for each in own])[:-1])
+    for template, gap in zip(templates, parts, strict=True):
+        near = [
+            atom
+            for atom in np.flatnonzero(gap <= BOND**2).tolist()
+            if can_bond(template.mol.GetAtomWithIdx(atom), residue)
+        ]
+        # Of neighbours that lie as near, that which chemistry names.
+        known = [atom for atom in near if atom in _adducts(template.mol)]
+        if near:
+            found[template.id] = min(known or near, key=lambda atom: float(gap[atom]))
+    return found
+
+
+def can_bond(atom: Chem.Atom, residue: ReactiveResidue) -> bool:
+    """Whether there is a bond between such elements in the table of lengths."""
+    return (atom.GetAtomicNum(), residue.element) in LENGTHS
+
+
+def _known_adduct(mol: Chem.Mol, residue: ReactiveResidue) -> ChosenBond | None:
+    """The atom by which a query is the adduct of a warhead of the table."""
+    for warhead in WARHEADS:
+        if residue.kind in warhead.residues and (atoms := warhead.bonded_atoms(mol)):
+            return ChosenBond(atoms[0], residue, f"what becomes of {warhead.name}")
+    return None
+
+
+def _adducts(mol: Chem.Mol) -> dict[int, str]:
+    """Atoms by which a molecule may be the adduct of a warhead of the table, and which."""
+    found = dict[int, str]()
+    for warhead in WARHEADS:
+        for atom in warhead.bonded_atoms(mol):
+            found.setdefault(atom, warhead.name)
+    return found
+
+
+def _surroundings(mol: Chem.Mol) -> dict[int, int]:
+    """For each atom a number that tells what is at most `WIDE` bonds away, as in a Morgan fingerprint."""
+    more = rdFingerprintGenerator.AdditionalOutput()
+    more.AllocateBitInfoMap()
+    _MORGAN.GetSparseCountFingerprint(mol, additionalOutput=more)
+    return {
+        atom: bit for bit, atoms in more.GetBitInfoMap().items() for atom, radius in atoms if radius == WIDE
+    }

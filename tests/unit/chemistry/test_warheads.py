@@ -1,0 +1,90 @@
+"""The table of warheads: each reacts as its paper says, and is known again once it has."""
+
+from __future__ import annotations
+
+import pytest
+from rdkit import Chem
+
+from templ.chemistry.reactive_residue import SIDE_CHAINS
+from templ.chemistry.warheads import AT_RESIDUE, BONDED, LENGTHS, WARHEADS, is_made_by_bonding
+
+NAMED = {warhead.name: warhead for warhead in WARHEADS}
+REACTIONS = [
+    # name, free, adducts, elements of their bonded atoms
+    ("acrylamide", "C=CC(=O)Nc1ccccc1", ["CCC(=O)Nc1ccccc1"]),
+    ("acrylamide", "CN(C)C/C=C/C(=O)Nc1ccccc1", ["CN(C)CCCC(=O)Nc1ccccc1"]),
+    ("enone or acrylate", "C=CC(=O)OC", ["CCC(=O)OC"]),
+    ("chloroacetamide", "ClCC(=O)Nc1ccccc1", ["CC(=O)Nc1ccccc1"]),
+    ("aldehyde", "O=C[C@H](CC1CCNC1=O)NC(C)=O", ["CC(=O)N[C@H](CO)CC1CCNC1=O"]),
+    ("ketoamide", "CC(=O)C(=O)NCc1ccccc1", ["CC(O)C(=O)NCc1ccccc1"]),
+    ("ketoamide", "O=C1Nc2ccccc2C1=O", ["O=C1Nc2ccccc2C1O"]),
+    ("activated ketone", "CC(C)C(=O)CO", ["CC(C)C(O)CO"]),
+    ("activated ketone", "CC(=O)C(F)(F)F", ["CC(O)C(F)(F)F"]),
+    ("activated ketone", "CC(=O)c1nc2ccccc2s1", ["CC(O)c1nc2ccccc2s1"]),
+    ("nitrile", "CC(NC(=O)c1ccccc1)C#N", ["CC(C=N)NC(=O)c1ccccc1"]),
+    ("cyanamide", "CN(C#N)C", ["CN(C)C=N"]),
+    ("boronic acid", "OB(O)c1ccccc1", ["O[BH-](O)c1ccccc1"]),
+    ("vinyl sulfone", "C=CS(=O)(=O)c1ccccc1", ["CCS(=O)(=O)c1ccccc1"]),
+    ("epoxide", "c1ccccc1OCC1CO1", ["CC(O)COc1ccccc1", "OCCCOc1ccccc1"]),
+    ("alkyne", "C#CCNc1ccccc1", ["C=CCNc1ccccc1"]),
+    ("propiolamide", "CC#CC(=O)Nc1ccccc1", ["CC=CC(=O)Nc1ccccc1"]),
+    ("aziridine", "c1ccccc1C1CN1", ["CC(N)c1ccccc1", "NCCc1ccccc1"]),
+    ("disulfide", "CSSc1ccccc1", ["CS", "Sc1ccccc1"]),
+    ("beta-lactam", "O=C1CCN1c1ccccc1", ["O=CCCNc1ccccc1"]),
+    ("sulfonyl fluoride", "O=S(=O)(F)c1ccccc1", ["O=[SH](=O)c1ccccc1"]),
+]
+HARMLESS = ["CC(=O)Nc1cnccc1C", "N#Cc1ccccc1", "CCS(=O)(=O)c1ccccc1", "CC(=O)c1ccccc1", "C1COCCN1c1ccccc1"]
+
+
+def canonical(smiles):
+    return Chem.CanonSmiles(smiles)
+
+
+def bonded(mol):
+    return [atom.GetIdx() for atom in mol.GetAtoms() if atom.HasProp(BONDED)]
+
+
+def test_every_warhead_has_an_example():
+    assert {name for name, *_ in REACTIONS} == set(NAMED)
+
+
+@pytest.mark.parametrize(("name", "free", "adducts"), REACTIONS, ids=[row[1] for row in REACTIONS])
+def test_a_warhead_becomes_what_its_paper_says(name, free, adducts):
+    mol = Chem.MolFromSmiles(free)
+    assert NAMED[name].is_free_in(mol)
+    assert [other.name for other in WARHEADS if other.is_free_in(mol)] == [name]
+    found = list(NAMED[name].adducts(mol))
+    assert sorted(Chem.MolToSmiles(each) for each in found) == sorted(map(canonical, adducts))
+    for each in found:
+        [atom] = bonded(each)
+        assert is_made_by_bonding(each)
+        assert not is_made_by_bonding(mol)
+        element = each.GetAtomWithIdx(atom).GetAtomicNum()
+        assert any((element, other) in LENGTHS for other in AT_RESIDUE)
+        assert each.GetAtomWithIdx(atom).GetTotalNumHs() >= 1, "where the residue goes"
+
+
+@pytest.mark.parametrize(
+    ("name", "free"), [row[:2] for row in REACTIONS if NAMED[row[0]].adduct], ids=lambda text: text
+)
+def test_an_adduct_is_known_by_its_own_pattern(name, free):
+    for adduct in NAMED[name].adducts(Chem.MolFromSmiles(free)):
+        if name == "acrylamide" and "CCCC" in Chem.MolToSmiles(adduct):
+            continue  # a butyramide: nothing tells it from others
+        assert set(bonded(adduct)) <= set(NAMED[name].bonded_atoms(adduct)), Chem.MolToSmiles(adduct)
+
+
+def test_nothing_is_found_in_harmless_molecules():
+    for smiles in HARMLESS:
+        assert not any(warhead.is_free_in(Chem.MolFromSmiles(smiles)) for warhead in WARHEADS), smiles
+
+
+def test_stereocentres_elsewhere_stay_and_those_of_the_bond_are_open():
+    [adduct] = NAMED["ketoamide"].adducts(Chem.MolFromSmiles("C[C@H](N)C(=O)C(=O)NC"))
+    assert Chem.FindMolChiralCenters(adduct, includeUnassigned=True) == [(0, "S"), (1, "?")]
+
+
+def test_each_residue_that_a_warhead_takes_is_one_that_the_program_can_turn():
+    for warhead in WARHEADS:
+        assert set(warhead.residues) <= set(SIDE_CHAINS)
+        assert warhead.source

@@ -1,0 +1,168 @@
+"""Which atom bonds to which residue, on Mpro's ligands; and what is posed then."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from templ.chemistry.molecules import heavy, parse_smiles, positions
+from templ.chemistry.receptor_file import read_receptor
+from templ.chemistry.warheads import AT_RESIDUE, LENGTHS
+from templ.errors import Refusal
+from templ.pipeline import predict
+from templ.prediction import Prediction
+from templ.records import Target
+from templ.settings import PredictionSettings
+from templ.sources.demo import demo_files
+from templ.templates.covalent_choice import (
+    AUTO,
+    NONE,
+    bonded_atoms,
+    choose_bond,
+    find_reaction,
+    find_residues,
+)
+from templ.templates.rule import TemplateRule
+
+FAST = PredictionSettings(conformers=5, minimised=15, rounds=0, top=3, starts=60, docked=15)
+KETOAMIDE = "Mpro-6y2f"  # given as its adduct, an alcohol
+ISATIN = "Mpro-x11204"
+ACETAMIDE = "CC(=O)N1CCN(Cc2cccc(Cl)c2)CC1"
+ALDEHYDE = "CC(C)C[C@H](NC(=O)OCc1ccccc1)C(=O)N[C@H](C=O)C[C@@H]1CCNC1=O"
+HARMLESS = "CC(=O)Nc1cnccc1C"
+
+
+@pytest.fixture(scope="module")
+def receptor():
+    return read_receptor(demo_files().receptor)
+
+
+@pytest.fixture(scope="module")
+def screened(demo_library, receptor):
+    def screen(smiles):
+        work = Prediction(
+            Target("q", smiles), demo_library, FAST, TemplateRule(exclude_same_ligand=True), receptor
+        )
+        return work.screen()
+
+    return screen
+
+
+def choice(demo_library, receptor, found, wanted):
+    return choose_bond(found.query.mol, found.templates, demo_library, receptor, wanted)
+
+
+def smiles_of(library, id):
+    return library.entry(library.row_of(id)).smiles
+
+
+@pytest.mark.parametrize("id", [KETOAMIDE, ISATIN])
+def test_covalent_templates_tell_of_the_bond(demo_library, receptor, screened, id):
+    found = screened(smiles_of(demo_library, id))
+    bond = choice(demo_library, receptor, found, AUTO)
+    assert bond.residue.label == "A:CYS145"
+    assert "of the templates" in bond.why
+    truth = demo_library.ligand(demo_library.row_of(id))
+    match = truth.GetSubstructMatch(found.query.mol)
+    gaps = np.linalg.norm(positions(truth) - bond.residue.before[0], axis=1)
+    assert match[bond.atom] == gaps.argmin(), "the atom that the crystal has there"
+
+
+def test_the_bonded_atoms_of_templates_are_near_the_residue(demo_library, receptor, screened):
+    found = screened(smiles_of(demo_library, KETOAMIDE))
+    [cysteine] = find_residues(receptor, found.templates, "CYS145")
+    bonded = bonded_atoms(found.templates, demo_library, cysteine)
+    assert len(bonded) > 20
+    by_id = {template.id: template for template in found.templates}
+    for id, atom in bonded.items():
+        assert np.linalg.norm(positions(by_id[id].mol)[atom] - cysteine.before[0]) < 3.3
+
+
+def test_an_acetamide_is_bonded_only_where_the_residue_is_named(demo_library, receptor, screened):
+    found = screened(ACETAMIDE)
+    assert choice(demo_library, receptor, found, AUTO) is None
+    bond = choice(demo_library, receptor, found, "A:CYS145")
+    assert found.query.mol.GetAtomWithIdx(bond.atom).GetTotalNumHs() == 3
+    assert choice(demo_library, receptor, found, NONE) is None
+
+
+def test_a_residue_that_is_not_there_is_refused_with_those_that_are(receptor, screened):
+    found = screened(HARMLESS)
+    for name in ("CYS146", "B:CYS145", "HIS41"):
+        with pytest.raises(Refusal, match=f"--covalent {name}: .*A:CYS145") as caught:
+            find_residues(receptor, found.templates, name)
+        assert caught.value.reason == "no-such-residue"
+
+
+@pytest.mark.parametrize(
+    ("smiles", "auto", "named"),
+    [
+        (ALDEHYDE, "aldehyde", "aldehyde"),
+        ("C=CC(=O)Nc1cccnc1", "acrylamide", "acrylamide"),
+        ("CC(NC(=O)c1cccnc1)C#N", None, "nitrile"),  # most nitriles do not bond
+        (HARMLESS, None, None),
+    ],
+)
+def test_a_free_warhead_bonds_to_a_residue_in_reach(receptor, screened, smiles, auto, named):
+    found, mol = screened(smiles), heavy(parse_smiles(smiles))
+    for wanted, expected in ((AUTO, auto), ("CYS145", named)):
+        residues = find_residues(receptor, found.templates, wanted)
+        pair = find_reaction(mol, residues, wanted)
+        assert (None if pair is None else pair[0].name) == expected
+
+
+def test_a_free_molecule_is_posed_as_its_adduct_and_all_say_so(demo_library, receptor):
+    outcome = predict(ALDEHYDE, demo_library, FAST, receptor=receptor)
+    said = "\n".join(outcome.notes)
+    assert "posed as aldehyde bonded to A:CYS145, without the residue: " in said
+    assert "bonded to the receptor, by its aldehyde; the first pose by atom " in said
+    for pose in outcome.poses:
+        assert "CO)" in pose.smiles
+        bond, atom = pose.bond, pose.mol.GetAtomWithIdx(pose.bond.atom)
+        assert (bond.residue, bond.residue_atom) == ("A:CYS145", "SG")
+        xyz = pose.mol.GetConformer().GetPositions()
+        assert np.linalg.norm(xyz[bond.atom] - bond.position) == pytest.approx(bond.length, abs=1e-3)
+        assert bond.length == pytest.approx(LENGTHS[atom.GetAtomicNum(), 16], abs=0.1)
+        assert bond.at_residue == pytest.approx(AT_RESIDUE[16], abs=15)
+        hydrogens = [other.GetIdx() for other in atom.GetNeighbors() if other.GetAtomicNum() == 1]
+        gaps = sorted(float(np.linalg.norm(xyz[other] - bond.position)) for other in hydrogens)
+        assert gaps[0] == pytest.approx(bond.length - 1.09, abs=0.02), "one stands in the residue's place"
+        assert gaps[1] > 2, "and no other"
+
+
+def test_none_poses_without_a_bond_and_warns(demo_library, receptor):
+    settings = FAST.model_copy(update={"covalent": "none"})
+    outcome = predict(ALDEHYDE, demo_library, settings, receptor=receptor)
+    assert all(pose.bond is None for pose in outcome.poses)
+    assert any("an aldehyde near A:CYS145" in note and "--covalent CYS145" in note for note in outcome.notes)
+
+
+def test_a_named_residue_that_is_absent_refuses_the_query(demo_library, receptor):
+    settings = FAST.model_copy(update={"covalent": "CYS999"})
+    outcome = predict(HARMLESS, demo_library, settings, receptor=receptor)
+    assert (outcome.status, outcome.reason) == ("refused", "no-such-residue")
+
+
+def test_what_has_no_group_that_bonds_is_posed_and_says_so(demo_library, receptor):
+    settings = FAST.model_copy(update={"covalent": "CYS145"})
+    outcome = predict("c1ccc(-c2ccncc2)cc1", demo_library, settings, receptor=receptor)
+    assert outcome.poses[0].bond is None
+    assert any("no group of the query is known to bond to A:CYS145" in note for note in outcome.notes)
+
+
+def test_the_same_seed_gives_the_same_bonded_poses(demo_library, receptor):
+    first, second = (predict(ALDEHYDE, demo_library, FAST, receptor=receptor) for _ in range(2))
+    assert [pose.bond for pose in first.poses] == [pose.bond for pose in second.poses]
+
+
+def test_other_crystals_of_the_adduct_are_the_same_ligand(demo_library, receptor):
+    """A query is not posed from its own crystal because it is drawn there as it is once bonded."""
+    adduct = smiles_of(demo_library, "Mpro-6wtk")
+    free = adduct.replace("(CO)", "(C=O)")
+    assert free != adduct
+    settings = FAST.model_copy(update={"covalent": "CYS145"})
+    rule = TemplateRule(exclude_same_ligand=True)
+    outcome = predict(Target("q", free), demo_library, settings, rule=rule, receptor=receptor)
+    assert outcome.poses[0].bond is not None
+    same = {"Mpro-6wtj", "Mpro-6wtk", "Mpro-6wtt", "Mpro-7c6u", "Mpro-7c8u", "Mpro-7cbt"}
+    assert same.isdisjoint(pose.template_id for pose in outcome.poses)
