@@ -43,7 +43,7 @@ from templ.templates.covalent_choice import (
     choose_bond,
     find_reaction,
     find_residues,
-    has_free_warhead,
+    free_warheads,
 )
 from templ.templates.rule import TemplateRule
 
@@ -127,9 +127,8 @@ def names_bond(name: str, folder: Path, mode: str, id: str) -> str:
     if receptor is None:
         return "free"
     mol = screened.query.mol
-    reacts = has_free_warhead(mol) and find_reaction(
-        mol, find_residues(receptor, screened.templates, AUTO), AUTO
-    )
+    residues = find_residues(receptor, screened.templates, AUTO)
+    reacts = find_reaction(free_warheads(mol, AUTO), residues)
     shown = choose_bond(mol, screened.templates, chosen.library, receptor, AUTO)
     return "bonded" if reacts or shown else "free"
 

@@ -161,10 +161,11 @@ class Prediction:
         """
         from templ.chemistry.isomers import most_isomers, stereoisomers
         from templ.chemistry.molecules import to_smiles
-        from templ.templates.covalent_choice import NONE, find_reaction, find_residues, has_free_warhead
+        from templ.templates.covalent_choice import find_reaction, find_residues, free_warheads
 
         mol, wanted = self.molecule, self.settings.covalent
-        if mol is None or wanted == NONE or not has_free_warhead(mol) or not self.settings.use_receptor:
+        warheads = [] if mol is None else free_warheads(mol, wanted)
+        if mol is None or not warheads or not self.settings.use_receptor:
             return [self]
         first = replace(self, receptor=next(iter(given.values()), self.receptor))
         try:
@@ -174,7 +175,7 @@ class Prediction:
             residues = find_residues(screened.frame.receptor, screened.templates, wanted)
         except Refusal:  # is told again once it is posed
             return [self]
-        found = find_reaction(mol, residues, wanted)
+        found = find_reaction(warheads, residues)
         if found is None:
             return [self]
         warhead, residue = found

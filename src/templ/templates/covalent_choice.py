@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 
+from templ.chemistry.covalent import CovalentBond
 from templ.chemistry.geometry import squared_distances
 from templ.chemistry.molecules import positions
 from templ.chemistry.reactive_residue import ReactiveResidue, reactive_residues
@@ -74,24 +75,20 @@ def find_residues(receptor: Receptor, templates: Sequence[Template], wanted: str
     return named[:1]
 
 
-def find_reaction(
-    mol: Chem.Mol, residues: Iterable[ReactiveResidue], wanted: str
-) -> tuple[Warhead, ReactiveResidue] | None:
-    """The free warhead of a query and the residue it bonds to; None where there is no such pair.
+def free_warheads(mol: Chem.Mol, wanted: str) -> list[Warhead]:
+    """Groups of a query that bond: where no residue is named, not those that mostly do not."""
+    able = (warhead for warhead in WARHEADS if warhead.reactive or wanted != AUTO)
+    return [warhead for warhead in able if warhead.is_free_in(mol)] if wanted != NONE else []
 
-    A group that mostly does not bond (`Warhead.reactive`) does where the residue is named.
-    """
-    able = [warhead for warhead in WARHEADS if warhead.reactive or wanted != AUTO]
-    free = [warhead for warhead in able if warhead.is_free_in(mol)]
+
+def find_reaction(
+    warheads: Sequence[Warhead], residues: Iterable[ReactiveResidue]
+) -> tuple[Warhead, ReactiveResidue] | None:
+    """The first residue that one of the warheads takes, and which; None where there is no such pair."""
     pairs = (
-        (warhead, residue) for residue in residues for warhead in free if residue.kind in warhead.residues
+        (warhead, residue) for residue in residues for warhead in warheads if residue.kind in warhead.residues
     )
     return next(pairs, None)
-
-
-def has_free_warhead(mol: Chem.Mol) -> bool:
-    """Whether any group of a molecule could bond to some residue."""
-    return any(warhead.is_free_in(mol) for warhead in WARHEADS)
 
 
 def choose_bond(
@@ -117,13 +114,14 @@ def choose_bond(
         return None
     residues = find_residues(receptor, templates, wanted)
     made = next((atom for atom in mol.GetAtoms() if atom.HasProp(BONDED)), None)
+    if made is not None:
+        warhead = next(each for each in WARHEADS if each.name == made.GetProp(BONDED))
+        able = (residue for residue in residues if residue.kind in warhead.residues)
+        return next((ChosenBond(made.GetIdx(), residue, f"by its {warhead.name}") for residue in able), None)
+    said = said_bonds(templates, library)
     for residue in residues:
-        if made is not None:
-            warhead = next(each for each in WARHEADS if each.name == made.GetProp(BONDED))
-            if residue.kind in warhead.residues and can_bond(made, residue):
-                return ChosenBond(made.GetIdx(), residue, f"by its {warhead.name}")
-            continue
-        if shown := _shown_by_templates(mol, templates, library, residue, wanted):
+        bonded = bonded_atoms(templates, said, residue)
+        if shown := _shown_by_templates(mol, templates, bonded, residue, wanted):
             return shown
         if wanted != AUTO and (known := _known_adduct(mol, residue)):
             return known
@@ -131,10 +129,13 @@ def choose_bond(
 
 
 def _shown_by_templates(
-    mol: Chem.Mol, templates: Sequence[Template], library: Library, residue: ReactiveResidue, wanted: str
+    mol: Chem.Mol,
+    templates: Sequence[Template],
+    bonded: Mapping[str, int],
+    residue: ReactiveResidue,
+    wanted: str,
 ) -> ChosenBond | None:
     """The atom that is, in its surroundings or by the table of warheads, as that of covalent templates."""
-    bonded = bonded_atoms(templates, library, residue)
     if not bonded:
         return None
     for kinds in (_surroundings, _adducts):
@@ -144,28 +145,38 @@ def _shown_by_templates(
             having.update(set(theirs.values()))
             if atom in theirs:
                 bonding.setdefault(theirs[atom], []).append(template.id)
-        shares = [(len(bonding[kind]) / having[kind], -atom) for atom, kind in own.items() if kind in bonding]
-        share, negative = max(shares, default=(0.0, 0))
-        if share >= LIKELY or (shares and wanted != AUTO):
-            first, *others = bonding[own[-negative]]
+        share = {kind: len(ids) / having[kind] for kind, ids in bonding.items()}
+        shown = [atom for atom in sorted(own) if own[atom] in share]
+        atom = max(shown, key=lambda atom: share[own[atom]], default=-1)
+        if shown and (wanted != AUTO or share[own[atom]] >= LIKELY):
+            first, *others = bonding[own[atom]]
             more = f" and {len(others)} more" if others else ""
-            return ChosenBond(-negative, residue, f"as {first}{more} of the templates")
+            return ChosenBond(atom, residue, f"as {first}{more} of the templates")
     return None
 
 
-def bonded_atoms(templates: Sequence[Template], library: Library, residue: ReactiveResidue) -> dict[str, int]:
-    """The atom of each covalent template that is bonded to a residue, by id.
+def said_bonds(templates: Sequence[Template], library: Library) -> list[CovalentBond | None] | None:
+    """Bond of each template to its own receptor, as the library has it; None where it has no receptors."""
+    if not library.has_receptors:
+        return None
+    return [library.entry(template.row).covalent for template in templates]
+
+
+def bonded_atoms(
+    templates: Sequence[Template], said: Sequence[CovalentBond | None] | None, residue: ReactiveResidue
+) -> dict[str, int]:
+    """The atom of each covalent template that is bonded to a residue, by id; `said` by `said_bonds`.
 
     A library with receptors was told of the bond or measured it; else how the template lies tells.
     """
     found = dict[str, int]()
-    if library.has_receptors:
-        for template in templates:
-            said = library.entry(template.row).covalent
-            if said is not None and said.residue == residue.kind:
-                atom = positions(template.mol)[[said.ligand_atom]]
-                if squared_distances(atom, residue.before).min() <= REACH**2:
-                    found[template.id] = said.ligand_atom
+    if said is not None:
+        for template, bond in zip(templates, said, strict=True):
+            if bond is not None and bond.residue == residue.kind:
+                atom = positions(template.mol)[[bond.ligand_atom]]
+                near = squared_distances(atom, residue.before).min() <= REACH**2
+                if near and can_bond(template.mol.GetAtomWithIdx(bond.ligand_atom), residue):
+                    found[template.id] = bond.ligand_atom
         return found
     own = [positions(template.mol) for template in templates]
     middle = residue.before[0]
@@ -177,15 +188,12 @@ def bonded_atoms(templates: Sequence[Template], library: Library, residue: React
     gaps[across > ACROSS**2] = np.inf
     parts = np.split(gaps.min(axis=1), np.cumsum([len(each) for each in own])[:-1])
     for template, gap in zip(templates, parts, strict=True):
-        near = [
-            atom
-            for atom in np.flatnonzero(gap <= BOND**2).tolist()
-            if can_bond(template.mol.GetAtomWithIdx(atom), residue)
-        ]
+        atoms = map(template.mol.GetAtomWithIdx, np.flatnonzero(gap <= BOND**2).tolist())
+        able = [atom.GetIdx() for atom in atoms if can_bond(atom, residue)]
         # Of neighbours that lie as near, that which chemistry names.
-        known = [atom for atom in near if atom in _adducts(template.mol)]
-        if near:
-            found[template.id] = min(known or near, key=lambda atom: float(gap[atom]))
+        known = [atom for atom in able if atom in _adducts(template.mol)]
+        if able:
+            found[template.id] = min(known or able, key=lambda atom: float(gap[atom]))
     return found
 
 

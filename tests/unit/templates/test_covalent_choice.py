@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from templ.chemistry.covalent import CovalentBond
 from templ.chemistry.molecules import heavy, parse_smiles, positions
 from templ.chemistry.receptor_file import read_receptor
 from templ.chemistry.warheads import AT_RESIDUE, LENGTHS
@@ -21,6 +24,8 @@ from templ.templates.covalent_choice import (
     choose_bond,
     find_reaction,
     find_residues,
+    free_warheads,
+    said_bonds,
 )
 from templ.templates.rule import TemplateRule
 
@@ -71,7 +76,7 @@ def test_covalent_templates_tell_of_the_bond(demo_library, receptor, screened, i
 def test_the_bonded_atoms_of_templates_are_near_the_residue(demo_library, receptor, screened):
     found = screened(smiles_of(demo_library, KETOAMIDE))
     [cysteine] = find_residues(receptor, found.templates, "CYS145")
-    bonded = bonded_atoms(found.templates, demo_library, cysteine)
+    bonded = bonded_atoms(found.templates, said_bonds(found.templates, demo_library), cysteine)
     assert len(bonded) > 20
     by_id = {template.id: template for template in found.templates}
     for id, atom in bonded.items():
@@ -107,7 +112,7 @@ def test_a_free_warhead_bonds_to_a_residue_in_reach(receptor, screened, smiles, 
     found, mol = screened(smiles), heavy(parse_smiles(smiles))
     for wanted, expected in ((AUTO, auto), ("CYS145", named)):
         residues = find_residues(receptor, found.templates, wanted)
-        pair = find_reaction(mol, residues, wanted)
+        pair = find_reaction(free_warheads(mol, wanted), residues)
         assert (None if pair is None else pair[0].name) == expected
 
 
@@ -166,3 +171,14 @@ def test_other_crystals_of_the_adduct_are_the_same_ligand(demo_library, receptor
     assert outcome.poses[0].bond is not None
     same = {"Mpro-6wtj", "Mpro-6wtk", "Mpro-6wtt", "Mpro-7c6u", "Mpro-7c8u", "Mpro-7cbt"}
     assert same.isdisjoint(pose.template_id for pose in outcome.poses)
+
+
+def test_a_library_with_receptors_says_which_templates_are_bonded(demo_library, receptor, screened):
+    found = screened(smiles_of(demo_library, KETOAMIDE))
+    [cysteine] = find_residues(receptor, found.templates, "CYS145")
+    measured = bonded_atoms(found.templates, None, cysteine)
+    id, atom = next(iter(measured.items()))
+    bond = CovalentBond("CYS", "B", 17, " ", "SG", atom, 1.8)  # as its own file numbers it
+    for kind, expected in (("CYS", {id: atom}), ("SER", {})):
+        said = [replace(bond, residue=kind) if each.id == id else None for each in found.templates]
+        assert bonded_atoms(found.templates, said, cysteine) == expected
