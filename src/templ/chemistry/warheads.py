@@ -126,10 +126,18 @@ WARHEADS: tuple[Warhead, ...] = (
     ),
     Warhead(
         "activated ketone",
-        "[#6;!$(C=O):3][CX3:1](=[OX1:2])[$([CH2][OH]),$([CH2][O][#6,P]),$(C(F)F),$(c(:n):[n,o,s]):4]>>[*:3][CH:1]([OH:2])[*:4]",
-        "[CX4;H1:1]([OX2H])([#6])[$([CH2][OH]),$(C(F)F),$(c(:n):[n,o,s])]",
+        "[#6;!$(C=O):3][CX3:1](=[OX1:2])[$(C(F)F),$(c(:n):[n,o,s]):4]>>[*:3][CH:1]([OH:2])[*:4]",
+        "[CX4;H1:1]([OX2H])([#6])[$(C(F)F),$(c(:n):[n,o,s])]",
+        (*_CYS, *_ALCOHOLS),
+        "S. Konno et al., Bioorg. Med. Chem. 21 (2013) 412",
+    ),
+    Warhead(
+        "hydroxymethyl ketone",
+        "[#6;!$(C=O):3][CX3:1](=[OX1:2])[CH2:4][OX2:5]>>[*:3][CH:1]([OH:2])[*:4][*:5]",
+        "[CX4;H1:1]([OX2H])([#6])[CH2][OX2]",
         (*_CYS, *_ALCOHOLS),
         "R. Hoffman et al., J. Med. Chem. 63 (2020) 12725",
+        reactive=False,
     ),
     Warhead(
         "aldehyde",
@@ -147,7 +155,7 @@ WARHEADS: tuple[Warhead, ...] = (
     ),
     Warhead(
         "acrylamide",
-        "[CX3;!R:1]=[CX3;!R:2][CX3:3](=[OX1:4])[NX3:5]>>[C:1][C:2][*:3](=[*:4])[*:5]",
+        "[CX3;!R;!$(Cc):1]=[CX3;!R:2][CX3:3](=[OX1:4])[NX3;!$(NO):5]>>[C:1][C:2][*:3](=[*:4])[*:5]",
         "[CX4;H2,H3;!R:1][CX4;H2][CX3](=O)[NX3]",
         (*_CYS, "LYS"),
         "P. Schwartz et al., PNAS 111 (2014) 173",

@@ -18,7 +18,7 @@ REACTIONS = [
     ("aldehyde", "O=C[C@H](CC1CCNC1=O)NC(C)=O", ["CC(=O)N[C@H](CO)CC1CCNC1=O"]),
     ("ketoamide", "CC(=O)C(=O)NCc1ccccc1", ["CC(O)C(=O)NCc1ccccc1"]),
     ("ketoamide", "O=C1Nc2ccccc2C1=O", ["O=C1Nc2ccccc2C1O"]),
-    ("activated ketone", "CC(C)C(=O)CO", ["CC(C)C(O)CO"]),
+    ("hydroxymethyl ketone", "CC(C)C(=O)CO", ["CC(C)C(O)CO"]),
     ("activated ketone", "CC(=O)C(F)(F)F", ["CC(O)C(F)(F)F"]),
     ("activated ketone", "CC(=O)c1nc2ccccc2s1", ["CC(O)c1nc2ccccc2s1"]),
     ("nitrile", "CC(NC(=O)c1ccccc1)C#N", ["CC(C=N)NC(=O)c1ccccc1"]),
@@ -33,7 +33,15 @@ REACTIONS = [
     ("beta-lactam", "O=C1CCN1c1ccccc1", ["O=CCCNc1ccccc1"]),
     ("sulfonyl fluoride", "O=S(=O)(F)c1ccccc1", ["O=[SH](=O)c1ccccc1"]),
 ]
-HARMLESS = ["CC(=O)Nc1cnccc1C", "N#Cc1ccccc1", "CCS(=O)(=O)c1ccccc1", "CC(=O)c1ccccc1", "C1COCCN1c1ccccc1"]
+HARMLESS = [
+    "O=C(/C=C/c1ccccc1)N1CCCCC1",  # a cinnamide is no Michael acceptor to speak of,
+    "ONC(=O)/C=C/c1ccccc1",  # nor is a hydroxamic acid
+    "CC(=O)Nc1cnccc1C",
+    "N#Cc1ccccc1",
+    "CCS(=O)(=O)c1ccccc1",
+    "CC(=O)c1ccccc1",
+    "C1COCCN1c1ccccc1",
+]
 
 
 def canonical(smiles):
