@@ -10,7 +10,7 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
-from templ.records import Outcome, Pose, Target
+from templ.records import Outcome, Pose, Target, confidence_in_words
 
 TARGET = Target("t", "CCO", "sars", datetime.date(2020, 6, 1), "LFQSCWFLJHTTHZ")
 
@@ -70,3 +70,12 @@ def test_an_outcome_without_poses_says_why():
     outcome = Outcome("a", "refused", "peptide", "12 residues <of> 8")
     assert repr(outcome) == "<Outcome a: refused, peptide>"
     assert outcome._repr_html_() == "<div>a: refused, peptide: 12 residues &lt;of&gt; 8</div>"
+
+
+@pytest.mark.parametrize(
+    ("confidence", "words"),
+    [(0.9, "very likely right"), (0.89, "likely right"), (0.5, "more likely right than wrong")]
+    + [(0.49, "doubtful"), (0.29, "probably wrong"), (0.0, "probably wrong")],
+)
+def test_confidence_in_words(confidence, words):
+    assert confidence_in_words(confidence) == words

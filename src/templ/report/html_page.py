@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from templ import __version__
 from templ.disk import make_folder, replacing
 from templ.errors import InputError
+from templ.pictures.viewer_script import MISSING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from jinja2 import Environment
-
-MISSING = "a page needs {package}, which is not installed: pip install 'templ-pose[report]'"
 
 
 def render(name: str, **data: object) -> str:

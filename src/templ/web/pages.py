@@ -15,8 +15,9 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from templ import __version__
 from templ.errors import InputError, RunError, TemplError
 from templ.library.store import open_library
+from templ.pictures.viewer_script import read_viewer
+from templ.records import CONFIDENCE_WORDS
 from templ.report.html_page import environment_of
-from templ.report.viewer_script import read_viewer
 from templ.runs.memory_log import read_samples
 from templ.runs.record import Record
 from templ.web import results_view
@@ -94,6 +95,7 @@ class Pages:
             f"{'benchmark' if kind == 'benchmark' else 'results'}.html.j2",
             name=name,
             title=name if job is None else title_of(job),
+            confidence_words=[words for _, words in CONFIDENCE_WORDS],
             job=job,
             state="finished" if job is None else job.state,
         )

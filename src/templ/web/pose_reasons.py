@@ -9,30 +9,16 @@ from rdkit.Chem import Mol
 
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.summary import HEADLINE
+from templ.records import confidence_in_words
 from templ.runs.record import PoseRecord, Record
 from templ.scoring.pocket import IN_DENSITY
 from templ.web.interactions import Interaction
 from templ.web.template_support import TemplateSupport
 
-LIKELY, OPEN = 0.75, 0.4
-"""Confidence from which a pose is called likely right; below the second it is called doubtful."""
 SUPPORTED = 0.5
 """Density at an atom from which the templates support it."""
 MOST_NAMED = 4
 """Residues named in a sentence."""
-
-
-def in_words(confidence: float) -> str:
-    """Say a confidence in words.
-
-    Examples
-    --------
-    >>> in_words(0.81), in_words(0.5), in_words(0.1)
-    ('likely right', 'open', 'doubtful')
-    """
-    if confidence >= LIKELY:
-        return "likely right"
-    return "open" if confidence >= OPEN else "doubtful"
 
 
 def reasons_for(
@@ -107,8 +93,8 @@ def _how_sure(record: Record, rank: int, poses: Sequence[Mol]) -> str:
     pose = record.poses[rank - 1]
     said = (
         f"The probability that it is within {HEADLINE:g} A of the truth is {pose.confidence:.2f} "
-        f"({in_words(pose.confidence)}); {pose.score:.0%} of the probability of all sampled poses lies near "
-        "it"
+        f"({confidence_in_words(pose.confidence)}); {pose.score:.0%} of the probability of all sampled poses "
+        "lies near it"
     )
     others = [number for number in range(len(poses)) if number != rank - 1]
     if others:

@@ -14,15 +14,15 @@ from templ.errors import RunError
 from templ.evaluation.run import load_run
 from templ.evaluation.summary import HEADLINE
 from templ.library.format import read_manifest
+from templ.pictures.drawings import draw, draw_pair, draw_smiles
+from templ.records import confidence_in_words
 from templ.report.collect import read_results
-from templ.report.drawings import draw, draw_pair
 from templ.report.plots import draw_plots
 from templ.report.structures import Structures
 from templ.runs.journal import JOURNAL_NAME, read_lines
 from templ.runs.record import Record
 from templ.web.inline_svg import without_styles
-from templ.web.pose_reasons import in_words
-from templ.web.pose_view import drawing_of, pose_view
+from templ.web.pose_view import pose_view
 
 RANKING, SAMPLING = "ranking", "sampling"
 """Why a target is missed: a pose that was handed out is right, but not the first; or none is."""
@@ -52,7 +52,7 @@ def _row(record: Record) -> dict[str, Any]:
         "detail": record.detail,
         "smiles": record.smiles,
         "confidence": None if first is None else first.confidence,
-        "words": "" if first is None else in_words(first.confidence),
+        "words": "" if first is None else confidence_in_words(first.confidence),
         "template": "" if first is None else first.template,
         "method": "" if first is None else first.placement_method,
         "core": 0 if first is None else len(first.core),
@@ -126,7 +126,7 @@ def card_at(path: str, index: int, libraries: Sequence[str] = ()) -> dict[str, s
     shown = Structures(run, libraries_of(path, libraries))
     poses = [heavy(pose) for pose in run.poses(record)[:1]]
     if not poses:
-        return {"query": drawing_of(record.smiles)}
+        return {"query": without_styles(draw_smiles(record.smiles))}
     receptor = shown.receptor(record)
     template = shown.template(record.first, receptor, positions(poses[0]))
     if template is None or record.first is None:

@@ -10,7 +10,7 @@ function chosen() {
   const filter = byId("filter").value;
   const sort = byId("sort").value;
   const rows = all.filter((row) => {
-    const kind = row.status === "posed" ? row.words.split(" ")[0] : row.status;
+    const kind = row.status === "posed" ? row.words : row.status;
     const text = `${row.id} ${row.template} ${row.reason} ${row.detail}`.toLowerCase();
     return words.every((word) => text.includes(word)) && (!filter || (filter === "star" ? gallery.stars.has(row.id) : kind === filter));
   });

@@ -11,8 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from templ.errors import InputError
-from templ.report.html_page import MISSING
 
+MISSING = "a page needs {package}, which is not installed: pip install 'templ-pose[report]'"
 PACKAGE, FILE = "chemiscope", "sphinx/static/chemiscope.min.js"
 EXPORTS = "__nested_webpack_exports__="
 """What the module says where it ends; nothing else in the bundle does."""

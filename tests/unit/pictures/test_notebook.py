@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 from rdkit import Chem
 
-from templ.chemistry.pictures import picture
+from templ.pictures.notebook import picture
 
 
 def highlighted(svg):
