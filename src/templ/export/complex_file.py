@@ -75,7 +75,7 @@ def write_complexes(run: Run, folder: str | Path, *, libraries: Sequence[Path] =
 def complex_text(receptor: Receptor, pose: Chem.Mol, suffix: str) -> str:
     """Write receptor and pose as the text of a file of one of `SUFFIXES`."""
     structure = complex_structure(receptor, pose)
-    return _pdb(structure) if suffix == ".pdb" else _mmcif(structure, pose)
+    return _pdb(structure, pose) if suffix == ".pdb" else _mmcif(structure, pose)
 
 
 def complex_structure(receptor: Receptor, pose: Chem.Mol) -> gemmi.Structure:
@@ -120,20 +120,38 @@ def atom_names(mol: Chem.Mol) -> list[str]:
     return names
 
 
-def _pdb(structure: gemmi.Structure) -> str:
+def _pdb(structure: gemmi.Structure, pose: Chem.Mol) -> str:
+    """PDB with the bonds of the pose: a CONECT for each, two for a double one, as viewers read them."""
     copy = structure.clone()
     copy.shorten_chain_names()
-    return copy.make_minimal_pdb()
+    lines: list[str] = copy.make_minimal_pdb().splitlines()
+    # The pose comes last, also where the receptor has a residue of this name.
+    numbers = [line[6:11] for line in lines if line.startswith("HETATM")][-pose.GetNumAtoms() :]
+    bonds = []
+    for atom, number in zip(_kekulised(pose).GetAtoms(), numbers, strict=True):
+        others = [
+            numbers[bond.GetOtherAtomIdx(atom.GetIdx())]
+            for bond in atom.GetBonds()
+            for _ in range(int(bond.GetBondTypeAsDouble()))
+        ]
+        bonds += [f"CONECT{number}{''.join(others[start : start + 4])}" for start in range(0, len(others), 4)]
+    return "\n".join([*(line for line in lines if line.strip() != "END"), *bonds, "END", ""])
 
 
 def _mmcif(structure: gemmi.Structure, pose: Chem.Mol) -> str:
     """MmCIF with the bonds of the pose, so that nobody need guess them."""
     block = structure.make_mmcif_document().sole_block()
     loop = block.init_loop("_chem_comp_bond.", ["comp_id", "atom_id_1", "atom_id_2", "value_order"])
-    mol = Chem.Mol(pose)
-    Chem.Kekulize(mol, clearAromaticFlags=True)
+    mol = _kekulised(pose)
     names = atom_names(mol)
     for bond in mol.GetBonds():
         first, second = names[bond.GetBeginAtomIdx()], names[bond.GetEndAtomIdx()]
         loop.add_row([LIGAND, first, second, ORDERS.get(str(bond.GetBondType()), "SING")])
     return str(block.as_string())
+
+
+def _kekulised(mol: Chem.Mol) -> Chem.Mol:
+    """A copy with single and double bonds instead of aromatic ones."""
+    copy = Chem.Mol(mol)
+    Chem.Kekulize(copy, clearAromaticFlags=True)
+    return copy
