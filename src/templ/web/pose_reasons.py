@@ -96,11 +96,13 @@ def _how_sure(record: Record, rank: int, poses: Sequence[Mol]) -> str:
         f"({confidence_in_words(pose.confidence)}); {pose.score:.0%} of the probability of all sampled poses "
         "lies near it"
     )
-    others = [number for number in range(len(poses)) if number != rank - 1]
-    if others:
-        other = others[0]
+    if len(poses) > 1:
+        other = 0 if rank > 1 else 1
         apart = symmetric_rmsd(poses[rank - 1], poses[other])
-        said += f", {record.poses[other].score:.0%} near rank {other + 1}, which is {apart:.1f} A away"
+        if apart <= HEADLINE:  # what lies near one lies near the other: two shares would add up to too much
+            said += f"; rank {other + 1} is no other binding mode, {apart:.1f} A away"
+        else:
+            said += f", {record.poses[other].score:.0%} near rank {other + 1}, which is {apart:.1f} A away"
     if pose.rmsd is not None:
         said += f". From the crystal it is {pose.rmsd:.2f} A away"
     return f"{said}."

@@ -10,7 +10,7 @@ from typing import Any
 
 from templ.benchmark.compare_runs import compare_runs
 from templ.chemistry.molecules import heavy, positions
-from templ.errors import RunError
+from templ.errors import InputError, RunError
 from templ.evaluation.run import load_run
 from templ.evaluation.summary import HEADLINE
 from templ.library.format import read_manifest
@@ -20,10 +20,13 @@ from templ.report.collect import read_results
 from templ.report.plots import draw_plots
 from templ.report.structures import Structures
 from templ.runs.journal import JOURNAL_NAME, read_lines
+from templ.runs.pose_shards import read_poses
 from templ.runs.record import Record
 from templ.web.inline_svg import without_styles
 from templ.web.pose_view import pose_view
 
+MOST_IN_SDF = 1000
+"""Results whose poses are sent at once: some 20 MB."""
 RANKING, SAMPLING = "ranking", "sampling"
 """Why a target is missed: a pose that was handed out is right, but not the first; or none is."""
 
@@ -133,6 +136,25 @@ def card_at(path: str, index: int, libraries: Sequence[str] = ()) -> dict[str, s
         return {"query": without_styles(draw(poses[0]))}
     query, other = draw_pair(poses[0], template, record.first.core)
     return {"query": without_styles(query), "template": without_styles(other)}
+
+
+def poses_at(path: str, indices: Sequence[int]) -> str:
+    """All poses of some results as SDF, in the order that is asked for.
+
+    Raises
+    ------
+    InputError
+        When there are too many, or none.
+    RunError
+        When there is no such result.
+    """
+    if not 0 < len(indices) <= MOST_IN_SDF:
+        raise InputError(
+            f"poses of {len(indices):,} results; expected 1 to {MOST_IN_SDF:,}: all are in the poses.sdf of "
+            "the job, or in what `templ export` writes of a run"
+        )
+    records = [record_at(path, index) for index in indices]
+    return "".join(read_poses(Path(path), record.address) for record in records if record.address is not None)
 
 
 def plots_of(path: str) -> dict[str, Any]:

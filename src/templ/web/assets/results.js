@@ -37,4 +37,12 @@ async function refresh(told) {
 for (const id of ["search", "sort", "filter"]) byId(id).addEventListener("input", draw);
 byId("controls").addEventListener("submit", (event) => event.preventDefault());
 byId("export").addEventListener("click", () => save(`${name}.csv`, toCsv(chosen(), COLUMNS)));
+byId("poses").addEventListener("click", async () => {
+  const indices = chosen().filter((row) => row.status === "posed").map((row) => row.index);
+  try {
+    save(`${name}.sdf`, await (await send(`/api/runs/${name}/poses`, { indices })).text(), "chemical/x-mdl-sdfile");
+  } catch (error) {
+    say(error.message);
+  }
+});
 followers.push((told) => refresh(told).catch((error) => say(error.message)));
