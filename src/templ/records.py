@@ -174,9 +174,10 @@ class Pose:
         return f"<Pose {self.rank}: {likely}, template {self.template_id}, {self.method}>"
 
     def _repr_html_(self) -> str:
-        from templ.pictures.notebook import picture
+        from templ.pictures.notebook import picture, view
 
-        return f"<div>{picture(self.mol, self.core)}</div><div>{escape(repr(self)[1:-1])}</div>"
+        told = f"{repr(self)[1:-1]}, {confidence_in_words(self.confidence)}"
+        return f"<div>{picture(self.mol, self.core)}</div><div>{escape(told)}</div>{view([self.mol])}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +238,13 @@ class Outcome:
     def _repr_html_(self) -> str:
         if not self.poses:
             return f"<div>{escape(f'{self.id}: {self.status}, {self.reason}: {self.detail}')}</div>"
-        from templ.pictures.notebook import picture
+        from templ.pictures.notebook import picture, view
 
         first = self.poses[0]
         head = "".join(f"<th>{name}</th>" for name in ("rank", "confidence", "score", "template", "method"))
         rows = "".join(
-            f"<tr><td>{pose.rank}</td><td>{pose.confidence:.2f}</td><td>{pose.score:.2f}</td>"
+            f"<tr><td>{pose.rank}</td><td>{pose.confidence:.2f}, {confidence_in_words(pose.confidence)}</td>"
+            f"<td>{pose.score:.2f}</td>"
             f"<td>{escape(pose.template_id)}</td><td>{escape(pose.method)}</td></tr>"
             for pose in self.poses
         )
@@ -250,4 +252,5 @@ class Outcome:
         return (
             f"<div><b>{escape(self.id)}</b>: {self.status}</div><div>{picture(first.mol, first.core)}</div>"
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><ul>{notes}</ul>"
+            f"{view([pose.mol for pose in self.poses])}"
         )

@@ -53,7 +53,7 @@ def test_a_pose_is_a_picture_of_what_was_copied(pose):
     shown = pose._repr_html_()
     ET.fromstring(f"<div>{shown}</div>")  # what others wrote is text
     assert set(re.findall(r"<ellipse[^>]*class='atom-(\d+)'", shown)) == {"0", "1", "2"}
-    assert "Pose 2: confidence 0.88, template &lt;t&amp;1&gt;, partial-core" in shown
+    assert "Pose 2: confidence 0.88, template &lt;t&amp;1&gt;, partial-core, likely right" in shown
 
 
 def test_an_outcome_shows_its_first_pose(pose):
@@ -62,7 +62,8 @@ def test_an_outcome_shows_its_first_pose(pose):
     shown = outcome._repr_html_()
     ET.fromstring(f"<div>{shown}</div>")
     assert shown.startswith("<div><b>&lt;a&gt;</b>: posed</div>")
-    assert shown.count("<svg") == 1
+    assert shown.count("<svg") == shown.count("<iframe") == 1
+    assert "<td>0.88, likely right</td>" in shown
     assert shown.count("<td>&lt;t&amp;1&gt;</td>") == 2  # a row of each pose
 
 

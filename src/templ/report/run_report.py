@@ -11,10 +11,10 @@ from typing import Any
 
 from templ.evaluation.markdown import WHOSE_RECEPTOR
 from templ.evaluation.summary import HEADLINE, Accuracy
-from templ.pictures.viewer_script import read_viewer
+from templ.pictures.viewer_script import pack, read_viewer
 from templ.records import confidence_in_words
 from templ.report.collect import Results, outcome_of, read_results
-from templ.report.html_page import pack, render, write_page
+from templ.report.html_page import render, write_page
 from templ.report.plots import draw_plots
 from templ.report.structures import Structures, drawn_alone
 from templ.runs.record import Record
