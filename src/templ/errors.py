@@ -3,6 +3,14 @@
 A message is one sentence that names the file, line or id, says what was expected, and how to mend it.
 """
 
+from __future__ import annotations
+
+import reprlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class TemplError(Exception):
     """Root of every error TEMPL raises on purpose; exit code 3 (an internal fault) unless one says else."""
@@ -55,3 +63,16 @@ class Refusal(TemplError):
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+
+def first_fault(error: ValidationError) -> str:
+    """Say what pydantic found wrong first: name of the field, its value, and what was expected."""
+    first = error.errors()[0]
+    name = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"{name} is missing"
+    if first["type"] == "extra_forbidden":
+        return f"unknown {name}"
+    if first["type"] == "value_error":  # of a validator of ours, whose sentence says all
+        return ": ".join(filter(None, (name, first["msg"].removeprefix("Value error, "))))
+    return f"{name} is {reprlib.repr(first['input'])}: {first['msg']}"

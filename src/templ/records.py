@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import datetime
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from rdkit.Chem import Mol
 
@@ -20,6 +20,27 @@ if TYPE_CHECKING:
     from templ.sources.sdf import MoleculeReference
 
 Status = Literal["posed", "refused", "failed"]
+DOUBTFUL = 0.5
+"""Confidence below which a pose is doubtful."""
+CONFIDENCE_WORDS: Sequence[tuple[float, str]] = (
+    (0.9, "very likely right"),
+    (0.7, "likely right"),
+    (DOUBTFUL, "more likely right than wrong"),
+    (0.3, "doubtful"),
+    (0.0, "probably wrong"),
+)
+"""What a confidence is called from which on, in the terminal, the report, the web app and notebooks."""
+
+
+def confidence_in_words(confidence: float) -> str:
+    """Say how likely a pose is right.
+
+    Examples
+    --------
+    >>> confidence_in_words(0.95), confidence_in_words(0.4)
+    ('very likely right', 'doubtful')
+    """
+    return next(words for least, words in CONFIDENCE_WORDS if confidence >= least)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +208,10 @@ class Pose:
         return f"<Pose {self.rank}: {likely}, template {self.template_id}, {self.method}>"
 
     def _repr_html_(self) -> str:
-        from templ.chemistry.pictures import picture
+        from templ.pictures.notebook import picture, view
 
-        return f"<div>{picture(self.mol, self.core)}</div><div>{escape(repr(self)[1:-1])}</div>"
+        told = f"{repr(self)[1:-1]}, {confidence_in_words(self.confidence)}"
+        return f"<div>{picture(self.mol, self.core)}</div><div>{escape(told)}</div>{view([self.mol])}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,12 +272,13 @@ class Outcome:
     def _repr_html_(self) -> str:
         if not self.poses:
             return f"<div>{escape(f'{self.id}: {self.status}, {self.reason}: {self.detail}')}</div>"
-        from templ.chemistry.pictures import picture
+        from templ.pictures.notebook import picture, view
 
         first = self.poses[0]
         head = "".join(f"<th>{name}</th>" for name in ("rank", "confidence", "score", "template", "method"))
         rows = "".join(
-            f"<tr><td>{pose.rank}</td><td>{pose.confidence:.2f}</td><td>{pose.score:.2f}</td>"
+            f"<tr><td>{pose.rank}</td><td>{pose.confidence:.2f}, {confidence_in_words(pose.confidence)}</td>"
+            f"<td>{pose.score:.2f}</td>"
             f"<td>{escape(pose.template_id)}</td><td>{escape(pose.method)}</td></tr>"
             for pose in self.poses
         )
@@ -263,4 +286,5 @@ class Outcome:
         return (
             f"<div><b>{escape(self.id)}</b>: {self.status}</div><div>{picture(first.mol, first.core)}</div>"
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><ul>{notes}</ul>"
+            f"{view([pose.mol for pose in self.poses])}"
         )

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 from program import run_templ
-from web_app import start, stop, wait_for, with_many_records
+from web_app import start, stop, wait_for, with_a_miss, with_many_records
 
 from templ.runs.journal import read_records
 
@@ -97,7 +97,8 @@ def served(tmp_path_factory):
         words = ("benchmark", "run", "demo-mpro", "--limit", "4", "--seed", seed, "-o", name)
         run_templ(*words, cwd=folder).check_returncode()
     with_many_records(folder / "one", folder / "many")
-    runs = [word for name in ("one", "other", "many") for word in ("--run", folder / name)]
+    with_a_miss(folder / "other", folder / "missed", 1)
+    runs = [word for name in ("one", "other", "many", "missed") for word in ("--run", folder / name)]
     served = start(folder / "web", "--demo", *runs)
     try:
         wait_for(lambda: (folder / "web" / "jobs" / served.jobs()[0] / "ended.json").exists())

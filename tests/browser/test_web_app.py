@@ -60,6 +60,23 @@ def colours(page):
     return len(set(picture.convert("RGB").get_flattened_data()))
 
 
+def picture_of(page):
+    """Colours of the 3D view, and how often each is there."""
+    picture = Image.open(io.BytesIO(page.locator("#stage").screenshot())).convert("RGB")
+    return picture.getcolors(picture.width * picture.height)
+
+
+def near(colours, ink):
+    """Whether there is enough of a colour, lit from any side."""
+    red, green, blue = (int(ink[start : start + 2], 16) for start in (1, 3, 5))
+
+    def is_lit(r, g, b):
+        apart = max(abs(r * blue - b * red), abs(g * blue - b * green), abs(r * green - g * red))
+        return apart < 1500 and max(r, g, b) > 60
+
+    return sum(count for count, colour in colours if is_lit(*colour)) > 100
+
+
 def pose_page(visit, served, index=0, **options):
     page = visit(f"/runs/{served.jobs()[0]}/{index}", **options)
     page.wait_for_selector("#stage[data-ready=yes]")
@@ -236,6 +253,12 @@ def test_results_are_sorted_filtered_starred_and_exported(visit, served):
         "id",
         "decapeptide",
     ]
+    with page.expect_download() as saved:
+        page.locator("#filter").select_option("very likely right")
+        page.locator("#poses").click()
+    poses = saved.value.path().read_text().split("$$$$\n")
+    names = {text.split("\n")[0] for text in poses if text}
+    assert names == set(page.locator(".result h2").all_inner_texts())
     assert no_violations(page) == []
 
 
@@ -283,6 +306,35 @@ def test_a_benchmark_run(visit):
     assert page.locator(".result").count() == expected
     page.locator("#clear").click()
     assert page.locator(".result").count() == len(alike)
+
+
+def test_both_poses_of_a_target_that_changed_sides(visit, served):
+    """Chosen in the table, seen beside it: two poses in colours of their own, and the crystal."""
+    page = visit("/compare?baseline=one&run=missed&run=other", width=1200, height=800)
+    rows = page.locator(".flips tbody tr").all_inner_texts()
+    assert len(rows) == 1
+    assert "A alone" in rows[0]
+    look = page.locator(".look")
+    look.click()
+    page.wait_for_selector("#stage[data-ready]")
+    target = page.locator("#overlaid").inner_text()
+    assert rows[0].startswith(target)
+    told = page.locator("#told").inner_text()
+    assert re.fullmatch(r"Run A: [01]\.\d\d Å from the crystal; run B: 4\.25 Å from the crystal\.", told)
+    assert look.get_attribute("aria-pressed") == "true"
+    # Beside the table, in the same window: nobody has to look for it.
+    table, stage = look.bounding_box(), page.locator("#stage").bounding_box()
+    assert stage["x"] > table["x"]
+    assert abs(stage["y"] - table["y"]) < 200
+    shown = page.evaluate("viewer.models.map((entry) => [entry.name, viewer.isShown(entry)])")
+    assert [name for name, on in shown if on] == ["crystal", "pocket", "run A", "run B"]
+    inks = page.evaluate("['run A', 'run B'].map((name) => viewer.inkOf(viewer.find(name)))")
+    assert len(set(inks)) == 2
+    found = picture_of(page)
+    assert all(near(found, ink) for ink in inks)
+    assert no_violations(page) == []
+    page.locator(".flips tbody a").nth(1).click()
+    page.wait_for_url("**/runs/missed/1")
 
 
 def test_compare(visit, served):

@@ -284,3 +284,11 @@ def _crystals(folder):
             (folder / f"structures/c{number}.pdb").write_text("\n".join([*atoms, *block]) + "\nEND\n")
             rows.append(f"c{number},LIG,{Chem.MolToSmiles(mol)}")
     (folder / "ligands.csv").write_text("\n".join(rows) + "\n")
+
+
+def test_long_tables_of_the_figures_are_folded():
+    text = (DOCS / "figures.md").read_text(encoding="utf-8")
+    open_text = re.sub(r"<details.*?</details>", "", text, flags=re.DOTALL)
+    tables = re.findall(r"(?:^\|.*\n)+", open_text, re.MULTILINE)
+    assert max(table.count("\n") for table in tables) < 10
+    assert len(open_text) < 0.7 * len(text)

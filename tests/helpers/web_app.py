@@ -70,6 +70,16 @@ def wait_for(true, seconds=PATIENCE_S):
         time.sleep(0.2)
 
 
+def with_a_miss(run, folder, index):
+    """A copy of a run in which a first pose is said to be far from the crystal."""
+    subprocess.run(["cp", "-r", str(run), str(folder)], check=True)
+    journal = folder / "results.jsonl"
+    records = list(read_records(journal))
+    first, *others = records[index].poses
+    records[index] = replace(records[index], poses=(replace(first, rmsd=4.25), *others))
+    journal.write_bytes(b"".join(record.to_line() for record in records))
+
+
 def with_many_records(run, folder):
     """A copy of a run in which each record is there again and again, some of them with nasty names."""
     subprocess.run(["cp", "-r", str(run), str(folder)], check=True)

@@ -10,7 +10,7 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
-from templ.records import Outcome, Pose, Target
+from templ.records import Outcome, Pose, Target, confidence_in_words
 
 TARGET = Target("t", "CCO", "sars", datetime.date(2020, 6, 1), "LFQSCWFLJHTTHZ")
 
@@ -53,7 +53,7 @@ def test_a_pose_is_a_picture_of_what_was_copied(pose):
     shown = pose._repr_html_()
     ET.fromstring(f"<div>{shown}</div>")  # what others wrote is text
     assert set(re.findall(r"<ellipse[^>]*class='atom-(\d+)'", shown)) == {"0", "1", "2"}
-    assert "Pose 2: confidence 0.88, template &lt;t&amp;1&gt;, partial-core" in shown
+    assert "Pose 2: confidence 0.88, template &lt;t&amp;1&gt;, partial-core, likely right" in shown
 
 
 def test_an_outcome_shows_its_first_pose(pose):
@@ -62,7 +62,8 @@ def test_an_outcome_shows_its_first_pose(pose):
     shown = outcome._repr_html_()
     ET.fromstring(f"<div>{shown}</div>")
     assert shown.startswith("<div><b>&lt;a&gt;</b>: posed</div>")
-    assert shown.count("<svg") == 1
+    assert shown.count("<svg") == shown.count("<iframe") == 1
+    assert "<td>0.88, likely right</td>" in shown
     assert shown.count("<td>&lt;t&amp;1&gt;</td>") == 2  # a row of each pose
 
 
@@ -70,3 +71,12 @@ def test_an_outcome_without_poses_says_why():
     outcome = Outcome("a", "refused", "peptide", "12 residues <of> 8")
     assert repr(outcome) == "<Outcome a: refused, peptide>"
     assert outcome._repr_html_() == "<div>a: refused, peptide: 12 residues &lt;of&gt; 8</div>"
+
+
+@pytest.mark.parametrize(
+    ("confidence", "words"),
+    [(0.9, "very likely right"), (0.89, "likely right"), (0.5, "more likely right than wrong")]
+    + [(0.49, "doubtful"), (0.29, "probably wrong"), (0.0, "probably wrong")],
+)
+def test_confidence_in_words(confidence, words):
+    assert confidence_in_words(confidence) == words

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from templ.benchmark.definition import WHOSE, Benchmark, label_splits
-from templ.errors import InputError
+from templ.errors import InputError, first_fault
 from templ.settings import PredictionSettings
 from templ.sources.files import open_input
 from templ.sources.split_lists import read_split_lists
@@ -64,8 +64,7 @@ class TomlBenchmark:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path} is not a benchmark in TOML ({error})") from None
         except ValidationError as error:
-            first = error.errors()[0]
-            raise InputError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise InputError(f"{path}: {first_fault(error)}") from None
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         if bool(content.splits) != bool(content.split):

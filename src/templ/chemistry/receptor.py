@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import gemmi
@@ -246,15 +246,23 @@ def residues_with(receptor: Receptor, chosen: NDArray[np.bool_]) -> tuple[str, .
 
 def without_side_chain(receptor: Receptor, label: str) -> Receptor:
     """Leave out the side chain of one residue, such as ``A:CYS145``: what is bonded to it does not clash."""
+    kept = ~_has_residue(receptor, label) | np.isin(receptor.atoms.names, MAIN_CHAIN)
+    return replace(receptor, atoms=receptor.atoms.only(kept))
+
+
+def with_atom_at(receptor: Receptor, label: str, name: str, position: Sequence[float]) -> Receptor:
+    """Move an atom of one residue, such as ``A:CYS145``, to a position, Angstrom."""
+    moved = _has_residue(receptor, label) & (receptor.atoms.names == name)
+    xyz = np.where(moved[:, None], np.asarray(position, np.float32), receptor.atoms.xyz)
+    return replace(receptor, atoms=replace(receptor.atoms, xyz=xyz))
+
+
+def _has_residue(receptor: Receptor, label: str) -> NDArray[np.bool_]:
+    """Which atoms are of one residue, such as ``A:CYS145``."""
     atoms, residues = receptor.atoms, receptor.residues
-    backbone = np.isin(atoms.names, MAIN_CHAIN)
-    side = {
-        index: residues.label(index, str(name))
-        for index, name in zip(atoms.residues.tolist(), atoms.residue_names.tolist(), strict=True)
-        if index >= 0
-    }
-    named = np.isin(atoms.residues, [index for index, called in side.items() if called == label])
-    return replace(receptor, atoms=atoms.only(~named | backbone))
+    names = dict(zip(atoms.residues.tolist(), atoms.residue_names.tolist(), strict=True))
+    found = [index for index, name in names.items() if index >= 0 and residues.label(index, name) == label]
+    return np.isin(atoms.residues, found)
 
 
 def around(receptor: Receptor, ligand: NDArray[np.float64]) -> Receptor:

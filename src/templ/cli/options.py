@@ -157,9 +157,9 @@ def progress(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
     def line(done: int, total: int | None, remark: str) -> str:
         """How far it is, how long that took, and how long the rest takes at this speed."""
         seconds = time.monotonic() - started
-        times = in_words(seconds)
+        times = time_in_words(seconds)
         if total is not None and first is not None and first < done < total:
-            times += f", {in_words(seconds / (done - first) * (total - done))} left"
+            times += f", {time_in_words(seconds / (done - first) * (total - done))} left"
         parts = (f"{what}: {done}{f' of {total}' if total is not None else ''}", times, remark)
         return ", ".join(filter(None, parts))
 
@@ -177,12 +177,12 @@ def progress(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
         say(line(*told))
 
 
-def in_words(seconds: float) -> str:
+def time_in_words(seconds: float) -> str:
     """A time in hours, minutes and seconds.
 
     Examples
     --------
-    >>> in_words(42), in_words(3720), in_words(90_000)
+    >>> time_in_words(42), time_in_words(3720), time_in_words(90_000)
     ('42 s', '1 h 02 min', '25 h 00 min')
     """
     if seconds < 60:

@@ -8,6 +8,8 @@ from heapq import nlargest, nsmallest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from templ.records import DOUBTFUL, confidence_in_words
+
 if TYPE_CHECKING:
     from templ.evaluation.run import Run
     from templ.runs.record import PoseRecord, Record
@@ -15,29 +17,8 @@ if TYPE_CHECKING:
 WIDTH = 80
 MOST_ROWS = 5
 """Of each part of the table."""
-DOUBTFUL = 0.5
-"""Confidence below which a pose is doubtful."""
-WORDS: Sequence[tuple[float, str]] = (
-    (0.9, "very likely right"),
-    (0.7, "likely right"),
-    (DOUBTFUL, "more likely right than wrong"),
-    (0.3, "doubtful"),
-    (0.0, "probably wrong"),
-)
-"""What a confidence is called from which on."""
 CLEARLY = 0.02
 """By which the confidence of a lower rank must be higher to be worth a word."""
-
-
-def confidence_in_words(confidence: float) -> str:
-    """Say how likely a pose is right.
-
-    Examples
-    --------
-    >>> confidence_in_words(0.95), confidence_in_words(0.4)
-    ('very likely right', 'doubtful')
-    """
-    return next(words for least, words in WORDS if confidence >= least)
 
 
 def card(record: Record, receptor: str, files: Sequence[Path]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from templ.errors import InputError
+from templ.errors import InputError, first_fault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -151,4 +151,4 @@ def _checked(source: str, name: str, value: Any) -> Any:  # noqa: ANN401
     try:
         return getattr(PredictionSettings(**{name: value}), name)
     except ValidationError as error:
-        raise InputError(f"{source}: {name}: {error.errors()[0]['msg']}") from None
+        raise InputError(f"{source}: {first_fault(error)}") from None

@@ -219,8 +219,17 @@ class Run:
         head = "".join(f"<th>{name}</th>" for name in names)
         return (
             f"<b>{html.escape(self.manifest.name)}</b>: {', '.join(cells)}"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{self._first_view()}"
         )
+
+    def _first_view(self) -> str:
+        """Poses of the first molecule that has some, in 3D."""
+        from templ.pictures.notebook import view
+
+        record = next((record for record in islice(self, ROWS_SHOWN) if record.address is not None), None)
+        if record is None or not (shown := view(self.poses(record))):
+            return ""
+        return f"<div>{html.escape(record.id)}, the first that has poses:</div>{shown}"
 
     def _checked(self) -> Iterator[Record]:
         for record in self:

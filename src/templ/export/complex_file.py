@@ -10,7 +10,7 @@ import gemmi
 import numpy as np
 from rdkit import Chem
 
-from templ.chemistry.receptor import Receptor
+from templ.chemistry.receptor import Receptor, with_atom_at
 from templ.disk import make_folder, replacing
 from templ.errors import InputError
 from templ.evaluation.run import Run
@@ -24,6 +24,9 @@ from templ.templates.target_receptor import TargetReceptors
 LIGAND = "LIG"
 """Residue name of the pose."""
 SUFFIXES = (".pdb", ".cif")
+_PDB = gemmi.PdbWriteOptions(minimal=True, link_records=True)
+ANY_ALTERNATIVE = "\0"
+"""How gemmi calls the only position of an atom."""
 ORDERS = {"SINGLE": "SING", "DOUBLE": "DOUB", "TRIPLE": "TRIP"}
 """Bond orders, as mmCIF writes RDKit's."""
 
@@ -80,7 +83,7 @@ def complex_text(receptor: Receptor, pose: Chem.Mol, suffix: str) -> str:
     if (bond := read_bond(pose)) is not None:
         pose = without_capping_hydrogen(pose, bond)
     structure = complex_structure(receptor, pose)
-    return _pdb(structure) if suffix == ".pdb" else _mmcif(structure, pose)
+    return _pdb(structure, pose) if suffix == ".pdb" else _mmcif(structure, pose)
 
 
 def complex_structure(receptor: Receptor, pose: Chem.Mol) -> gemmi.Structure:
@@ -91,6 +94,9 @@ def complex_structure(receptor: Receptor, pose: Chem.Mol) -> gemmi.Structure:
     pose : rdkit.Chem.Mol
         With a conformer in the receptor's frame, Angstrom.
     """
+    bond = read_bond(pose)
+    if bond is not None:
+        receptor = with_atom_at(receptor, bond.residue, bond.residue_atom, bond.position)
     structure = to_structure(receptor)
     names = {chain.name for chain in structure[0]}
     chain = gemmi.Chain(next(name for name in "LXYZWVUTSRQPONMKJIHGFEDCBA0123456789" if name not in names))
@@ -106,8 +112,8 @@ def complex_structure(receptor: Receptor, pose: Chem.Mol) -> gemmi.Structure:
     chain.add_residue(residue)
     structure[0].add_chain(chain)
     structure.setup_entities()
-    if (bond := read_bond(pose)) is not None:
-        _link(structure, bond, chain.name, atom_names(pose)[bond.atom])
+    if bond is not None:
+        structure.connections.append(_link(bond, chain.name, atom_names(pose)[bond.atom]))
     return structure
 
 
@@ -124,20 +130,17 @@ def without_capping_hydrogen(pose: Chem.Mol, bond: PoseBond) -> Chem.Mol:
     return cut.GetMol()
 
 
-def _link(structure: gemmi.Structure, bond: PoseBond, chain: str, atom: str) -> None:
-    """Turn the residue's side chain to where the bond has it, and say that there is one."""
+def _link(bond: PoseBond, chain: str, atom: str) -> gemmi.Connection:
+    """Say that a residue is bonded to an atom of the pose, which is in a chain of its own."""
     where, _, residue = bond.residue.rpartition(":")
-    seqid = gemmi.SeqId(residue[3:])
-    reactive = gemmi.AtomAddress(where, seqid, residue[:3], bond.residue_atom, "\0")
-    found = structure[0].find_cra(reactive).atom
-    if found is not None:
-        found.pos = gemmi.Position(*bond.position)
     connection = gemmi.Connection()
     connection.name, connection.type = "covale1", gemmi.ConnectionType.Covale
-    connection.partner1 = reactive
-    connection.partner2 = gemmi.AtomAddress(chain, gemmi.SeqId(1, " "), LIGAND, atom, "\0")
+    connection.partner1 = gemmi.AtomAddress(
+        where, gemmi.SeqId(residue[3:]), residue[:3], bond.residue_atom, ANY_ALTERNATIVE
+    )
+    connection.partner2 = gemmi.AtomAddress(chain, gemmi.SeqId(1, " "), LIGAND, atom, ANY_ALTERNATIVE)
     connection.reported_distance = bond.length
-    structure.connections.append(connection)
+    return connection
 
 
 def atom_names(mol: Chem.Mol) -> list[str]:
@@ -156,20 +159,38 @@ def atom_names(mol: Chem.Mol) -> list[str]:
     return names
 
 
-def _pdb(structure: gemmi.Structure) -> str:
+def _pdb(structure: gemmi.Structure, pose: Chem.Mol) -> str:
+    """PDB with the bonds of the pose: a CONECT for each, two for a double one, as viewers read them."""
     copy = structure.clone()
     copy.shorten_chain_names()
-    return copy.make_pdb_string(gemmi.PdbWriteOptions(minimal=True, link_records=True))
+    lines: list[str] = copy.make_pdb_string(_PDB).splitlines()
+    # The pose comes last, also where the receptor has a residue of this name.
+    numbers = [line[6:11] for line in lines if line.startswith("HETATM")][-pose.GetNumAtoms() :]
+    bonds = []
+    for atom, number in zip(_kekulised(pose).GetAtoms(), numbers, strict=True):
+        others = [
+            numbers[bond.GetOtherAtomIdx(atom.GetIdx())]
+            for bond in atom.GetBonds()
+            for _ in range(int(bond.GetBondTypeAsDouble()))
+        ]
+        bonds += [f"CONECT{number}{''.join(others[start : start + 4])}" for start in range(0, len(others), 4)]
+    return "\n".join([*(line for line in lines if line.strip() != "END"), *bonds, "END", ""])
 
 
 def _mmcif(structure: gemmi.Structure, pose: Chem.Mol) -> str:
     """MmCIF with the bonds of the pose, so that nobody need guess them."""
     block = structure.make_mmcif_document().sole_block()
     loop = block.init_loop("_chem_comp_bond.", ["comp_id", "atom_id_1", "atom_id_2", "value_order"])
-    mol = Chem.Mol(pose)
-    Chem.Kekulize(mol, clearAromaticFlags=True)
+    mol = _kekulised(pose)
     names = atom_names(mol)
     for bond in mol.GetBonds():
         first, second = names[bond.GetBeginAtomIdx()], names[bond.GetEndAtomIdx()]
         loop.add_row([LIGAND, first, second, ORDERS.get(str(bond.GetBondType()), "SING")])
     return str(block.as_string())
+
+
+def _kekulised(mol: Chem.Mol) -> Chem.Mol:
+    """A copy with single and double bonds instead of aromatic ones."""
+    copy = Chem.Mol(mol)
+    Chem.Kekulize(copy, clearAromaticFlags=True)
+    return copy

@@ -40,7 +40,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError, mod
 
 from templ.checksums import CHECKSUM, checksum, checksum_agrees, with_checksum
 from templ.disk import sync_file
-from templ.errors import LibraryError
+from templ.errors import LibraryError, first_fault
 
 FORMAT_NAME: Final = "templ-library"
 FORMAT_VERSION: Final = 5
@@ -270,9 +270,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return Manifest.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        reason = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
-        raise damaged(path, f"is damaged ({reason})") from None
+        raise damaged(path, f"is damaged ({first_fault(error)})") from None
 
 
 def damaged(path: Path, what: str) -> LibraryError:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import re
 from functools import cache
 from typing import TYPE_CHECKING
@@ -11,13 +9,12 @@ from typing import TYPE_CHECKING
 from templ import __version__
 from templ.disk import make_folder, replacing
 from templ.errors import InputError
+from templ.pictures.viewer_script import MISSING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from jinja2 import Environment
-
-MISSING = "a page needs {package}, which is not installed: pip install 'templ-pose[report]'"
 
 
 def render(name: str, **data: object) -> str:
@@ -49,17 +46,6 @@ def write_page(path: Path, text: str) -> None:
     make_folder(path.parent)
     with replacing(path) as file:
         file.write(text.encode())
-
-
-def pack(text: str) -> str:
-    """Compress text for a page, as ``unpack`` of ``base.js`` reads it: gzip in base64.
-
-    Examples
-    --------
-    >>> gzip.decompress(base64.b64decode(pack("a pose"))).decode()
-    'a pose'
-    """
-    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
 
 
 def angstrom(text: str) -> str:

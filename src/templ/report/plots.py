@@ -10,8 +10,8 @@ import numpy as np
 
 from templ.errors import InputError
 from templ.evaluation.summary import HEADLINE, STRATA, Accuracy, Summary, wilson_interval
+from templ.pictures.viewer_script import MISSING
 from templ.report.collect import Results
-from templ.report.html_page import MISSING
 from templ.report.svg import BAD, GOOD, INK, OTHER, QUIET, SMALL, STYLE, WIDTH, make_figure, to_svg
 from templ.runs.memory_log import minutes_of_running
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from templ.evaluation.markdown import WHOSE_RECEPTOR
 from templ.evaluation.summary import HEADLINE, Accuracy
+from templ.pictures.viewer_script import pack, read_viewer
+from templ.records import confidence_in_words
 from templ.report.collect import Results, outcome_of, read_results
-from templ.report.html_page import pack, render, write_page
+from templ.report.html_page import render, write_page
 from templ.report.plots import draw_plots
-from templ.report.structures import Structures, drawing_of
-from templ.report.viewer_script import read_viewer
+from templ.report.structures import Structures, drawn_alone
 from templ.runs.record import Record
 
 STRUCTURE_BYTES = 6_500_000
@@ -181,7 +182,7 @@ def keep_structures(
     )
     size = 0
     for index in order[len(kept) :]:
-        packed = pack(json.dumps(drawing_of(records[index])))
+        packed = pack(json.dumps(drawn_alone(records[index])))
         size += len(packed)
         if size > DRAWING_BYTES:
             break
@@ -213,6 +214,7 @@ def _details(record: Record) -> dict[str, Any]:
         "rmsd": [pose.rmsd for pose in record.poses if pose.rmsd is not None],
         "scores": [pose.score for pose in record.poses],
         "confidence": [pose.confidence for pose in record.poses],
+        "said": confidence_in_words(record.first.confidence) if record.first else "",
         "superposition": record.first.superposition if record.first else {},
         "pocket": " ".join(record.first.pocket) if record.first else "",
         "templates_allowed": record.templates_allowed,

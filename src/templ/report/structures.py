@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import Mol
 
-from templ.chemistry.molecules import heavy, parse_smiles, positions
+from templ.chemistry.molecules import heavy, positions
 from templ.chemistry.receptor import Receptor
 from templ.errors import LibraryError, RunError
 from templ.evaluation.crystal_frame import crystal_poses
 from templ.evaluation.run import Run
 from templ.export.pdb import to_pdb
 from templ.library.store import Library, open_library
-from templ.report.drawings import draw, draw_pair
+from templ.pictures.drawings import draw, draw_pair, draw_smiles
 from templ.runs.record import PoseRecord, Record
 from templ.runs.run_libraries import find_receptors
 from templ.templates.frame import Frame
@@ -94,7 +94,7 @@ class Structures:
         truth = self.truth(record, receptor)
         query = poses[0] if poses else truth
         if query is None:
-            return drawing_of(record)
+            return drawn_alone(record)
         centre = positions(truth if truth is not None else query)
         template = self.template(record.first, receptor, centre)
         shown: dict[str, Any] = {"smiles": Chem.MolToSmiles(query)}
@@ -153,11 +153,10 @@ class Structures:
         return mol if not frame.brings or frame.bring(self.library, row, mol) else None
 
 
-def drawing_of(record: Record) -> dict[str, Any]:
-    """What there is to look at where no structure is: the drawing of the SMILES, if that was read."""
-    if not record.query_atoms:
-        return {"models": []}
-    return {"smiles": record.smiles, "query": draw(parse_smiles(record.smiles)), "models": []}
+def drawn_alone(record: Record) -> dict[str, Any]:
+    """What there is to look at where no structure is: the drawing of the SMILES, if that can be read."""
+    drawing = draw_smiles(record.smiles)
+    return {"smiles": record.smiles, "query": drawing, "models": []} if drawing else {"models": []}
 
 
 def pocket_pdb(receptor: Receptor, ligand: NDArray[np.float64]) -> str:

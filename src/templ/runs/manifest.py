@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 from templ.checksums import CHECKSUM, checksum_agrees, with_checksum
 from templ.disk import path_text, printable, replacing
 from templ.engine import probe
-from templ.errors import RunError
+from templ.errors import RunError, first_fault
 from templ.runs.identity import Identity
 
 MANIFEST_NAME = "manifest.json"
@@ -140,9 +140,9 @@ def read_manifest(folder: Path) -> RunManifest:
     try:
         return RunManifest.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise RunError(f"{path} is not the manifest of a run ({reason}); choose another folder") from error
+        raise RunError(
+            f"{path} is not the manifest of a run ({first_fault(error)}); choose another folder"
+        ) from error
 
 
 def write_manifest(folder: Path, manifest: RunManifest) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 
-from templ.errors import InputError, LeakageError
+from templ.errors import InputError, LeakageError, first_fault
 from templ.records import Target
 
 
@@ -126,12 +126,8 @@ class TemplateRule(BaseModel):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            first = error.errors()[0]
-            name = ".".join(map(str, first["loc"]))
-            wrong = f"{name} is {first['input']!r}: {first['msg']}"
-            if first["type"] == "extra_forbidden":
-                wrong = f"unknown {name}, expected {', '.join(cls.model_fields)}"
-            raise InputError(f"template rule: {wrong}") from None
+            keys = ", ".join(cls.model_fields)
+            raise InputError(f"template rule: {first_fault(error)}; its keys are {keys}") from None
 
 
 NO_RULE = TemplateRule()

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from rdkit import Chem
 
 from templ.chemistry.molecules import heavy, positions
-from templ.chemistry.receptor import Atoms, Receptor
+from templ.chemistry.receptor import Atoms, Receptor, without_side_chain
 from templ.poses.clash_removal import clashes
+from templ.poses.pose_file import read_bond
+from templ.records import PoseBond
 from templ.scoring.vina import ligand_types, receptor_types
 
 LONGEST, SHORTEST = 3.5, 2.4
@@ -31,7 +33,7 @@ class Interaction:
     Attributes
     ----------
     kind : str
-        ``hydrogen bond`` or ``clash``.
+        ``covalent bond``, ``hydrogen bond`` or ``clash``.
     atom : int
         Of the pose.
     residue, name : str
@@ -52,7 +54,7 @@ class Interaction:
 
 
 def find_interactions(pose: Chem.Mol, receptor: Receptor) -> list[Interaction]:
-    """Find hydrogen bonds and clashes between a pose and a receptor, the shortest first of each kind.
+    """Find bonds, hydrogen bonds and clashes between a pose and a receptor, the shortest first of each kind.
 
     A hydrogen bond needs a donor and an acceptor 2.4 to 3.5 Angstrom apart, and the right angle at the pose;
     the receptor has no hydrogens. A clash is nearer than PoseBusters lets two atoms be.
@@ -60,9 +62,27 @@ def find_interactions(pose: Chem.Mol, receptor: Receptor) -> list[Interaction]:
     Parameters
     ----------
     pose : rdkit.Chem.Mol
-        With hydrogens, in the frame of the receptor, Angstrom.
+        With hydrogens, in the frame of the receptor, Angstrom; as read from a run, for its covalent bond.
     """
-    bare = heavy(pose)
+    bare, bond = heavy(pose), read_bond(pose)
+    if bond is not None:
+        return [
+            _of_bond(bond, positions(bare)),
+            *_of_pose(pose, bare, without_side_chain(receptor, bond.residue)),
+        ]
+    return _of_pose(pose, bare, receptor)
+
+
+def _of_bond(bond: PoseBond, xyz: NDArray[np.float64]) -> Interaction:
+    start = tuple(xyz[bond.atom].round(3).tolist())
+    length = round(bond.length, 2)
+    return Interaction(
+        "covalent bond", bond.atom, bond.residue, bond.residue_atom, start, bond.position, length
+    )
+
+
+def _of_pose(pose: Chem.Mol, bare: Chem.Mol, receptor: Receptor) -> list[Interaction]:
+    """Hydrogen bonds and clashes of a pose, whose heavy atoms are `bare`."""
     mine, xyz = ligand_types(bare), positions(bare)
     low, high = xyz.min(axis=0) - REACH, xyz.max(axis=0) + REACH
     rows = np.flatnonzero(((receptor.atoms.xyz >= low) & (receptor.atoms.xyz <= high)).all(axis=1))

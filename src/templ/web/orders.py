@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from templ.errors import InputError
+from templ.errors import InputError, first_fault
 from templ.sources.queries import LONGEST_SMILES, READERS
 from templ.web.web_job import BenchmarkOrder, Order, PredictOrder
 from templ.web.workspace import Workspace
@@ -96,8 +96,7 @@ def _checked(kind: type[Order], fields: dict[str, Any]) -> Order:
     try:
         return kind.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InputError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise InputError(first_fault(error)) from None
 
 
 def _pasted(smiles: str) -> bytes:

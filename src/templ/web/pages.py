@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +14,8 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from templ import __version__
 from templ.errors import InputError, RunError, TemplError
 from templ.library.store import open_library
+from templ.records import CONFIDENCE_WORDS
 from templ.report.html_page import environment_of
-from templ.report.viewer_script import read_viewer
 from templ.runs.memory_log import read_samples
 from templ.runs.record import Record
 from templ.web import results_view
@@ -24,14 +23,13 @@ from templ.web.bounded_work import in_worker
 from templ.web.orders import order_of, suffix_of
 from templ.web.pose_downloads import KINDS, download
 from templ.web.query_lookup import look_up, read_structure, read_upload
+from templ.web.static_files import static_files
 from templ.web.web_job import WebJob
 from templ.web.workspace import Workspace, title_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-STYLES = ("base.css", "viewer.css")
-"""Of the report, which the app shares; so is its viewer."""
 EVERY_S = 0.7
 """Seconds between two messages about a job."""
 MOST_VIEWS = 24
@@ -53,7 +51,7 @@ class Pages:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._environment = environment_of("templ.web")
-        self._static = _static_files()
+        self._static = static_files()
         self._views: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
 
     async def static(self, request: Request) -> Response:
@@ -94,6 +92,7 @@ class Pages:
             f"{'benchmark' if kind == 'benchmark' else 'results'}.html.j2",
             name=name,
             title=name if job is None else title_of(job),
+            confidence_words=[words for _, words in CONFIDENCE_WORDS],
             job=job,
             state="finished" if job is None else job.state,
         )
@@ -196,6 +195,15 @@ class Pages:
             media_type=KINDS[kind][0],
             headers={"Content-Disposition": f'attachment; filename="{ascii_name}"'},
         )
+
+    async def poses(self, request: Request) -> Response:
+        """All poses of the results that are asked for, as one SDF."""
+        indices = (await _small_json(request)).get("indices")
+        if not isinstance(indices, list) or not all(isinstance(index, int) for index in indices):
+            raise InputError("expected indices: a list of numbers")
+        path = self._workspace.run_path(request.path_params["name"])
+        content = await in_worker(results_view.poses_at, str(path), indices, seconds=RUN_S)
+        return Response(content, media_type="chemical/x-mdl-sdfile")
 
     async def look_up(self, request: Request) -> Response:
         """What can be said of a SMILES before it is posed, as a piece of a page."""
@@ -381,17 +389,4 @@ async def _small_json(request: Request) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict):
         raise InputError("expected JSON: an object")
-    return found
-
-
-def _static_files() -> dict[str, tuple[str, bytes]]:
-    """Scripts and styles by name: those of the app, those it shares with the report, and 3Dmol.js."""
-    kinds = {".css": "text/css", ".js": "text/javascript"}
-    found = {"3dmol.js": ("text/javascript", read_viewer().encode())}
-    report = files("templ.report") / "assets"
-    for name in (*STYLES, "viewer.js"):
-        found[name] = (kinds[Path(name).suffix], (report / name).read_bytes())
-    for asset in (files("templ.web") / "assets").iterdir():
-        if (suffix := Path(asset.name).suffix) in kinds:
-            found[asset.name] = (kinds[suffix], asset.read_bytes())
     return found

@@ -9,30 +9,16 @@ from rdkit.Chem import Mol
 
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.summary import HEADLINE
+from templ.records import confidence_in_words
 from templ.runs.record import PoseRecord, Record
 from templ.scoring.pocket import IN_DENSITY
 from templ.web.interactions import Interaction
 from templ.web.template_support import TemplateSupport
 
-LIKELY, OPEN = 0.75, 0.4
-"""Confidence from which a pose is called likely right; below the second it is called doubtful."""
 SUPPORTED = 0.5
 """Density at an atom from which the templates support it."""
 MOST_NAMED = 4
 """Residues named in a sentence."""
-
-
-def in_words(confidence: float) -> str:
-    """Say a confidence in words.
-
-    Examples
-    --------
-    >>> in_words(0.81), in_words(0.5), in_words(0.1)
-    ('likely right', 'open', 'doubtful')
-    """
-    if confidence >= LIKELY:
-        return "likely right"
-    return "open" if confidence >= OPEN else "doubtful"
 
 
 def reasons_for(
@@ -86,11 +72,17 @@ def _what_it_does(
     parts = []
     if has_receptor:
         bonds = [pair for pair in interactions if pair.kind == "hydrogen bond"]
-        clashes = len(interactions) - len(bonds)
+        clashes = sum(pair.kind == "clash" for pair in interactions)
+        parts += [
+            f"It is bonded to {pair.name} of {pair.residue.partition(':')[2] or pair.residue}"
+            for pair in interactions
+            if pair.kind == "covalent bond"
+        ]
         residues = list(dict.fromkeys(pair.residue.partition(":")[2] or pair.residue for pair in bonds))
         named = ", ".join(residues[:MOST_NAMED]) + (" and others" if len(residues) > MOST_NAMED else "")
         parts.append(
-            f"It makes {_counted(len(bonds), 'hydrogen bond')}{f' (to {named})' if bonds else ''} and "
+            f"{'it' if parts else 'It'} makes {_counted(len(bonds), 'hydrogen bond')}"
+            f"{f' (to {named})' if bonds else ''} and "
             f"{_counted(clashes, 'clash', 'clashes')} with the receptor"
         )
     if support.of_atoms:
@@ -107,14 +99,16 @@ def _how_sure(record: Record, rank: int, poses: Sequence[Mol]) -> str:
     pose = record.poses[rank - 1]
     said = (
         f"The probability that it is within {HEADLINE:g} A of the truth is {pose.confidence:.2f} "
-        f"({in_words(pose.confidence)}); {pose.score:.0%} of the probability of all sampled poses lies near "
-        "it"
+        f"({confidence_in_words(pose.confidence)}); {pose.score:.0%} of the probability of all sampled poses "
+        "lies near it"
     )
-    others = [number for number in range(len(poses)) if number != rank - 1]
-    if others:
-        other = others[0]
+    if len(poses) > 1:
+        other = 0 if rank > 1 else 1
         apart = symmetric_rmsd(poses[rank - 1], poses[other])
-        said += f", {record.poses[other].score:.0%} near rank {other + 1}, which is {apart:.1f} A away"
+        if apart <= HEADLINE:  # what lies near one lies near the other: two shares would add up to too much
+            said += f"; rank {other + 1} is no other binding mode, {apart:.1f} A away"
+        else:
+            said += f", {record.poses[other].score:.0%} near rank {other + 1}, which is {apart:.1f} A away"
     if pose.rmsd is not None:
         said += f". From the crystal it is {pose.rmsd:.2f} A away"
     return f"{said}."

@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 from rdkit import Chem
 from rdkit.Chem import Mol
 
-from templ.chemistry.molecules import heavy, parse_smiles, positions
-from templ.chemistry.receptor import AT_POSE, Receptor
-from templ.errors import InputError
+from templ.chemistry.molecules import heavy, positions
+from templ.chemistry.receptor import AT_POSE, Receptor, with_atom_at
 from templ.evaluation.run import Run, load_run
-from templ.report.drawings import draw, draw_pair
+from templ.pictures.drawings import draw, draw_pair, draw_smiles
+from templ.poses.pose_file import read_bond
+from templ.records import confidence_in_words
 from templ.report.structures import Structures, pocket_pdb
 from templ.runs.record import PoseRecord, Record
 from templ.templates.frame import Frame
 from templ.web.inline_svg import without_styles
 from templ.web.interactions import find_interactions, residue_of
-from templ.web.pose_reasons import in_words, reasons_for
+from templ.web.pose_reasons import reasons_for
 from templ.web.template_support import TemplateSupport, support_of
 
 NEIGHBOURS = 6
@@ -67,7 +68,7 @@ def pose_view(path: str | Path, record: Record, libraries: Sequence[Path] = ()) 
         "drawings": {},
     }
     if first is None:
-        return view | {"drawings": {"query": drawing_of(record.smiles)}}
+        return view | {"drawings": {"query": without_styles(draw_smiles(record.smiles))}}
     centre = positions(truth if truth is not None else first)
     support = _support(run, record, bare, receptor, shown)
     copied: dict[str, Mol | None] = {}
@@ -83,7 +84,7 @@ def pose_view(path: str | Path, record: Record, libraries: Sequence[Path] = ()) 
             {
                 "rank": rank,
                 "confidence": told.confidence,
-                "words": in_words(told.confidence),
+                "words": confidence_in_words(told.confidence),
                 "score": told.score,
                 "rmsd": told.rmsd,
                 "template": told.template,
@@ -104,6 +105,8 @@ def pose_view(path: str | Path, record: Record, libraries: Sequence[Path] = ()) 
     if truth is not None:
         view["models"].append(_model("crystal", "crystal", truth))
     if receptor is not None:
+        if (bond := read_bond(poses[0])) is not None:
+            receptor = with_atom_at(receptor, bond.residue, bond.residue_atom, bond.position)
         near = np.concatenate([positions(mol) for mol in (*bare, *([truth] if truth is not None else []))])
         view["models"].append(
             {"name": "pocket", "kind": "pocket", "format": "pdb", "text": pocket_pdb(receptor, near)}
@@ -116,14 +119,6 @@ def pose_view(path: str | Path, record: Record, libraries: Sequence[Path] = ()) 
         for template in sorted(support.templates, key=lambda template: -template.tanimoto)[:NEIGHBOURS]
     ]
     return view
-
-
-def drawing_of(smiles: str) -> str:
-    """Draw a SMILES as SVG for a page; empty where it cannot be read."""
-    try:
-        return without_styles(draw(parse_smiles(smiles)))
-    except InputError:
-        return ""
 
 
 def residue_labels(receptor: Receptor, xyz: NDArray[np.float64]) -> list[dict[str, Any]]:

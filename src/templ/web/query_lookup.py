@@ -10,16 +10,15 @@ from rdkit.Chem import Mol
 from templ.chemistry.receptor_file import read_receptor
 from templ.errors import InputError, Refusal
 from templ.library.store import Library, open_library
+from templ.pictures.drawings import draw, draw_pair
 from templ.prediction import Prediction
-from templ.records import Target
-from templ.report.drawings import draw, draw_pair
+from templ.records import Target, confidence_in_words
 from templ.settings import PredictionSettings
 from templ.sources.queries import LONGEST_SMILES, read_queries
 from templ.templates.rule import TemplateRule
 from templ.templates.screening import Template
 from templ.templates.warnings import warnings_of
 from templ.web.inline_svg import without_styles
-from templ.web.pose_reasons import in_words
 
 CARDS = 6
 """Templates that are shown."""
@@ -85,7 +84,7 @@ def look_up(smiles: str, library_path: str, group: str = "", receptor_path: str 
             **found,
             "warnings": list(dict.fromkeys((*told, *form.outcome.notes, *warnings))),
             "prior": round(prior, 2),
-            "words": in_words(prior),
+            "words": confidence_in_words(prior),
             "receptor": form.outcome.receptor,
             "atoms": mol.GetNumAtoms(),
             "templates": [_card(mol, template, library) for template in _nearest(templates)],

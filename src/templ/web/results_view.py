@@ -10,20 +10,23 @@ from typing import Any
 
 from templ.benchmark.compare_runs import compare_runs
 from templ.chemistry.molecules import heavy, positions
-from templ.errors import RunError
+from templ.errors import InputError, RunError
 from templ.evaluation.run import load_run
 from templ.evaluation.summary import HEADLINE
 from templ.library.format import read_manifest
+from templ.pictures.drawings import draw, draw_pair, draw_smiles
+from templ.records import confidence_in_words
 from templ.report.collect import read_results
-from templ.report.drawings import draw, draw_pair
 from templ.report.plots import draw_plots
 from templ.report.structures import Structures
 from templ.runs.journal import JOURNAL_NAME, read_lines
+from templ.runs.pose_shards import read_poses
 from templ.runs.record import Record
 from templ.web.inline_svg import without_styles
-from templ.web.pose_reasons import in_words
-from templ.web.pose_view import drawing_of, pose_view
+from templ.web.pose_view import pose_view
 
+MOST_IN_SDF = 1000
+"""Results whose poses are sent at once: some 20 MB."""
 RANKING, SAMPLING = "ranking", "sampling"
 """Why a target is missed: a pose that was handed out is right, but not the first; or none is."""
 
@@ -52,7 +55,7 @@ def _row(record: Record) -> dict[str, Any]:
         "detail": record.detail,
         "smiles": record.smiles,
         "confidence": None if first is None else first.confidence,
-        "words": "" if first is None else in_words(first.confidence),
+        "words": "" if first is None else confidence_in_words(first.confidence),
         "template": "" if first is None else first.template,
         "method": "" if first is None else first.placement_method,
         "core": 0 if first is None else len(first.core),
@@ -126,13 +129,32 @@ def card_at(path: str, index: int, libraries: Sequence[str] = ()) -> dict[str, s
     shown = Structures(run, libraries_of(path, libraries))
     poses = [heavy(pose) for pose in run.poses(record)[:1]]
     if not poses:
-        return {"query": drawing_of(record.smiles)}
+        return {"query": without_styles(draw_smiles(record.smiles))}
     receptor = shown.receptor(record)
     template = shown.template(record.first, receptor, positions(poses[0]))
     if template is None or record.first is None:
         return {"query": without_styles(draw(poses[0]))}
     query, other = draw_pair(poses[0], template, record.first.core)
     return {"query": without_styles(query), "template": without_styles(other)}
+
+
+def poses_at(path: str, indices: Sequence[int]) -> str:
+    """All poses of some results as SDF, in the order that is asked for.
+
+    Raises
+    ------
+    InputError
+        When there are too many, or none.
+    RunError
+        When there is no such result.
+    """
+    if not 0 < len(indices) <= MOST_IN_SDF:
+        raise InputError(
+            f"poses of {len(indices):,} results; expected 1 to {MOST_IN_SDF:,}: all are in the poses.sdf of "
+            "the job, or in what `templ export` writes of a run"
+        )
+    records = [record_at(path, index) for index in indices]
+    return "".join(read_poses(Path(path), record.address) for record in records if record.address is not None)
 
 
 def plots_of(path: str) -> dict[str, Any]:

@@ -66,6 +66,7 @@ def make_app(workspace: Workspace, token: str, hosts: Iterable[str]) -> Starlett
         "/api/look-up": pages.look_up,
         "/api/uploads/{what:str}": pages.upload,
         "/api/jobs": pages.submit,
+        f"/api{run}/poses": pages.poses,
         f"/api{run}/stop": pages.stop,
         f"/api{run}/resume": pages.resume,
     }

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from templ.disk import is_locked, make_folder, replacing
-from templ.errors import RunError
+from templ.errors import RunError, first_fault
 from templ.jobs.recording import Progress
 
 ORDER, ENDING, PROGRESS, LOCK, LOG = "job.json", "ended.json", "progress.json", "job.lock", "log.txt"
@@ -148,7 +148,7 @@ def read_job(folder: Path) -> WebJob:
         return WebJob(folder.name, folder, _Order.model_validate(content).order)
     except ValidationError as error:
         raise RunError(
-            f"{folder / ORDER} is no order of a job ({error.errors()[0]['msg']}); remove the folder"
+            f"{folder / ORDER} is no order of a job ({first_fault(error)}); remove the folder"
         ) from None
 
 

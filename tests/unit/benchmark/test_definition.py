@@ -38,7 +38,7 @@ def test_a_file_says_it_all_with_paths_relative_to_it(tmp_path):
     ("text", "message"),
     [
         ("library = ", "is not a benchmark in TOML"),
-        ("name = 'x'", "library: Field required"),
+        ("name = 'x'", "library is missing"),
         ("library = 'a'\nlibary = 'b'", "libary"),
         ("library = 'a'\n[settings]\nconformers = 0", r"settings\.conformers"),
         ("library = 'a'\n[rule]\nbefore = true", r"bad\.toml: .*unknown before"),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from program import run_templ as templ
 
-from templ.cli.query_card import as_plain, card, confidence_in_words, table
+from templ.cli.query_card import as_plain, card, table
 from templ.runs.record import PoseRecord, Record
 
 
@@ -39,15 +38,6 @@ def test_a_lower_rank_that_looks_surer_is_said():
 def test_a_card_without_poses_has_the_reason_and_no_files():
     lines = card(Record(0, "q", "refused", "peptide", "it has 12 residues"), "", ["p.sdf"])
     assert lines == ["refused     peptide: it has 12 residues"]
-
-
-@pytest.mark.parametrize(
-    ("confidence", "words"),
-    [(0.9, "very likely right"), (0.89, "likely right"), (0.5, "more likely right than wrong")]
-    + [(0.49, "doubtful"), (0.29, "probably wrong"), (0.0, "probably wrong")],
-)
-def test_confidence_in_words(confidence, words):
-    assert confidence_in_words(confidence) == words
 
 
 def test_a_table_has_the_surest_the_doubtful_and_those_without():

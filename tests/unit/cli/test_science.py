@@ -36,7 +36,11 @@ def test_set_goes_before_the_file(file):
     [
         (["conformer=3"], {}, "there is no setting 'conformer'; did you mean conformers?"),
         (["conformers"], {}, "--set conformers: expected NAME=VALUE"),
-        (["conformers=0"], {}, "--set conformers=0: conformers: Input should be greater than or equal to 1"),
+        (
+            ["conformers=0"],
+            {},
+            "conformers=0: conformers is 0: Input should be greater than or equal to 1",
+        ),
         (["by=magic"], {}, "Input should be 'sequence', 'embedding' or 'all'"),
         (["top=3"], {"top": 4}, "--set top: there is --top too"),
     ],
@@ -48,7 +52,7 @@ def test_what_is_no_setting(pairs, options, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("a b", "is not TOML"), ("conformers = 0", "conformers: Input")]
+    ("text", "message"), [("a b", "is not TOML"), ("conformers = 0", "conformers is 0: Input")]
 )
 def test_what_is_no_file_of_settings(file, text, message):
     file.write_text(text)

@@ -48,6 +48,17 @@ def test_mmcif_gives_the_pose_back_with_its_bonds(written):
     np.testing.assert_allclose(positions(heavy(entry.mol))[list(match)], positions(pose), atol=2e-3)
 
 
+def test_pdb_has_the_bonds_of_the_pose(written):
+    run, folder = written
+    pose = run.poses("one")[0]
+    lines = (folder / "one.pdb").read_text().splitlines()
+    block = "\n".join(line for line in lines if " LIG " in line or line.startswith("CONECT"))
+    read = Chem.MolFromPDBBlock(block, removeHs=False, proximityBonding=False)
+    assert Chem.MolToSmiles(heavy(read)) == Chem.MolToSmiles(heavy(pose))
+    assert read.GetNumAtoms() == pose.GetNumAtoms()
+    assert lines[-1].strip() == "END"
+
+
 @pytest.mark.parametrize("suffix", ["pdb", "cif"])
 def test_the_receptor_is_the_one_that_the_record_names(written, kinase_library, suffix):
     run, folder = written

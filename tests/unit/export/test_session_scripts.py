@@ -7,6 +7,7 @@ import re
 import gemmi
 import pytest
 from program import run_templ as templ
+from pymol_session import run_pymol
 from rdkit import Chem
 
 from templ.benchmark.builtin import find_benchmark
@@ -22,7 +23,7 @@ def poses(demo_path, tmp_path_factory):
     """Two queries, one of a nasty name, and one that is refused."""
     folder = tmp_path_factory.mktemp("session")
     (folder / "q.csv").write_text(
-        'name,SMILES\n"a b/c; quit",CC(=O)Nc1cnccc1C\nd,CCOc1cccnc1\niron,[Fe]OCCO\n'
+        'name,SMILES\n"a b/c; quit",CC(=O)Nc1cnccc1C\nb,CCOc1cccnc1\niron,[Fe]OCCO\n'
     )
     words = ("predict", "-l", demo_path, "-q", "q.csv", "--top", "2", "--set", "conformers=5")
     templ(*words, cwd=folder).check_returncode()
@@ -52,6 +53,19 @@ def test_what_a_script_opens_is_there_and_no_name_is_a_command(poses, tmp_path, 
             structure = gemmi.read_structure(str(file))
             assert [residue.name for chain in structure[0] for residue in chain].count("LIG") == 1
     assert "; quit" not in text
+
+
+def test_pymol_opens_it(poses, tmp_path):
+    """Also where a molecule is called as a word of PyMOL is (``b``), and without a network."""
+    templ("export", poses, "-f", "pymol", "-o", "out", cwd=tmp_path).check_returncode()
+    count = "print(cmd.count_atoms('b_complex'), cmd.count_atoms('b_poses'), len(cmd.get_bonds('b_complex')))"
+    told = run_pymol(tmp_path / "out" / "view.pml", count, "png view.png, width=200, height=150, ray=1")
+    assert "Error" not in told
+    whole = gemmi.read_structure(str(tmp_path / "out" / "complexes" / "b.pdb"))[0]
+    atoms, poses_atoms, bonds = map(int, re.search(r"^(\d+) (\d+) (\d+)$", told, re.MULTILINE).groups())
+    assert (atoms, poses_atoms) == (whole.count_atom_sites(), 2 * 18)
+    assert bonds > 0.9 * atoms
+    assert (tmp_path / "out" / "view.png").stat().st_size > 5000
 
 
 @pytest.mark.parametrize("receptor", ["own", "nearest"])

@@ -69,7 +69,7 @@ def test_version_that_was_altered_is_no_other_version(copy, version):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"something_new": 1}, "damaged .something_new"),
+        ({"something_new": 1}, "damaged .unknown something_new"),
         ({"version": None}, "damaged .version"),
         (
             {"files": {LIGANDS: {"bytes": -1, "sha256": "", "blocks": ""}}},

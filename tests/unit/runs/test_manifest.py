@@ -164,7 +164,7 @@ def test_another_format_is_refused_before_its_fields_are_looked_at(tmp_path, ver
         ("{", "no JSON"),
         ("[" * 10**5, "no JSON"),
         ("\xff", "no JSON"),
-        (json.dumps(with_checksum({"x": 1})), "name: Field required"),
+        (json.dumps(with_checksum({"x": 1})), "name is missing"),
     ],
 )
 def test_another_manifest_is_refused(tmp_path, text, reason):

@@ -104,7 +104,7 @@ def test_what_is_unknown_is_not_allowed():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"before": True}, "unknown before, expected before_date, "),
+        ({"before": True}, "unknown before; its keys are before_date, "),
         ({"before_date": 1}, "before_date is 1: .*boolean"),
         ({"groups": {"sars": "sars"}}, "groups.sars is 'sars'"),
         ({"groups": ["sars"]}, "groups is "),

@@ -5,6 +5,10 @@ import pytest
 from rdkit import Chem
 
 from templ.chemistry.molecules import positions, with_coordinates
+from templ.chemistry.receptor_file import read_receptor
+from templ.pipeline import predict
+from templ.poses.pose_file import to_sdf
+from templ.settings import PredictionSettings
 from templ.web.interactions import find_interactions
 from templ.web.pose_view import Structures
 from templ.web.results_view import record_at
@@ -51,3 +55,16 @@ def test_a_hydrogen_must_point_at_the_acceptor(bound):
         pairs = find_interactions(with_coordinates(methanol, placed), receptor)
         bound_to.append(any(pair.name == "O" and pair.distance == 2.9 for pair in pairs))
     assert bound_to == [True, False]
+
+
+def test_a_bond_to_the_protein_is_told_and_is_no_clash(demo_library):
+    aldehyde = "CC(C)C[C@H](NC(=O)OCc1ccccc1)C(=O)N[C@H](C=O)C[C@@H]1CCNC1=O"
+    settings = PredictionSettings(conformers=5, minimised=10, rounds=0, top=1, starts=60, docked=15)
+    receptor = read_receptor(demo_library.receptor_path())
+    supplier = Chem.SDMolSupplier()
+    supplier.SetData(to_sdf(predict(aldehyde, demo_library, settings, receptor=receptor)), removeHs=False)
+    [bond, *others] = find_interactions(supplier[0], receptor)
+    assert (bond.kind, bond.residue, bond.name) == ("covalent bond", "A:CYS145", "SG")
+    assert bond.distance == pytest.approx(1.81, abs=0.1)
+    assert np.linalg.norm(np.subtract(bond.start, bond.end)) == pytest.approx(bond.distance, abs=0.01)
+    assert not any(pair.residue == "A:CYS145" and pair.name == "SG" for pair in others)

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import ast
 import io
+import re
 import zipfile
 
 import gemmi
 import pytest
+from pymol_session import run_pymol
 from rdkit import Chem
 
 from templ.chemistry.molecules import positions
@@ -32,33 +35,33 @@ def test_the_pose_is_in_every_file(had, predicted):
     assert all(name.startswith("amide_1") for name, _ in had.values())
 
 
-def test_the_pymol_script_is_whole(had):
-    """Its Python part is Python, and what it gives to PyMOL reads back."""
+def test_the_pymol_script_has_all_in_it(had):
     script = had["pymol"][1].decode()
-    part, rest = script.removeprefix("python\n").split("python end\n")
-    given = []
-    namespace = {
-        "cmd": type(
-            "cmd",
-            (),
-            {
-                name: staticmethod(lambda *words: given.append(words))
-                for name in ("read_pdbstr", "read_molstr")
-            },
-        )
-    }
-    exec(part.replace("from pymol import cmd\n", ""), namespace)
-    assert [words[1] for words in given] == ["receptor", "pose", "template"]
-    assert len(gemmi.read_pdb_string(given[0][0])[0]) == 1
+    given = [ast.literal_eval(f"({words})") for words in re.findall(r"cmd.load_raw\((.+)\)", script)]
+    assert [(kind, name) for _, kind, name in given] == [
+        ("pdb", "rank_1_complex"),
+        ("sdf", "rank_1_template"),
+    ]
+    assert len(gemmi.read_pdb_string(given[0][0])[0]) == 2
     assert Chem.MolFromMolBlock(given[1][0]) is not None
-    assert "resi 163" in rest
+
+
+def test_pymol_opens_it(had, tmp_path):
+    name, content = had["pymol"]
+    (tmp_path / name).write_bytes(content)
+    told = run_pymol(
+        tmp_path / name, "print(cmd.get_object_list())", "png view.png, width=200, height=150, ray=1"
+    )
+    assert "Error" not in told
+    assert "['rank_1_complex', 'rank_1_template']" in told
+    assert (tmp_path / "view.png").stat().st_size > 5000
 
 
 def test_the_chimerax_archive_opens_what_it_has(had):
     with zipfile.ZipFile(io.BytesIO(had["chimerax"][1])) as archive:
         names = archive.namelist()
         lines = archive.read("view.cxc").decode().splitlines()
-    opened = [line.removeprefix("open ") for line in lines if line.startswith("open ")]
+    opened = [line.removeprefix("open ").strip('"') for line in lines if line.startswith("open ")]
     assert set(opened) | {"view.cxc"} == set(names)
 
 

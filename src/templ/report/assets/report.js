@@ -231,6 +231,7 @@ function numbersOf(details) {
   const facts = Object.entries(details.superposition ?? {}).map(([name, value]) => [SUPERPOSITION[name] ?? name, Number(value.toPrecision(3))]);
   if (details.pocket) facts.push(["pocket", details.pocket, "residues within 4.5 Å of the first pose"]);
   if (details.templates_allowed) facts.push(["templates allowed", details.templates_allowed.toLocaleString("en"), "crystal ligands that the rule lets it use"]);
+  if (details.said) facts.push(["first pose", `${details.confidence[0].toFixed(2)}, ${details.said}`, "its confidence in words"]);
   if (details.prior_confidence) facts.push(["prior confidence", details.prior_confidence.toFixed(2), "from the templates alone, before posing"]);
   if (details.failed_checks) facts.push(["PoseBusters checks failed", details.failed_checks.join(", ")]);
   if (details.stage) facts.push(["ended in", details.stage]);

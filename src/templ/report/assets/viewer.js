@@ -97,6 +97,11 @@ class PoseViewer {
     return entry === this.selected ? "selected" : entry.kind;
   }
 
+  // Colour of the carbons of a model.
+  inkOf(entry) {
+    return pageColour(entry.colour ?? (entry === this.selected ? "pose" : entry.kind));
+  }
+
   draw() {
     for (const entry of this.models) {
       if (!this.isShown(entry)) {
@@ -107,8 +112,7 @@ class PoseViewer {
       entry.model.show();
       const kind = this.thick(entry);
       const radius = RADII[kind] ?? RADII.rank;
-      const ink = entry.colour ? pageColour(entry.colour) : pageColour(kind === "selected" ? "pose" : kind);
-      let colouring = { colorscheme: { prop: "elem", map: { ...ELEMENT_COLOURS, C: ink } } };
+      let colouring = { colorscheme: { prop: "elem", map: { ...ELEMENT_COLOURS, C: this.inkOf(entry) } } };
       if (kind === "selected" && this.shown.has("support") && this.support?.length) {
         colouring = { colorfunc: (atom) => supportColour(this.support[atom.index] ?? 0) };
       }
@@ -135,6 +139,7 @@ class PoseViewer {
   }
 
   drawPair(pair) {
+    if (pair.kind === "covalent bond") return this.line(pair.start, pair.end, pageColour("pose"), RADII.selected, false);
     const clash = pair.kind === "clash";
     this.line(pair.start, pair.end, pageColour(clash ? "clash" : "hydrogen-bond"), clash ? 0.12 : 0.06, !clash);
     this.write(pair.distance.toFixed(1), middle(pair.start, pair.end), clash ? "clash" : "hydrogen-bond");

@@ -1,10 +1,12 @@
 "use strict";
-// Both poses of a target that changed sides, in one view.
+// Both poses of a target that changed sides, in one view beside the table that it was chosen from.
 let viewer = null;
 
 async function look(button) {
   const { a, b, i, j } = button.dataset;
   const found = await (await ask(`/api/overlay?${new URLSearchParams({ a, b, i, j })}`)).json();
+  for (const other of document.querySelectorAll(".look")) other.setAttribute("aria-pressed", other === button);
+  button.closest(".flips").querySelector(".beside").replaceChildren(byId("overlay"));
   byId("overlay").classList.remove("hidden");
   byId("overlaid").textContent = found.id;
   const rmsd = (value) => (value === null ? "no pose" : `${value.toFixed(2)} Å from the crystal`);

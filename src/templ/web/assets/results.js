@@ -10,7 +10,7 @@ function chosen() {
   const filter = byId("filter").value;
   const sort = byId("sort").value;
   const rows = all.filter((row) => {
-    const kind = row.status === "posed" ? row.words.split(" ")[0] : row.status;
+    const kind = row.status === "posed" ? row.words : row.status;
     const text = `${row.id} ${row.template} ${row.reason} ${row.detail}`.toLowerCase();
     return words.every((word) => text.includes(word)) && (!filter || (filter === "star" ? gallery.stars.has(row.id) : kind === filter));
   });
@@ -37,4 +37,12 @@ async function refresh(told) {
 for (const id of ["search", "sort", "filter"]) byId(id).addEventListener("input", draw);
 byId("controls").addEventListener("submit", (event) => event.preventDefault());
 byId("export").addEventListener("click", () => save(`${name}.csv`, toCsv(chosen(), COLUMNS)));
+byId("poses").addEventListener("click", async () => {
+  const indices = chosen().filter((row) => row.status === "posed").map((row) => row.index);
+  try {
+    save(`${name}.sdf`, await (await send(`/api/runs/${name}/poses`, { indices })).text(), "chemical/x-mdl-sdfile");
+  } catch (error) {
+    say(error.message);
+  }
+});
 followers.push((told) => refresh(told).catch((error) => say(error.message)));

@@ -5,7 +5,7 @@ import re
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
-from templ.report.drawings import draw, draw_pair
+from templ.pictures.drawings import draw, draw_pair
 
 
 def mol3d(smiles, shift=0.0):

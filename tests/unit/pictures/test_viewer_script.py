@@ -1,8 +1,8 @@
 import pytest
 
 from templ.errors import InputError
-from templ.report import viewer_script
-from templ.report.viewer_script import read_viewer
+from templ.pictures import viewer_script
+from templ.pictures.viewer_script import read_viewer
 
 
 @pytest.fixture(autouse=True)

@@ -6,13 +6,15 @@ here: 0.55 of 3.2 MB. The rest would add styles of its own, which a page with a 
 
 from __future__ import annotations
 
+import base64
+import gzip
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from templ.errors import InputError
-from templ.report.html_page import MISSING
 
+MISSING = "a page needs {package}, which is not installed: pip install 'templ-pose[report]'"
 PACKAGE, FILE = "chemiscope", "sphinx/static/chemiscope.min.js"
 EXPORTS = "__nested_webpack_exports__="
 """What the module says where it ends; nothing else in the bundle does."""
@@ -44,3 +46,14 @@ def read_viewer() -> str:
     if min(inside, start, end) < 0:
         raise InputError(f"{path} has no 3Dmol.js in it as chemiscope 1.1 has: pip install chemiscope==1.1.0")
     return f"window.$3Dmol = ({bundle[start + len(START) : end]})();"
+
+
+def pack(text: str) -> str:
+    """Compress text for a page, as ``unpack`` of ``base.js`` reads it: gzip in base64.
+
+    Examples
+    --------
+    >>> gzip.decompress(base64.b64decode(pack("a pose"))).decode()
+    'a pose'
+    """
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()

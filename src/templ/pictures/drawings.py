@@ -10,7 +10,8 @@ from rdkit.Chem import rdDepictor
 from rdkit.Chem.Draw import rdMolDraw2D
 from rdkit.Geometry import Point2D
 
-from templ.chemistry.molecules import quiet_rdkit
+from templ.chemistry.molecules import parse_smiles, quiet_rdkit
+from templ.errors import InputError
 
 SCALE = 24.0
 """Pixels a bond length: the same in every drawing, so that two can be compared."""
@@ -51,6 +52,14 @@ def draw(mol: Chem.Mol, *, spots: bool = False) -> str:
         rdDepictor.Compute2DCoords(mol)
         rdDepictor.StraightenDepiction(mol)
         return _svg(mol, [], spots=spots)
+
+
+def draw_smiles(smiles: str) -> str:
+    """Draw a SMILES as SVG; empty where it cannot be read."""
+    try:
+        return draw(parse_smiles(smiles))
+    except InputError:
+        return ""
 
 
 def _largest_piece(mol: Chem.Mol, core: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
