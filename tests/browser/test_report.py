@@ -249,7 +249,8 @@ def test_rows_are_walked_through_and_the_address_follows(page):
     assert page.locator(".steps").inner_text().split("\n")[0].startswith(ids[1])
     page.locator(".steps button", has_text="Next").click()
     page.wait_for_selector("tr#t2.open")
-    page.keyboard.press("Enter")  # the focus is on the button of the next sheet
+    page.wait_for_function("document.activeElement.textContent.startsWith('Next')")  # on the new sheet
+    page.keyboard.press("Enter")
     page.wait_for_selector("tr#t3.open")
     assert page.url.endswith("#t3")
     page.locator(".steps button", has_text="Previous").click()

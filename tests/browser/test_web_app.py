@@ -29,7 +29,7 @@ def visit(browser, served):
         page.on("console", lambda message: told.append(message.text))
         page.on("pageerror", lambda error: told.append(str(error)))
         page.on("request", lambda sent: told.append(sent.url) if not is_ours(sent.url, served) else None)
-        page.goto(f"{served.home}/runs?token={served.token}")
+        context.add_cookies([{"name": f"templ-{served.port}", "value": served.token, "url": served.home}])
         page.goto(served.home + path)
         return page
 
@@ -183,7 +183,7 @@ def test_files_of_a_pose(visit, served):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_narrow_light_and_dark(visit, served, scheme):
-    for path in ("/", "/runs", f"/runs/{served.jobs()[0]}", "/runs/one", "/compare?baseline=one&run=other"):
+    for path in ("/", "/runs", f"/runs/{served.jobs()[0]}", "/runs/one", "/compare?baseline=one&run=missed"):
         page = visit(path, width=400, height=800, color_scheme=scheme)
         page.wait_for_load_state("networkidle")
         assert not sticks_out(page), path
@@ -310,7 +310,7 @@ def test_a_benchmark_run(visit):
 
 def test_both_poses_of_a_target_that_changed_sides(visit, served):
     """Chosen in the table, seen beside it: two poses in colours of their own, and the crystal."""
-    page = visit("/compare?baseline=one&run=missed&run=other", width=1200, height=800)
+    page = visit("/compare?baseline=one&run=missed", width=1200, height=800)
     rows = page.locator(".flips tbody tr").all_inner_texts()
     assert len(rows) == 1
     assert "A alone" in rows[0]
@@ -338,15 +338,15 @@ def test_both_poses_of_a_target_that_changed_sides(visit, served):
 
 
 def test_compare(visit, served):
-    page = visit("/compare?baseline=one&run=other&run=many")
+    page = visit("/compare?baseline=one&run=missed&run=many")
     assert page.locator(".verdict").count() == 1
     assert "95 % interval" in page.locator(".verdict").inner_text()
     assert "many" in page.locator(".fault").inner_text()  # no target in common
     assert "/" not in page.locator(".verdict").inner_text()  # no path of this machine
-    status, body = served.ask("/api/overlay?a=one&b=other&i=0&j=0")
+    status, body = served.ask("/api/overlay?a=one&b=missed&i=0&j=0")
     kinds = [model["kind"] for model in json.loads(body)["models"]]
     assert (status, sorted(kinds)) == (200, ["crystal", "pocket", "run-a", "run-b"])
-    assert served.ask("/api/overlay?a=one&b=../other&i=0&j=0")[0] == 404
+    assert served.ask("/api/overlay?a=one&b=../missed&i=0&j=0")[0] == 404
     page = visit("/compare?baseline=one&run=one")
     assert page.locator(".verdict").count() == 0
 
@@ -369,6 +369,17 @@ def test_fifty_visitors_at_once(served):
     assert {status for each in found for status, _ in each} == {200}
     assert len({each[2][1] for each in found}) == 1
     assert len({each[3][1] for each in found}) == 1
+
+
+def test_the_address_that_is_printed_lets_in(browser, served):
+    """With the token once, then by the cookie; the token does not stay in the address."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{served.home}/runs?token={served.token}")
+    assert page.url == f"{served.home}/runs"
+    page.goto(f"{served.home}/compare")
+    assert page.locator("h1").inner_text() == "Compare runs"
+    context.close()
 
 
 def test_who_has_no_token_sees_nothing(served):

@@ -13,8 +13,9 @@ from dataclasses import replace
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
-from templ.checksums import CHECKSUM, with_checksum
+from templ.checksums import CHECKSUM, checksum, with_checksum
 from templ.runs.journal import read_records
+from templ.runs.pose_shards import read_poses
 
 MANY = 10_000
 PATIENCE_S = 180
@@ -70,13 +71,22 @@ def wait_for(true, seconds=PATIENCE_S):
         time.sleep(0.2)
 
 
-def with_a_miss(run, folder, index):
-    """A copy of a run in which a first pose is said to be far from the crystal."""
+def with_a_miss(run, folder, index, apart=4.25):
+    """A copy of a run in which a first pose lies elsewhere, Angstrom, and so far from the crystal."""
     subprocess.run(["cp", "-r", str(run), str(folder)], check=True)
     journal = folder / "results.jsonl"
     records = list(read_records(journal))
-    first, *others = records[index].poses
-    records[index] = replace(records[index], poses=(replace(first, rmsd=4.25), *others))
+    record = records[index]
+    lines = read_poses(folder, record.address).split("\n")
+    for atom in range(4, 4 + int(lines[3][:3])):
+        lines[atom] = f"{float(lines[atom][:10]) + apart:10.4f}{lines[atom][10:]}"
+    text = "\n".join(lines).encode()
+    shard = folder / record.address.shard
+    address = replace(record.address, offset=shard.stat().st_size, length=len(text), checksum=checksum(text))
+    with shard.open("ab") as file:
+        file.write(text)
+    first, *others = record.poses
+    records[index] = replace(record, poses=(replace(first, rmsd=apart), *others), address=address)
     journal.write_bytes(b"".join(record.to_line() for record in records))
 
 

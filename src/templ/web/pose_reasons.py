@@ -61,8 +61,8 @@ def _where_from(record: Record, pose: PoseRecord, similarity: float | None) -> s
         )
     return (
         f"It has {len(pose.core)} of its {record.query_atoms} heavy atoms in common with template "
-        f"{pose.template}{alike} and keeps them {pose.core_rmsd:.1f} A (RMSD) from where the crystal has "
-        f"them; placed by {_method(pose)}."
+        f"{pose.template}{alike}; they lie {pose.core_rmsd:.1f} A (RMSD) from where the crystal has them; "
+        f"placed by {_method(pose)}."
     )
 
 
@@ -106,7 +106,7 @@ def _how_sure(record: Record, rank: int, poses: Sequence[Mol]) -> str:
         other = 0 if rank > 1 else 1
         apart = symmetric_rmsd(poses[rank - 1], poses[other])
         if apart <= HEADLINE:  # what lies near one lies near the other: two shares would add up to too much
-            said += f"; rank {other + 1} is no other binding mode, {apart:.1f} A away"
+            said += f"; rank {other + 1} lies within {HEADLINE:g} A of it too, {apart:.1f} A away"
         else:
             said += f", {record.poses[other].score:.0%} near rank {other + 1}, which is {apart:.1f} A away"
     if pose.rmsd is not None:
