@@ -276,6 +276,22 @@ def test_ten_thousand_results_scroll(visit):
     assert page.title() != "hacked"
 
 
+def test_a_benchmark_is_followed_as_it_runs(visit):
+    """Progress and memory as they come; at the end the figures are of all targets, the worst first."""
+    page = visit("/runs")
+    page.locator("#limit").fill("3")
+    page.get_by_role("button", name="Run benchmark").click()
+    page.wait_for_url("**/runs/2*")
+    until(page, "/[0-3] of 3 done.* MB in [0-9] worker/.test(document.getElementById('told').textContent)")
+    assert page.get_by_role("button", name="Stop").is_visible()
+    page.wait_for_selector("#progress[data-state=finished]")
+    until(page, "/ 3 targets attempted/.test(document.getElementById('summary').textContent)")
+    assert page.locator(".result").count() == 3
+    texts = page.locator(".result").all_inner_texts()
+    far = [float(re.search(r"RMSD ([0-9.]+)", text)[1]) for text in texts]
+    assert far == sorted(far, reverse=True)
+
+
 def test_a_benchmark_run(visit):
     page = visit("/runs/one")
     page.wait_for_selector("#summary .numbers")

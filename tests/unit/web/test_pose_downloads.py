@@ -11,9 +11,9 @@ from pymol_session import run_pymol
 from rdkit import Chem
 
 from templ.chemistry.molecules import positions
-from templ.errors import RunError
+from templ.errors import InputError, RunError
 from templ.web.pose_downloads import KINDS, download
-from templ.web.results_view import record_at
+from templ.web.results_view import MOST_IN_SDF, poses_at, record_at
 
 
 @pytest.fixture(scope="module")
@@ -71,3 +71,16 @@ def test_what_there_is_not(predicted):
         download(path, record_at(path, 0), 9, "sdf")
     with pytest.raises(RunError, match="no result number 5"):
         record_at(path, 5)
+
+
+def test_poses_of_several_results_in_the_order_that_is_asked_for(predicted):
+    path = str(predicted.path)
+    text = poses_at(path, [1, 0])  # the first of these has none
+    supplier = Chem.SDMolSupplier()
+    supplier.SetData(text)
+    assert [mol.GetProp("_Name") for mol in supplier] == ["amide"] * len(predicted["amide"].poses)
+    with pytest.raises(RunError, match="no result number 7"):
+        poses_at(path, [0, 7])
+    for indices in ([], [0] * (MOST_IN_SDF + 1)):
+        with pytest.raises(InputError, match="expected 1 to 1,000"):
+            poses_at(path, indices)

@@ -10,6 +10,7 @@ const gallery = new Gallery(byId("results"), name);
 let all = [];
 let known = -2;
 let drawnAt = 0;
+let asked = 0;
 
 const scaleX = (tanimoto) => FRAME.left + tanimoto * (FRAME.right - FRAME.left);
 const logShare = (rmsd) => (Math.log(Math.min(Math.max(rmsd, LIMITS.rmsd[0]), LIMITS.rmsd[1])) - Math.log(LIMITS.rmsd[0])) / (Math.log(LIMITS.rmsd[1]) - Math.log(LIMITS.rmsd[0]));
@@ -103,8 +104,10 @@ async function refresh(told) {
   if (told.done === 0 || (!ended && Date.now() - drawnAt < REFRESH_MS)) return;
   known = told.done;
   drawnAt = Date.now();
-  all = await (await ask(`/api/runs/${name}/rows`)).json();
-  if (!all.length) return;
+  const mine = ++asked;
+  const rows = await (await ask(`/api/runs/${name}/rows`)).json();
+  if (mine !== asked || !rows.length) return; // what was asked for later is newer, whichever comes first
+  all = rows;
   byId("gallery").classList.remove("hidden");
   const groups = [...new Set(all.map((row) => row.group).filter(Boolean))].sort(compareText);
   const chosenGroup = byId("protein").value;
@@ -112,7 +115,8 @@ async function refresh(told) {
   byId("protein").value = chosenGroup;
   drawPlot();
   draw();
-  byId("summary").innerHTML = await (await ask(`/api/runs/${name}/plots`)).text();
+  const summary = await (await ask(`/api/runs/${name}/plots`)).text();
+  if (mine === asked) byId("summary").innerHTML = summary;
 }
 
 for (const id of ["search", "filter", "protein", "low", "high", "near", "far"]) byId(id).addEventListener("input", draw);

@@ -4,6 +4,7 @@ const name = byId("controls").dataset.name;
 const gallery = new Gallery(byId("results"), name);
 let all = [];
 let known = "";
+let asked = 0;
 
 function chosen() {
   const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -30,7 +31,10 @@ async function refresh(told) {
   const now = `${told.done} ${told.state}`;
   if (now === known) return;
   known = now;
-  all = await (await ask(`/api/runs/${name}/rows`)).json();
+  const mine = ++asked;
+  const rows = await (await ask(`/api/runs/${name}/rows`)).json();
+  if (mine !== asked) return; // what was asked for later is newer, whichever comes first
+  all = rows;
   draw();
 }
 
