@@ -1,4 +1,4 @@
-"""Make the pictures of docs/gallery.md: python scripts/docs_gallery.py RUN CROSS (extra test, a Chromium).
+"""Make the pictures of docs/gallery.md and docs/covalent.md: python scripts/docs_gallery.py RUN CROSS (extra test, a Chromium).
 
 RUN is a finished run of demo-mpro, CROSS one of cross on the demo cdk2. The page of each pose is visited in
 the web app, as a reader sees it, and what it says is printed beside the name of the picture.
@@ -35,6 +35,7 @@ CASES = {
     "other-receptor": (1, "1g5s"),
     "flexible": (1, "1h01"),
     "failure": (0, "Mpro-x12025"),
+    "covalent": (0, "Mpro-x11204"),
 }
 """By the name of the picture: which of the runs, and which of its targets."""
 
