@@ -78,9 +78,12 @@ class Workspace:
 
     @property
     def jobs(self) -> dict[str, WebJob]:
-        """Jobs by id, the newest first; folders that are none are passed over."""
+        """Jobs by id, the newest first; folders that are none are passed over.
+
+        None where somebody removed the folder of the server meanwhile: the next order makes it anew.
+        """
         found = {}
-        for path in sorted((self.folder / JOBS).iterdir(), reverse=True):
+        for path in sorted((self.folder / JOBS).glob("*"), reverse=True):
             if JOB_ID.fullmatch(path.name):
                 try:
                     found[path.name] = read_job(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 
@@ -137,3 +138,14 @@ def test_a_library_that_is_not_served(tmp_path):
     with pytest.raises(InputError, match="libraries that are served"):
         workspace.submit(order, files)
     assert list((tmp_path / "jobs").iterdir()) == []
+
+
+def test_a_folder_that_is_removed_meanwhile_is_made_anew(tmp_path, demo_path, order):
+    workspace = Workspace(tmp_path / "served", [demo_path])
+    shutil.rmtree(tmp_path / "served")
+    workspace.advance()
+    assert workspace.jobs == {}
+    job = workspace.submit(order, {"queries.csv": queries_table(AMIDES[:1])})
+    assert list(workspace.jobs) == [job.id]
+    wait_until(lambda: job.ending is not None, workspace)
+    workspace.close()
