@@ -33,6 +33,7 @@ from templ.errors import Refusal
 from templ.evaluation.comparison import mcnemar
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.summary import wilson_interval
+from templ.evaluation.validity import failed_checks
 from templ.prediction import Prediction
 from templ.records import Target
 from templ.settings import PredictionSettings
@@ -52,12 +53,13 @@ LEAVE_ONE_OUT = TemplateRule(exclude_same_ligand=True)
 
 
 class Row(NamedTuple):
-    """One ligand: RMSD of its poses, Angstrom; whether bonds were made, and all sound; CPU seconds."""
+    """One ligand: RMSD of its poses, Angstrom; whether bonds were made, all sound, first valid; CPU seconds."""
 
     id: str
     rmsd: tuple[float, ...]
     bonded: bool
     sound: bool
+    valid: bool
     seconds: float
 
 
@@ -98,8 +100,12 @@ def pose(folder: Path, covalent: str, id: str) -> Row:
         for each in outcome.poses
         if (bond := each.bond) is not None
     )
+    seconds = process_time() - begin
+    first = outcome.poses[0]
+    bonded_to = "" if first.bond is None else first.bond.residue
+    valid = not failed_checks(first.mol, receptor=receptor, bonded_to=bonded_to)
     rmsd = tuple(symmetric_rmsd(each.mol, truth) for each in outcome.poses)
-    return Row(id, rmsd, bool(bonds), sound, process_time() - begin)
+    return Row(id, rmsd, bool(bonds), sound, valid, seconds)
 
 
 def names_bond(name: str, folder: Path, mode: str, id: str) -> str:
@@ -158,7 +164,7 @@ def main() -> None:
                 f"{covalent:8} right {sum(right)} ({low:.0%} to {high:.0%}), of five "
                 f"{sum(min(row.rmsd, default=99) <= 2 for row in rows)}, won {won} lost {lost} "
                 f"(p {mcnemar(won, lost):.2f}), bonded {len(bonded)}, all sound "
-                f"{sum(row.sound for row in bonded)}, {median(row.seconds for row in rows):.1f} CPU s"
+                f"{sum(row.sound for row in bonded)}, valid {sum(row.valid for row in rows)}, {median(row.seconds for row in rows):.1f} CPU s"
             )
         for row in zip(*found.values(), strict=True):
             print(f"{row[0].id:14}", "  ".join(f"{each.rmsd[0] if each.rmsd else 99:5.2f}" for each in row))

@@ -1,6 +1,6 @@
-"""Make the pictures of docs/gallery.md and docs/covalent.md: python scripts/docs_gallery.py RUN CROSS (extra test, a Chromium).
+"""Make the pictures of the gallery, and that of covalent ligands: python scripts/docs_gallery.py RUN CROSS.
 
-RUN is a finished run of demo-mpro, CROSS one of cross on the demo cdk2. The page of each pose is visited in
+It takes the extra test and a Chromium. RUN is a finished run of demo-mpro, CROSS one of cross on the demo cdk2. The page of each pose is visited in
 the web app, as a reader sees it, and what it says is printed beside the name of the picture.
 """
 

@@ -18,6 +18,7 @@ from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.validity import PACKAGE as POSEBUSTERS
 from templ.evaluation.validity import failed_checks
 from templ.library.store import Library, open_library
+from templ.poses.pose_file import read_bond
 from templ.sources.ledger import Ledger
 from templ.sources.sdf import read_sdf
 
@@ -108,7 +109,11 @@ def _score(id: str, rank: int, pose: Mol, crystals: _Crystals, receptor: Recepto
         rmsd = symmetric_rmsd(pose, truth)
     except InputError as error:
         return PoseScore(id, rank, problem=str(error))
-    checks = tuple(failed_checks(pose, truth=truth, receptor=lies_in)) if find_spec(POSEBUSTERS) else None
+    checks = None
+    if find_spec(POSEBUSTERS):
+        bond = read_bond(pose)
+        bonded_to = "" if bond is None else bond.residue
+        checks = tuple(failed_checks(pose, truth=truth, receptor=lies_in, bonded_to=bonded_to))
     lddt = bisy = None
     if lies_in is not None and crystal is not None and has_peppr():
         lddt, bisy = interface_scores(pose, lies_in, truth, crystal)

@@ -19,6 +19,7 @@ import rdkit
 from rdkit import Chem
 
 from templ.chemistry.molecules import heavy, positions
+from templ.chemistry.receptor import without_side_chain
 from templ.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,7 +58,11 @@ def require_posebusters() -> None:
 
 
 def failed_checks(
-    pose: Chem.Mol, *, truth: Chem.Mol | None = None, receptor: Receptor | None = None
+    pose: Chem.Mol,
+    *,
+    truth: Chem.Mol | None = None,
+    receptor: Receptor | None = None,
+    bonded_to: str = "",
 ) -> list[str]:
     """Names of the PoseBusters checks that a pose does not pass; none when it is valid.
 
@@ -75,12 +80,17 @@ def failed_checks(
     receptor : Receptor, optional
         In the frame of the pose. Receptors hold no water, and those of a library of complexes end 10 A from
         the crystal's ligand: what a pose meets beyond that is not seen.
+    bonded_to : str
+        Residue that the pose is bonded to, such as ``A:CYS145``: its side chain is left out, for the bond
+        would be a clash.
 
     Returns
     -------
     list of str
         As PoseBusters names the columns of its table, in their order; ``internal_energy`` last.
     """
+    if receptor is not None and bonded_to:
+        receptor = without_side_chain(receptor, bonded_to)
     near = None if receptor is None else _as_mol(_around(receptor.atoms, positions(heavy(pose))))
     checks, limit, conformers = _official(truth is not None, near is not None)
     with _quiet():

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from templ.chemistry.molecules import first_block, positions
-from templ.chemistry.receptor import without_side_chain
 from templ.errors import LibraryError
 from templ.evaluation.crystal_frame import crystal_poses
 from templ.evaluation.equivalent_copies import copy_rmsd, motions_between_copies
@@ -96,10 +95,9 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
         if context["validity"] and outcome.poses:
             begin = time.perf_counter()
             truth = crystals[0] if crystals else None
-            bond, met = outcome.poses[0].bond, receptor
-            if met is not None and bond is not None:
-                met = without_side_chain(met, bond.residue)
-            failed = failed_checks(outcome.poses[0].mol, truth=truth, receptor=met)
+            first = outcome.poses[0]
+            bonded_to = "" if first.bond is None else first.bond.residue
+            failed = failed_checks(first.mol, truth=truth, receptor=receptor, bonded_to=bonded_to)
             stages = {**record.cost.stages, "validity": round(time.perf_counter() - begin, 4)}
             record = replace(record, failed_checks=tuple(failed), cost=Cost(stages=stages))
         return MoleculeResult(record, to_sdf(outcome, name))

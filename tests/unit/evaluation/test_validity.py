@@ -25,6 +25,8 @@ from templ.evaluation.validity import (
     failed_checks,
     require_posebusters,
 )
+from templ.pipeline import predict
+from templ.settings import PredictionSettings
 
 posebusters = pytest.importorskip("posebusters", reason="the extra 'validity' is not installed")
 
@@ -178,3 +180,12 @@ def test_without_posebusters_the_mend_is_named(monkeypatch):
     monkeypatch.setattr(validity, "PACKAGE", "no_such_package")
     with pytest.raises(InputError, match=r"pip install 'templ-pose\[validity\]'"):
         require_posebusters()
+
+
+def test_a_bond_to_the_protein_is_no_clash(demo_library, receptor):
+    aldehyde = "CC(C)C[C@H](NC(=O)OCc1ccccc1)C(=O)N[C@H](C=O)C[C@@H]1CCNC1=O"
+    fast = PredictionSettings(conformers=8, minimised=20, rounds=0, top=1, starts=60, docked=15)
+    [pose] = predict(aldehyde, demo_library, fast, receptor=receptor).poses
+    assert pose.bond is not None
+    assert "minimum_distance_to_protein" in failed_checks(pose.mol, receptor=receptor)
+    assert failed_checks(pose.mol, receptor=receptor, bonded_to=pose.bond.residue) == []
