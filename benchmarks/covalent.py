@@ -53,7 +53,7 @@ LEAVE_ONE_OUT = TemplateRule(exclude_same_ligand=True)
 
 
 class Row(NamedTuple):
-    """One ligand: RMSD of its poses, Angstrom; whether bonds were made, all sound, first valid; CPU seconds."""
+    """One ligand: RMSD of its poses, Angstrom; whether bonds were made, all sound, the first valid; CPU s."""
 
     id: str
     rmsd: tuple[float, ...]
@@ -101,6 +101,8 @@ def pose(folder: Path, covalent: str, id: str) -> Row:
         if (bond := each.bond) is not None
     )
     seconds = process_time() - begin
+    if not outcome.poses:
+        return Row(id, (), bonded=False, sound=True, valid=False, seconds=seconds)
     first = outcome.poses[0]
     bonded_to = "" if first.bond is None else first.bond.residue
     valid = not failed_checks(first.mol, receptor=receptor, bonded_to=bonded_to)
@@ -164,7 +166,8 @@ def main() -> None:
                 f"{covalent:8} right {sum(right)} ({low:.0%} to {high:.0%}), of five "
                 f"{sum(min(row.rmsd, default=99) <= 2 for row in rows)}, won {won} lost {lost} "
                 f"(p {mcnemar(won, lost):.2f}), bonded {len(bonded)}, all sound "
-                f"{sum(row.sound for row in bonded)}, valid {sum(row.valid for row in rows)}, {median(row.seconds for row in rows):.1f} CPU s"
+                f"{sum(row.sound for row in bonded)}, valid {sum(row.valid for row in rows)}, "
+                f"{median(row.seconds for row in rows):.1f} CPU s"
             )
         for row in zip(*found.values(), strict=True):
             print(f"{row[0].id:14}", "  ".join(f"{each.rmsd[0] if each.rmsd else 99:5.2f}" for each in row))
