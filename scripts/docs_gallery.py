@@ -1,8 +1,8 @@
 """Make the pictures of the gallery, and that of covalent ligands: python scripts/docs_gallery.py RUN CROSS.
 
-It takes the extra test and a Chromium. RUN is a finished run of demo-mpro, CROSS one of cross on the demo cdk2.
-The page of each pose is visited in the web app, as a reader sees it, and what it says is printed beside the
-name of the picture.
+It takes the extra test and a Chromium. RUN is a finished run of demo-mpro, CROSS one of cross on the demo
+cdk2. The page of each pose is visited in the web app, as a reader sees it, and what it says is printed beside
+the name of the picture.
 """
 
 from __future__ import annotations
