@@ -286,7 +286,8 @@ def test_a_benchmark_is_followed_as_it_runs(visit):
     assert page.get_by_role("button", name="Stop").is_visible()
     page.wait_for_selector("#progress[data-state=finished]")
     until(page, "/ 3 targets attempted/.test(document.getElementById('summary').textContent)")
-    assert page.locator(".result").count() == 3
+    page.locator("#controls").scroll_into_view_if_needed()  # cards are there where they are seen
+    until(page, "document.querySelectorAll('.result').length === 3")
     texts = page.locator(".result").all_inner_texts()
     far = [float(re.search(r"RMSD ([0-9.]+)", text)[1]) for text in texts]
     assert far == sorted(far, reverse=True)
