@@ -443,7 +443,7 @@ def test_memory_is_that_of_all_processes(calm):
 
 def test_a_scheduler_that_is_lost_as_a_chunk_is_sent_is_named(monkeypatch):
     def refuse():
-        raise distributed.CommClosedError("Connection reset by peer")
+        raise distributed.comm.CommClosedError("Connection reset by peer")
 
     client = SimpleNamespace(nthreads=refuse)
     run = dask_executor._DaskRun(client, None, ("a",), RunSettings(on="dask://a:1"), None)
