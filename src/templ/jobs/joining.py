@@ -71,7 +71,7 @@ def record_run(
     retry = machine.retry_failed
     if not machine.join:
         parts.refuse_joined(folder)
-        with keeping_poses(folder, work) if machine.on else contextlib.nullcontext(work) as kept:
+        with keeping_poses(folder, work, elsewhere=bool(machine.on)) as kept:
             record_all(
                 folder,
                 manifest,

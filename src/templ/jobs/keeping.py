@@ -25,8 +25,17 @@ TOKEN_NAME = "token"
 
 
 @contextmanager
-def keeping_poses(run: Path, work: Work) -> Iterator[Work]:
+def keeping_poses(run: Path, work: Work, *, elsewhere: bool) -> Iterator[Work]:
     """Have the poses of a run that is held kept where they are made, as long as the block runs.
+
+    Parameters
+    ----------
+    run : pathlib.Path
+        The run folder.
+    work : Work
+        What is done.
+    elsewhere : bool
+        By other machines, maybe. Else the work stays as it is.
 
     Raises
     ------
@@ -34,12 +43,14 @@ def keeping_poses(run: Path, work: Work) -> Iterator[Work]:
         When the disk refuses.
     """
     token = uuid.uuid4().hex
-    with replacing(run / TOKEN_NAME) as file:
-        file.write(token.encode())
     try:
-        yield replace(work, keeper=Work(FUNCTION, {"run": str(run.absolute()), "token": token}))
+        if elsewhere:
+            with replacing(run / TOKEN_NAME) as file:
+                file.write(token.encode())
+            work = replace(work, keeper=Work(FUNCTION, {"run": str(run.absolute()), "token": token}))
+        yield work
     finally:
-        (run / TOKEN_NAME).unlink(missing_ok=True)
+        (run / TOKEN_NAME).unlink(missing_ok=True)  # one that was killed may have left it
 
 
 def open_keeper(context: Mapping[str, Any]) -> Callable[[MoleculeResult], MoleculeResult]:

@@ -19,7 +19,7 @@ RESULT = MoleculeResult(Record(3, "m3", "posed"), "m3\n$$$$\n")
 @pytest.fixture
 def context(tmp_path):
     """What workers are told while a run is done by other machines."""
-    with keeping_poses(tmp_path, Work("none", {"library": "x"})) as work:
+    with keeping_poses(tmp_path, Work("none", {"library": "x"}), elsewhere=True) as work:
         assert (work.function, dict(work.context)) == ("none", {"library": "x"})
         yield work.keeper.context
 
@@ -91,8 +91,17 @@ def test_a_disk_that_is_full_later_is_an_error(context, monkeypatch):
 def test_the_token_is_there_while_it_is_done_and_new_each_time(tmp_path):
     tokens = []
     for _ in range(2):
-        with keeping_poses(tmp_path, Work("none", {})) as work:
+        with keeping_poses(tmp_path, Work("none", {}), elsewhere=True) as work:
             tokens.append((tmp_path / TOKEN_NAME).read_text())
             assert work.keeper.context["token"] == tokens[-1]
         assert not (tmp_path / TOKEN_NAME).exists()
     assert len(set(tokens)) == 2
+
+
+def test_where_this_machine_does_it_nothing_changes_and_no_token_is_left(tmp_path):
+    """Of a run on a cluster that was killed, and then goes on here."""
+    (tmp_path / TOKEN_NAME).write_text("left")
+    work = Work("none", {})
+    with keeping_poses(tmp_path, work, elsewhere=False) as same:
+        assert same is work
+    assert not (tmp_path / TOKEN_NAME).exists()
