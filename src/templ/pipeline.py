@@ -38,6 +38,7 @@ METHOD_VERSION = 8
 
 PARTS = (
     "templ.chemistry.isomers",
+    "templ.chemistry.states",
     "templ.poses.receptor_selection",
     "templ.poses.finishing",
     "templ.poses.pose_selection",
@@ -52,10 +53,13 @@ PARTS = (
     "templ.templates.receptor_choice",
     "templ.templates.screening",
     "templ.templates.warnings",
-    *(["pandas"] if find_spec("pandas") else []),
+    "threadpoolctl",
+    *(["rustina"] if find_spec("rustina") else []),
+    *(["pandas", "pyarrow.pandas_compat"] if find_spec("pandas") else []),
 )
-"""What loads on first use; a process that will predict, or fork those that do, may load it before. Of itself
-nothing here needs pandas, but pyarrow imports it wherever it is installed: 25 MB a worker unless shared."""
+"""What loads on first use; a process that will predict, or fork those that do, may load it before: what is
+not here each worker loads for itself. Nothing of ours needs pandas, but pyarrow imports it wherever it is
+installed: 25 MB a worker unless shared."""
 
 
 def predict(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import re
 import signal
 import sys
 import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -40,10 +44,33 @@ def scheduler(helpers):
             yield cluster.scheduler_address.replace("tcp://", "dask://")
 
 
-@pytest.fixture(params=["local", "dask"])
-def where(request):
-    """Value of ``--on``: each of the executors; nothing below knows which one it has."""
-    return request.getfixturevalue("scheduler") if request.param == "dask" else ""
+@pytest.fixture(params=["local", "dask", "dask, values kept in files"])
+def manner(request):
+    """Each of the executors, and for Dask both manners of sending; nothing below knows which one it has."""
+    return request.param
+
+
+@pytest.fixture
+def where(manner, request):
+    """Value of ``--on``."""
+    return "" if manner == "local" else request.getfixturevalue("scheduler")
+
+
+@pytest.fixture
+def make_work(manner, engine_work, tmp_path_factory):
+    """Makes the work; what it does with values is a matter of the manner."""
+    keeper = None
+    if "kept" in manner:
+        context = {"folder": str(tmp_path_factory.mktemp("kept"))}
+        keeper = Work(engine_work.replace("open_work", "keep_in_files"), context)
+    return lambda context=None: Work(engine_work, context or {}, keeper=keeper)
+
+
+def fetched(result):
+    """Bring a value that was kept in a file."""
+    if isinstance(result.value, Path):
+        return replace(result, value=pickle.loads(result.value.read_bytes()))
+    return result
 
 
 @pytest.fixture
@@ -65,11 +92,13 @@ def make(where, calm):
 
 
 @pytest.fixture
-def engine(make, engine_work):
+def engine(make, make_work):
     """Makes an executor and has it do tasks."""
 
     def run(tasks, *, context=None, **settings):
-        return make(**settings).run(Work(engine_work, context or {}), tasks)
+        with closing(make(**settings).run(make_work(context), tasks)) as results:
+            for result in results:
+                yield fetched(result)
 
     return run
 
@@ -238,16 +267,16 @@ def test_closing_the_results_stops_the_workers(engine, tmp_path):
         time.sleep(0.02)
 
 
-def test_an_executor_can_be_used_again(make, engine_work):
+def test_an_executor_can_be_used_again(make, make_work):
     executor = make()
     for context in ({}, {"unused": "value"}):
-        values = [result.value for result in executor.run(Work(engine_work, context), ECHOES)]
+        values = [fetched(result).value for result in executor.run(make_work(context), ECHOES)]
         assert sorted(values) == [str(number) for number in range(8)]
 
 
-def test_what_is_seen_of_memory_is_told(make, engine_work):
+def test_what_is_seen_of_memory_is_told(make, make_work):
     samples = []
-    list(make().run(Work(engine_work, {}), ECHOES, samples.append))
+    list(make().run(make_work(), ECHOES, samples.append))
     assert samples
     assert all(sample["tree"] > 0 and sample["available"] > 0 for sample in samples)
     assert all(isinstance(sample["reason"], str) and sample["action"] for sample in samples)
@@ -265,3 +294,19 @@ def test_a_task_larger_than_a_pipe_arrives_whole(engine, size):
     results = list(engine([*ECHOES[:3], task, *ECHOES[3:]]))
     assert sorted(result.task for result in results) == sorted([*ECHOES, task])
     assert {result.kind for result in results} == {"done"}
+
+
+def test_values_are_kept_where_they_are_made_before_they_are_sent_elsewhere(make, make_work, manner):
+    values = [result.value for result in make().run(make_work(), [*ECHOES, "fail money"])]
+    kept = [value for value in values if isinstance(value, Path)]
+    assert len(kept) == (len(ECHOES) if "kept" in manner else 0)
+    assert values.count(None) == 1  # of the one that failed
+
+
+def test_a_disk_that_refuses_to_keep_a_value_ends_the_run(make, make_work, manner):
+    work = make_work()
+    if work.keeper is None:
+        pytest.skip("nothing is kept")
+    work = replace(work, keeper=replace(work.keeper, context={"folder": "/proc/none"}))
+    with pytest.raises(StorageError, match=r"/proc/none/.* cannot be written"):
+        list(make().run(work, ECHOES))

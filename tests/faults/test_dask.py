@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -24,16 +26,18 @@ from templ.evaluation.run import load_run
 from templ.jobs.binding_site import BindingSite
 from templ.jobs.query_run import predict_queries
 from templ.runs.identity import refuse_other_software, software_here
+from templ.runs.pose_shards import PoseShards
 from templ.runs.record import Cost
 from templ.settings import PredictionSettings, RunSettings
 
-pytest.importorskip("distributed", reason="Dask is not installed (extra: dask)")
+distributed = pytest.importorskip("distributed", reason="Dask is not installed (extra: dask)")
 dask_executor = pytest.importorskip("templ.engine.dask_executor")
 
 FAST = {"conformers": 5, "minimised": 10, "rounds": 0, "starts": 0, "top": 2}
 PATIENCE_S = 90.0
 """Only a failing test waits that long."""
 KILL_EVERY_S = 4.0
+"""Or longer, where nothing was recorded since: on a crowded machine a run would never end."""
 
 
 def processes_below(process):
@@ -57,9 +61,9 @@ class Cluster:
         self.folder, self.workers, self.port = folder, [], 0
         self.scheduler = None
 
-    def dask(self, *words):
+    def dask(self, *words, before=()):
         with (self.folder / "dask.log").open("a") as log:
-            command = [sys.executable, "-m", "dask", *words]
+            command = [*before, sys.executable, "-m", "dask", *words]
             return subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder)
 
     def start_scheduler(self):
@@ -75,9 +79,10 @@ class Cluster:
                 self.port = int(json.loads(found.read_text())["address"].rpartition(":")[2])
             time.sleep(0.1)
 
-    def start_worker(self):
+    def start_worker(self, *more, before=()):
         options = ("--nthreads", "1", "--memory-limit", "4GB", "--no-dashboard", "--death-timeout", "60")
-        self.workers.append(self.dask("worker", self.address.replace("dask://", "tcp://"), *options))
+        words = (self.address.replace("dask://", "tcp://"), *options, *more)
+        self.workers.append(self.dask("worker", *words, before=before))
 
     @property
     def address(self):
@@ -85,12 +90,18 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(tmp_path):
+def cluster(empty_cluster):
+    for _ in range(2):
+        empty_cluster.start_worker()
+    return empty_cluster
+
+
+@pytest.fixture
+def empty_cluster(tmp_path):
+    """A scheduler, and no workers yet."""
     started = Cluster(tmp_path)
     try:
         started.start_scheduler()
-        for _ in range(2):
-            started.start_worker()
         yield started
     finally:
         for process in filter(None, [*started.workers, started.scheduler]):
@@ -98,13 +109,21 @@ def cluster(tmp_path):
 
 
 @contextmanager
-def killing(cluster):
+def killing(cluster, folder):
     """While the block runs, one worker process after the other is killed; its nanny starts another."""
     over = threading.Event()
 
+    def recorded():
+        with suppress(FileNotFoundError):
+            return (folder / "results.jsonl").read_bytes().count(b"\n")
+        return 0
+
     def work():
-        number = 0
+        number, done = 0, 0
         while not over.wait(KILL_EVERY_S):
+            if number and recorded() == done:
+                continue
+            done = recorded()
             below = processes_below(cluster.workers[number % len(cluster.workers)])
             workers = [each for each in below if "spawn" in " ".join(_command(each))]
             for each in workers[:1]:
@@ -153,8 +172,154 @@ def test_records_and_poses_are_those_of_one_machine(cluster, kinase_path, tmp_pa
 
 
 @pytest.mark.slow
+def test_poses_never_pass_through_the_client_where_the_run_folder_is_shared(
+    cluster, kinase_path, tmp_path, expected, monkeypatch
+):
+    def refuse(*_):
+        raise AssertionError("poses came here")
+
+    monkeypatch.setattr("templ.jobs.recording.PoseShards.append", refuse)
+    run = run_loo(tmp_path / "run", kinase_path, cluster.address)
+    assert contents(run) == expected
+    assert files(tmp_path / "run") == files_of_a_run()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("unshare") or os.geteuid(), reason="mounts need root")
+def test_a_worker_that_does_not_see_the_run_folder_sends_its_poses(
+    empty_cluster, kinase_path, tmp_path, expected, monkeypatch
+):
+    """The folder of runs is another file system there, as on a node with disks of its own."""
+    runs, came = tmp_path / "runs", []
+    runs.mkdir()
+    # One of the two sees it, so that both manners meet in one run.
+    empty_cluster.start_worker()
+    hide = f'mount -t tmpfs none {runs} && exec "$@"'
+    empty_cluster.start_worker(before=("unshare", "-m", "sh", "-c", hide, "sh"))
+    append = PoseShards.append
+
+    def count(shards, position, *rest):
+        came.append(position)
+        return append(shards, position, *rest)
+
+    monkeypatch.setattr(PoseShards, "append", count)
+    wait_for_workers(empty_cluster, 2)
+    run = run_loo(runs / "run", kinase_path, empty_cluster.address)
+    assert contents(run) == expected
+    assert files(runs / "run") == files_of_a_run()
+    assert 0 < len(came) < len(expected)
+
+
+def files(run):
+    return sorted(str(path.relative_to(run)) for path in run.rglob("*") if path.is_file())
+
+
+def files_of_a_run():
+    records = ("manifest.json", "memory.jsonl", "results.jsonl", "run.lock", "summary.json", "summary.md")
+    return sorted([*records, "poses/0000.sdf"])
+
+
+def wait_for_workers(cluster, count):
+    with distributed.Client(cluster.address.replace("dask://", "tcp://")) as client:
+        client.wait_for_workers(count, timeout=PATIENCE_S)
+
+
+@pytest.mark.slow
+def test_a_worker_given_up_for_lost_that_goes_on_does_no_harm(
+    impatient, empty_cluster, kinase_path, tmp_path, expected
+):
+    """Its chunk is done twice, the poses of it are written twice, and no record comes twice."""
+    for _ in range(2):
+        empty_cluster.start_worker("--no-nanny")
+    wait_for_workers(empty_cluster, 2)
+    folder = tmp_path / "run"
+    stopped = empty_cluster.workers[0]
+    poses = []
+
+    def stop():
+        """Stop Dask's worker alone: the process that does its chunk goes on, and writes poses."""
+        end = time.monotonic() + PATIENCE_S
+        while not ((folder / "results.jsonl").exists() and len(load_run(folder))):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        os.kill(stopped.pid, signal.SIGSTOP)
+        time.sleep(2 * WORKER_TTL_S)
+        poses.extend(path.stat().st_size for path in (folder / "poses").glob("part-*"))
+        os.kill(stopped.pid, signal.SIGCONT)
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    run = run_loo(folder, kinase_path, empty_cluster.address)
+    thread.join()
+    assert contents(run) == expected
+    assert files(folder) == files_of_a_run()
+    assert "Remove worker" in (tmp_path / "dask.log").read_text()
+
+
+WORKER_TTL_S = 6
+"""After so long without a sign of life from a worker the scheduler does its chunks elsewhere; 300 s else."""
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setenv("DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL", f"{WORKER_TTL_S}s")
+
+
+@pytest.mark.slow
+def test_workers_that_are_paused_for_memory_go_on_when_there_is_some(
+    empty_cluster, kinase_path, tmp_path, expected
+):
+    """Both are full when the run begins, so that it waits; then one gets memory back, and does it all."""
+    for _ in range(2):
+        empty_cluster.start_worker("--memory-limit", "1000MB")
+    folder = tmp_path / "run"
+
+    def hold():
+        import builtins
+
+        builtins.held = b"x" * 750_000_000  # paused from 80 % of the limit on, ended by its nanny from 95 %
+
+    def let_go():
+        import builtins
+
+        del builtins.held
+
+    def states(dask_scheduler):
+        return sorted(worker.status.name for worker in dask_scheduler.workers.values())
+
+    with distributed.Client(empty_cluster.address.replace("dask://", "tcp://")) as client:
+        client.wait_for_workers(2, timeout=PATIENCE_S)
+        client.run(hold)
+
+        def wait_until(expected_states):
+            end = time.monotonic() + PATIENCE_S
+            while client.run_on_scheduler(states) != expected_states:
+                assert time.monotonic() < end
+                time.sleep(0.1)
+
+        wait_until(["paused", "paused"])
+        before = []
+
+        def help_one():
+            end = time.monotonic() + PATIENCE_S
+            while not (folder / "results.jsonl").exists() and time.monotonic() < end:
+                time.sleep(0.05)
+            time.sleep(3)
+            before.append((folder / "results.jsonl").read_bytes())
+            client.run(let_go, workers=[next(iter(client.nthreads()))])
+
+        thread = threading.Thread(target=help_one)
+        thread.start()
+        run = run_loo(folder, kinase_path, empty_cluster.address)
+        thread.join()
+        assert before == [b""]
+        assert contents(run) == expected
+        wait_until(["paused", "running"])
+
+
+@pytest.mark.slow
 def test_workers_that_are_killed_cost_nothing(cluster, kinase_path, tmp_path, expected):
-    with killing(cluster):
+    with killing(cluster, tmp_path / "run"):
         run = run_loo(tmp_path / "run", kinase_path, cluster.address)
         assert contents(run) == expected
     # What a killed worker had started is gone as well.
@@ -254,7 +419,10 @@ def test_what_listens_and_is_no_scheduler_is_not_waited_for(kinase_path, tmp_pat
 
 
 @pytest.mark.slow
-def test_a_cluster_of_this_machine(kinase_path, tmp_path, expected):
+def test_a_cluster_of_this_machine(kinase_path, tmp_path, expected, request):
+    """Also where another run is there already, which has the port that Dask takes first."""
+    with suppress(OSError):
+        request.addfinalizer(socket.create_server(("", 8787)).close)
     assert contents(run_loo(tmp_path / "run", kinase_path, "local:2", limit=4)) == expected[:4]
 
 
@@ -262,10 +430,48 @@ def test_memory_is_that_of_all_processes(calm):
     """What each held last, added up; a process that does a second chunk is counted once."""
     seen = []
     run = dask_executor._DaskRun(None, None, (), RunSettings(), seen.append)
-    for process, tree in (("1 on a", 5), ("2 on a", 7), ("1 on b", 1), ("1 on a", 6)):
+    run._threads = {"tcp://a": 2, "tcp://b": 1}
+    processes = ("tcp://a 1 on a", "tcp://a 2 on a", "tcp://b 1 on b")
+    for process, tree in zip([*processes, processes[0]], (5, 7, 1, 6), strict=True):
         run._tell(ChunkResult([], {"tree": tree, "workers": [tree - 1]}, process))
     assert [sample["tree"] for sample in seen] == [5, 12, 13, 14]
     assert seen[-1]["workers"] == [5, 6, 0]
+    run._threads = {"tcp://b": 1, "tcp://c": 1}  # a worker was lost, and another took its place
+    run._tell(ChunkResult([], {"tree": 2, "workers": [1]}, "tcp://c 1 on c"))
+    assert seen[-1]["tree"] == 3
+
+
+def test_a_scheduler_that_is_lost_as_a_chunk_is_sent_is_named(monkeypatch):
+    def refuse():
+        raise distributed.comm.CommClosedError("Connection reset by peer")
+
+    client = SimpleNamespace(nthreads=refuse)
+    run = dask_executor._DaskRun(client, None, ("a",), RunSettings(on="dask://a:1"), None)
+    with pytest.raises(TemplError, match="the scheduler of dask://a:1 is gone: start it, then the same"):
+        list(run.results())
+
+
+class KilledFuture:
+    """A chunk that Dask has given up, for the workers that had it died."""
+
+    status = "error"
+
+    def exception(self):
+        return distributed.KilledWorker("chunk", SimpleNamespace(address="tcp://a"), 3)
+
+
+def test_a_task_is_not_blamed_for_workers_that_others_kill(monkeypatch):
+    """A chunk that was given up is done task by task, and one that is given up alone is tried again."""
+    run, sent = dask_executor._DaskRun(None, None, (), RunSettings(), None), []
+    monkeypatch.setattr(run, "_send", sent.append)
+    run._size = 64
+    assert list(run._ended_chunk(KilledFuture(), ("a", "b"), 30.0)) == []
+    assert (sent, run._size) == ([("a",), ("b",)], 1)
+    for _ in range(dask_executor.ALONE - 1):
+        assert list(run._ended_chunk(KilledFuture(), ("a",), 30.0)) == []
+    [result] = run._ended_chunk(KilledFuture(), ("a",), 30.0)
+    assert (result.task, result.kind) == ("a", "crash")
+    assert sent[2:] == [("a",)] * (dask_executor.ALONE - 1)
 
 
 def test_other_software_is_refused_by_name():

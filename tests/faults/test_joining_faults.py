@@ -17,6 +17,7 @@ from templ.runs.manifest import MANIFEST_NAME, read_manifest
 from templ.runs.parts import is_finished, latest_attempts
 from templ.runs.pose_shards import POSES_FOLDER
 from templ.runs.record import Cost
+from templ.runs.run_folder import lock_run
 
 TARGETS = 40
 PROCESSES = 6
@@ -152,3 +153,15 @@ def test_six_processes_killed_and_stopped_at_random_moments(start, undisturbed, 
     assert outcome(run) == expected, f"seed {seed}"
     assert len(list((run / "processes").iterdir())) >= PROCESSES
     assert not (run / "parts").exists()
+
+
+def test_who_joins_while_another_process_makes_the_run_waits_for_it(start, tmp_path):
+    """All jobs of an array begin at once, and the first may have libraries to make."""
+    with lock_run(tmp_path / "run"), start(tmp_path / "run", "second", "--join", targets=2) as process:
+        log, end = tmp_path / "second.log", time.monotonic() + PATIENCE_S
+        while "waiting for process" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        time.sleep(1)
+        assert process.poll() is None, log.read_text()

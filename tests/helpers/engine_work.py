@@ -5,13 +5,16 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import pickle
 import re
 import sys
 import threading
 import time
+import uuid
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from templ.disk import storage_errors
 from templ.engine.governor import Observation, State, decide
 from templ.errors import LibraryError, StorageError
 
@@ -67,6 +70,18 @@ def open_work(context):
     if "stall once" in context:
         work.release = release
     return work
+
+
+def keep_in_files(context):
+    """Return what a value goes through where it is made: it is left in a file, and the path is sent."""
+
+    def keep(value):
+        path = Path(context["folder"], uuid.uuid4().hex)
+        with storage_errors(path):
+            path.write_bytes(pickle.dumps(value))
+        return path
+
+    return keep
 
 
 def fail(argument):

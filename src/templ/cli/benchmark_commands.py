@@ -282,10 +282,11 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 def _say_start(folder: Path, begun: set[Path], started: list[str]) -> None:
     """Say what there is to know about data and machine, and first which settings are not the default."""
-    from templ.runs.manifest import read_manifest
+    from templ.runs.manifest import MANIFEST_NAME, read_manifest
     from templ.settings import PredictionSettings
 
-    if folder not in begun:
+    # Who joins a run that another process is just making has to wait for it, and says so.
+    if folder not in begun and (folder / MANIFEST_NAME).exists():
         begun.add(folder)
         settings = PredictionSettings.model_validate(read_manifest(folder).identity.settings)
         started = [*changed(settings), *started]

@@ -1,7 +1,8 @@
 """Does chunks of tasks for an engine that spans machines: the local executor, in a process of its own.
 
 That process stays for the next chunk. It ends when the one that started it does, however that ends, and takes
-its workers along. A fault of a task costs that task, here as on one machine.
+its workers along. A fault of a task costs that task, here as on one machine. What values go through before
+they are sent (`Work.keeper`) is opened here once a run.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from templ.engine.executor import TaskResult, Work
@@ -93,10 +94,15 @@ def serve_chunks(orders: IO[bytes], send: Callable[[bytes], None]) -> None:
                 os._exit(0)
 
     threading.Thread(target=read, daemon=True).start()
+    run = ""
+    keep: Callable[[Any], Any] | None = None
     while True:
         chunk = waiting.get()
         try:
-            reply: ChunkResult | TemplError = _done(chunk)
+            if run != chunk.run:
+                keep = chunk.work.keeper.open() if chunk.work.keeper else None
+                run = chunk.run
+            reply: ChunkResult | TemplError = _done(chunk, keep)
         except TemplError as error:
             reply = error
         except Exception as error:  # noqa: BLE001  the worker's edge
@@ -104,10 +110,13 @@ def serve_chunks(orders: IO[bytes], send: Callable[[bytes], None]) -> None:
         send(pickle.dumps(reply))
 
 
-def _done(chunk: Chunk) -> ChunkResult:
+def _done(chunk: Chunk, keep: Callable[[Any], Any] | None) -> ChunkResult:
     memory: dict[str, Any] = {}
     executor = LocalExecutor(choose_limits(chunk.settings, len(chunk.tasks)))
-    results = list(executor.run(chunk.work, chunk.tasks, memory.update))
+    results = [
+        replace(result, value=keep(result.value)) if keep and result.kind == "done" else result
+        for result in executor.run(chunk.work, chunk.tasks, memory.update)
+    ]
     return ChunkResult(results, memory, f"{os.getpid()} on {socket.gethostname()}")
 
 

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -30,6 +31,11 @@ CHUNK_S = 20.0
 """Seconds that a chunk is to take: long beside the start of a worker, short beside a run."""
 LARGEST_CHUNK = 512
 """Tasks; the first has one, and while they are short each has twice as many as one before."""
+ALONE = 10
+"""Times that Dask may give a task up which is a chunk by itself; each time, four workers were lost.
+
+A task has no hold on the worker of Dask it is in but by memory, which has a limit: it is hardly to blame.
+"""
 AHEAD = 2
 """Chunks out for each thread of the cluster: one is done, one waits."""
 LOOK_EVERY_S = 1.0
@@ -57,7 +63,7 @@ def do_chunk(chunk: Chunk) -> ChunkResult:
     finally:
         del _busy[process]
     _free.append(process)
-    return found
+    return replace(found, process=f"{worker.address} {found.process}")
 
 
 def stop_chunks(run: str) -> None:
@@ -129,7 +135,7 @@ class DaskExecutor:
                 n_workers=self._local,
                 threads_per_worker=1,
                 memory_limit=memory // self._local if memory else "auto",
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # any port: another run may have Dask's own
             )
         except (RuntimeError, OSError) as error:
             raise TemplError(
@@ -165,8 +171,10 @@ class _DaskRun:
         self._out: dict[Future, tuple[float, Sequence[str]]] = {}
         self._came = threading.Event()
         self._size = 1
+        self._given_up: Counter[str] = Counter()
         self._run = uuid.uuid4().hex
         self._ended = 0
+        self._threads: dict[str, int] = {}
         self._held: dict[str, Mapping[str, Any]] = {}
 
     def results(self) -> Iterator[TaskResult]:
@@ -186,8 +194,11 @@ class _DaskRun:
 
     def _fill(self) -> None:
         """Send chunks until each thread has one to do and one that waits."""
-        threads = sum(self._client.nthreads().values())
-        while len(self._out) < AHEAD * max(1, threads):
+        try:
+            self._threads = self._client.nthreads()
+        except OSError:
+            raise self._lost() from None
+        while len(self._out) < AHEAD * max(1, sum(self._threads.values())):
             tasks = tuple(islice(self._tasks, self._size))
             if not tasks:
                 return
@@ -213,13 +224,15 @@ class _DaskRun:
             error = future.exception()
             if not isinstance(error, KilledWorker):
                 raise error if isinstance(error, TemplError) else TemplError(f"a chunk failed: {error}")
-            # One of its tasks ends workers, or they were ended with it: alone it can cost no other.
-            if len(tasks) == 1:
-                self._ended += 1
-                yield TaskResult(tasks[0], "crash", detail=f"the workers of Dask that had it died ({error})")
-            else:
-                for task in tasks:
+            # One of its tasks ends workers, or others end them: alone it can cost no other, and is soon done.
+            self._size = 1
+            for task in tasks:
+                self._given_up[task] += len(tasks) == 1
+                if self._given_up[task] < ALONE:
                     self._send((task,))
+                else:
+                    self._ended += 1
+                    yield TaskResult(task, "crash", detail=f"the workers of Dask that had it died ({error})")
             return
         raise self._lost()
 
@@ -244,6 +257,9 @@ class _DaskRun:
         if not found.memory:
             return
         self._held[found.process] = found.memory
+        for process in list(self._held):
+            if process.partition(" ")[0] not in self._threads:  # its worker is gone, and so is what it held
+                del self._held[process]
         every = {
             "tree": sum(int(memory["tree"]) for memory in self._held.values()),
             "workers": [held for memory in self._held.values() for held in memory["workers"]],

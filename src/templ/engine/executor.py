@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Literal, Protocol
 
 from templ.errors import InputError
@@ -25,11 +26,26 @@ class Work:
         Plain values handed to that function.
     preload : sequence of str
         Modules imported once, before workers are forked from the process that holds them.
+    keeper : Work, optional
+        What each value goes through on the machine where it was made, before it is sent to another: it can
+        keep there what is large. Where nothing is sent to another machine it is not used.
     """
 
     function: str
     context: Mapping[str, Any]
     preload: Sequence[str] = ()
+    keeper: Work | None = None
+
+    def open(self) -> Callable[[Any], Any]:
+        """Call the function of this name, in the process that works."""
+        return open_function(self.function, self.context)
+
+
+def open_function(name: str, context: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """Import ``package.module:function`` and call it with `context`."""
+    module, _, function = name.partition(":")
+    opened: Callable[[Any], Any] = getattr(import_module(module), function)(context)
+    return opened
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import gc
-import importlib
 import multiprocessing
 import os
 import pickle
@@ -22,7 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from templ.engine.executor import Kind, TaskResult
+from templ.engine.executor import Kind, TaskResult, open_function
 from templ.engine.probe import data_bytes, uss_bytes
 from templ.errors import StorageError, TemplError
 
@@ -53,8 +52,7 @@ def serve(pipe: Connection, work: str, context: Mapping[str, Any], headroom: int
     _end_with_run()
     _be_quiet()
     try:
-        module, _, function = work.partition(":")
-        perform = getattr(importlib.import_module(module), function)(context)
+        perform = open_function(work, context)
     except BaseException as error:  # noqa: BLE001  the worker's edge
         # What the user can mend goes on as it is.
         known = isinstance(error, TemplError)

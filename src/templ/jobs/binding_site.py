@@ -108,7 +108,7 @@ def context_of(binding: BindingSite, settings: PredictionSettings) -> tuple[dict
             opened.embeddings  # noqa: B018  # refused here when there are none, and not by every worker
         shared = opened.receptor_path(binding.group)
         receptors = receptors or ([] if shared is None else [shared])
-        has_receptors = opened.has_receptors
+        has_receptors, digest = opened.has_receptors, opened.digest
     given = {path: read_receptor(path, ligand=ligand) for path in receptors}
     site = find_ligand(receptors[0], ligand) if ligand else binding.site
     if not has_receptors:
@@ -117,6 +117,7 @@ def context_of(binding: BindingSite, settings: PredictionSettings) -> tuple[dict
         check_site(site, given[receptors[0]], receptors[0])
     return {
         "library": str(library.absolute()),
+        "digest": digest,
         "receptors": [str(path.absolute()) for path in given],
         "rule": binding.rule.to_json(),
         "group": binding.group,

@@ -16,6 +16,7 @@ from templ.disk import make_folder
 from templ.engine.executor import Executor, TaskResult, Work
 from templ.errors import InputError, RunError
 from templ.evaluation.run import load_run
+from templ.jobs.keeping import keeping_poses
 from templ.jobs.recording import Progress, Recording, record_all, record_of
 from templ.runs import parts
 from templ.runs.manifest import RunManifest, read_manifest, start_run
@@ -70,18 +71,18 @@ def record_run(
     retry = machine.retry_failed
     if not machine.join:
         parts.refuse_joined(folder)
-        tasks = tasks_of(manifest.order)
-        record_all(
-            folder,
-            manifest,
-            executor,
-            work,
-            tasks,
-            failure,
-            on_progress,
-            retry_failed=retry,
-            on_start=on_start,
-        )
+        with keeping_poses(folder, work, elsewhere=bool(machine.on)) as kept:
+            record_all(
+                folder,
+                manifest,
+                executor,
+                kept,
+                tasks_of(manifest.order),
+                failure,
+                on_progress,
+                retry_failed=retry,
+                on_start=on_start,
+            )
         return
     if manifest.finished is None:
         parts.begin_parts(folder)

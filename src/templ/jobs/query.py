@@ -12,7 +12,7 @@ import numpy as np
 from templ.chemistry.receptor_file import read_receptor
 from templ.errors import InputError
 from templ.jobs.recording import MoleculeResult
-from templ.library.store import open_library
+from templ.library.store import open_same_library
 from templ.pipeline import PARTS, predict
 from templ.poses.pose_file import to_sdf
 from templ.records import Target
@@ -42,13 +42,18 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
     Parameters
     ----------
     context : Mapping
-        ``software`` (`templ.runs.identity.software_here`), ``library`` and ``receptors`` (a path, and a list
-        of them), ``group``, ``rule`` and ``settings`` (as JSON), ``site`` (numbers or None), ``embeddings``
+        ``software`` (`templ.runs.identity.software_here`), ``library`` and its ``digest``, ``receptors``
+        (paths), ``group``, ``rule`` and ``settings`` (as JSON), ``site`` (numbers or None), ``embeddings``
         (of the receptors, or none), ``protein`` (sequences), ``extra_poses``: None, or their ``file`` and by
         id where their ``records`` are, offset and checksum.
+
+    Raises
+    ------
+    LibraryError
+        When the library is not the one that the run was started with.
     """
     refuse_other_software(context["software"])
-    library = open_library(context["library"])
+    library = open_same_library(context["library"], context["digest"])
     settings = PredictionSettings.model_validate(context["settings"])
     paths = [Path(path) for path in context["receptors"]]
     receptors = {path.name: read_receptor(path, ligand=context["ligand"]) for path in paths}

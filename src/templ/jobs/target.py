@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from templ.chemistry.molecules import first_block, positions
-from templ.errors import LibraryError
 from templ.evaluation.crystal_frame import crystal_poses
 from templ.evaluation.equivalent_copies import copy_rmsd, motions_between_copies
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.validity import failed_checks
 from templ.jobs.recording import MoleculeResult
 from templ.library.ligands import LigandRecord
-from templ.library.store import open_library
+from templ.library.store import open_same_library
 from templ.pipeline import PARTS, predict
 from templ.poses.pose_file import to_sdf
 from templ.records import Outcome, Target
@@ -58,10 +57,7 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
         When one of the libraries is not the one that the run was started with.
     """
     refuse_other_software(context["software"])
-    library, targets = open_library(context["library"]), open_library(context["targets"])
-    for opened, digest in zip((library, targets), context["digests"], strict=True):
-        if opened.digest != digest:
-            raise LibraryError(f"{opened.path} was replaced while the run used it; bring the old one back")
+    library, targets = map(open_same_library, (context["library"], context["targets"]), context["digests"])
     rule = TemplateRule.from_json(context["rule"])
     settings = PredictionSettings.model_validate(context["settings"])
     splits = Splits(Path(context["splits"])) if context["splits"] else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import platform
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
@@ -357,6 +358,24 @@ def open_library(path: str | Path) -> Library:
         When `path` is no library, was written by another version of TEMPL, or is torn or altered there.
     """
     return Library(path)
+
+
+def open_same_library(path: str | Path, digest: str) -> Library:
+    """Open the library with which a run was started, in a worker: maybe later, maybe on another machine.
+
+    Raises
+    ------
+    LibraryError
+        When it is another one, or `open_library` refuses it.
+    """
+    library = open_library(path)
+    if library.digest != digest:
+        library.close()
+        raise LibraryError(
+            f"{path} on {platform.node()} is not the library that the run was started with: it was replaced "
+            "meanwhile, or this machine has another; put the right one there"
+        )
+    return library
 
 
 def is_sound(path: str | Path) -> bool:

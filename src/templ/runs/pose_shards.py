@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,7 +22,7 @@ RUNNING_PREFIX = "part-"
 """Of shards whose poses are in the order in which they came; those of a finished run have no prefix."""
 MOLECULES_A_SHARD = 256
 """Some MB of poses."""
-_RUNNING = re.compile(rf"{RUNNING_PREFIX}\d{{4,}}\.sdf")
+_RUNNING = re.compile(rf"{RUNNING_PREFIX}(\d{{4,9}}|[0-9a-f]{{32}})\.sdf")
 
 
 def shard_of(position: int) -> str:
@@ -102,6 +103,45 @@ class PoseShards(Closing):
             with shard:
                 if not self._on_disk:
                     shard.sync()
+
+
+class OwnShard:
+    """A running shard to which one process adds, beside others that write poses of the same run.
+
+    It is opened for each molecule, so that other machines see what is in it.
+
+    Parameters
+    ----------
+    run : pathlib.Path
+        The run folder.
+
+    Raises
+    ------
+    StorageError
+        When nothing can be written there.
+    """
+
+    def __init__(self, run: Path) -> None:
+        self._name = running_shard(f"{POSES_FOLDER}/{uuid.uuid4().hex}.sdf")
+        self._path = run / self._name
+        make_folder(self._path.parent)
+        GrowingFile(self._path).close()
+
+    def append(self, sdf_text: str) -> PoseAddress | None:
+        """Write the poses of one molecule, on disk when this returns; None where the run goes on without us.
+
+        It then was finished, or started again, and has deleted what no record points to.
+
+        Raises
+        ------
+        StorageError
+            When the disk refuses.
+        """
+        if not self._path.exists():
+            return None
+        data = sdf_text.encode()
+        with GrowingFile(self._path) as shard:
+            return PoseAddress(self._name, shard.append(data), len(data), checksum(data))
 
 
 class LostPosesError(RunError):

@@ -32,7 +32,7 @@ class PoseAddress:
 
     __pydantic_config__ = STRICT
 
-    shard: Annotated[str, Field(pattern=r"^poses/(part-)?\d{4,9}\.sdf$")]
+    shard: Annotated[str, Field(pattern=r"^poses/(\d{4,9}|part-\d{4,9}|part-[0-9a-f]{32})\.sdf$")]
     offset: _Bytes
     length: _Bytes
     checksum: str

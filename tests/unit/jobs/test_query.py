@@ -21,10 +21,11 @@ SMILES = "CC(=O)Nc1cnccc1C"
 
 
 @pytest.fixture(scope="module")
-def context(demo_path):
+def context(demo_path, demo_library):
     """What a run sends to its workers."""
     return {
         "library": str(demo_path),
+        "digest": demo_library.digest,
         "receptors": [],
         "rule": {},
         "group": "",
@@ -110,6 +111,12 @@ def test_only_the_templates_of_the_rule_are_used(context):
     found = open_work(context | {"rule": {"ids": ids}})(task(0, "mine", SMILES))
     assert found.record.templates_allowed == 1
     assert {pose.template for pose in found.record.poses} == set(ids)
+
+
+def test_another_library_in_its_place_is_refused(context):
+    """As another machine may have it."""
+    with pytest.raises(LibraryError, match=r"mpro\.templ on .+ is not the library that the run was started"):
+        open_work(context | {"digest": "0" * 64})
 
 
 def test_a_library_that_is_gone_is_refused(context, tmp_path):

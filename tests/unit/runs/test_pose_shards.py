@@ -16,7 +16,7 @@ from rdkit.Chem import AllChem
 from templ.checksums import checksum
 from templ.errors import RunError
 from templ.runs import pose_shards
-from templ.runs.pose_shards import PoseShards, read_poses
+from templ.runs.pose_shards import OwnShard, PoseShards, read_poses
 from templ.runs.record import PoseAddress
 
 
@@ -87,6 +87,17 @@ def test_what_no_record_points_to_is_discarded(tmp_path):
         poses.discard_after({"poses/part-0000.sdf": 200})
         assert shards(tmp_path)["part-0000.sdf"] == "p0", "never made longer"
         assert poses.append(1, "new") == replace(poses.append(0, "new"), offset=2)
+
+
+def test_a_shard_of_one_process_is_discarded_as_others_are(tmp_path):
+    own, other = OwnShard(tmp_path), OwnShard(tmp_path)
+    first, second = own.append("ab"), own.append("cd")
+    assert (first.offset, second.offset, second.shard) == (0, 2, first.shard)
+    assert read_poses(tmp_path, second) == "cd"
+    with PoseShards(tmp_path) as poses:
+        poses.discard_after({first.shard: 2})
+    assert list(shards(tmp_path).values()) == ["ab"]
+    assert other.append("ab") is None
 
 
 WRITTEN = PoseAddress("poses/part-0000.sdf", 2, 3, "352441c2")
