@@ -33,6 +33,8 @@ from templ.templates.mcs import connected_cores
 from templ.templates.target_receptor import TargetReceptors
 
 LIGANDS, RECEPTOR, ATOM_MAPS = "ligands.sdf", "receptor.pdb", "atom_maps.json"
+BROUGHT = "brought_from"
+"""Property of a pose that was in another receptor: which."""
 LEAST_CORE = 6
 """Heavy atoms: with fewer in common two ligands are no series."""
 APART = 1.0
@@ -122,6 +124,11 @@ def told(path: Path) -> Iterator[str]:
                 f"{edge['componentB']}: its core lies {edge['core_rmsd']:.1f} A from that of {name}; "
                 f"template {edge['template']}, confidence {edge['confidence']:.2f}"
             )
+    if brought := [edge["componentB"] for edge in content["maps"] if edge[BROUGHT] is not None]:
+        yield (
+            f"brought from other receptors, not looked at for clashes in this one: {', '.join(brought)}; "
+            "predict with --receptor to pose all in one"
+        )
     for ligand in content["without_map"]:
         yield f"{ligand['ligand']}: no atom map: {ligand['why']}"
 
@@ -156,7 +163,7 @@ class _Series:
         moved = carry(pose, cut.residues, cut.pocket, self.receptor.residues, near)
         if not moved:
             return f"its receptor {where} cannot be superposed on {self._where}, that of the reference"
-        moved[0].SetProp("brought_from", str(where))
+        moved[0].SetProp(BROUGHT, str(where))
         return moved[0]
 
     def atom_map(self, id: str, pose: Chem.Mol) -> dict[str, Any] | str:
@@ -183,6 +190,7 @@ class _Series:
             "agrees": gap <= APART,
             "confidence": float(pose.GetProp("confidence")),
             "template": pose.GetProp("template"),
+            "brought_from": pose.GetProp(BROUGHT) if pose.HasProp(BROUGHT) else None,
         }
 
     def _receptor_of(self, record: Record) -> str:

@@ -12,7 +12,7 @@ from rdkit import Chem
 from templ.chemistry.molecules import positions
 from templ.chemistry.receptor_file import read_receptor
 from templ.errors import InputError
-from templ.export.series import _inverted, export_series
+from templ.export.series import _inverted, export_series, told
 from templ.jobs.binding_site import BindingSite
 from templ.jobs.query_run import predict_queries
 from templ.settings import PredictionSettings, RunSettings
@@ -119,12 +119,16 @@ def test_poses_in_several_receptors_are_brought_into_one(kinase_path, kinase_lib
     queries = [(f"q-{id}", Chem.MolToSmiles(kinase_library[id])) for id in list(kinase_library)[:3]]
     run = predict_queries(queries, BindingSite(kinase_path), tmp_path / "p.sdf", FAST, ONE)
     assert len({record.receptor for record in run}) > 1
-    export_series(run.path, tmp_path / "out")
+    said = list(told(export_series(run.path, tmp_path / "out").table))
     ligands, content = read(tmp_path / "out")
+    edges = {edge["componentB"]: edge["brought_from"] for edge in content["maps"]}
+    assert all(run[id].receptor == name for id, name in edges.items() if name is not None)
     reference = content["reference"]
     for id, mol in ligands.items():
         moved = run[id].receptor != run[reference].receptor
         assert mol.HasProp("brought_from") == moved
+        if moved:
+            assert any(id in line and "--receptor" in line for line in said)
         assert np.linalg.norm(positions(mol).mean(axis=0) - positions(ligands[reference]).mean(axis=0)) < 8
 
 
