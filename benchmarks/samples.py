@@ -109,8 +109,8 @@ def predict_one(
     own = chosen.receptor(id)
     target = chosen.target(id)
     begin = time.process_time()
-    _Kept.samples.clear()
-    work = _Kept(
+    Kept.samples.clear()
+    work = Kept(
         target,
         chosen.library,
         PredictionSettings(**changes),
@@ -126,7 +126,7 @@ def predict_one(
     if not poses:
         missed = Row(id, (MISS,), MISS, MISS, 0.0, 0.0, "", None, predicted - begin, 0.0)
         return Sampled(missed, None)
-    found = _Kept.samples[where]
+    found = Kept.samples[where]
     truth = chosen.carried(id, where) if where else chosen.truth(id)
     used = chosen.library.receptor_of(where) if where else own
     invalid = tuple(failed_checks(poses[0].mol, truth=truth, receptor=used)) if check else None
@@ -169,12 +169,13 @@ def predict_one(
     return Sampled(row, case)
 
 
-class _Kept(Prediction):
+class Kept(Prediction):
     """A prediction that keeps its sample, and the last one in each receptor, by name."""
 
     samples: ClassVar[dict[str, Sample]] = {}
 
     def select(self, sample: Sample) -> tuple[Pose, ...]:
+        """Keep the sample, and select."""
         self.samples[self.outcome.receptor] = sample
         return super().select(sample)
 

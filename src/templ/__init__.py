@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from templ.evaluation.run import Run as Run
     from templ.evaluation.run import load_run as load_run
     from templ.export.run_export import export_run as export_run
+    from templ.export.series import export_series as export_series
     from templ.export.session_scripts import export_session as export_session
     from templ.jobs.binding_site import BindingSite as BindingSite
     from templ.jobs.library_part import build_complexes as build_complexes
@@ -67,6 +68,7 @@ _NAMES = {
     "evaluation.pose_scores": ("PoseScore", "score_poses"),
     "evaluation.run": ("Run", "load_run"),
     "export.run_export": ("export_run",),
+    "export.series": ("export_series",),
     "export.session_scripts": ("export_session",),
     "jobs.library_part": ("build_complexes", "build_structures"),
     "jobs.query_run": ("BindingSite", "predict_queries"),

@@ -109,6 +109,15 @@ def test_tutorial(tmp_path):
 
 
 @pytest.mark.slow
+def test_series(tmp_path):
+    run_page("series.md", tmp_path)
+    content = json.loads((tmp_path / "series/atom_maps.json").read_text())
+    assert len(content["maps"]) == 6
+    assert not content["without_map"]
+    assert all(edge["agrees"] for edge in content["maps"])  # as the page's picture shows
+
+
+@pytest.mark.slow
 def test_your_own_crystals(tmp_path):
     _crystals(tmp_path)
     run_page("complexes.md", tmp_path)

@@ -9,6 +9,7 @@ import typer
 from templ.cli.options import say
 from templ.errors import InputError
 
+SERIES = "series"
 HINTS = {
     "posebusters": "cd {folder} && bust -t {table}",
     "pymol": "cd {folder} && pymol {table}",
@@ -24,7 +25,8 @@ def export(
         "--format",
         "-f",
         help="csv, parquet, plinder, posebusters or polaris: a table and poses; complex, pymol or chimerax: "
-        "poses in their receptors, with a script that shows them.",
+        "poses in their receptors, with a script that shows them; series: first poses in one frame with atom "
+        "maps, for free energy calculations.",
     ),
     out: Path = typer.Option(..., "-o", "--out", help="Folder to make; must be absent or empty."),
     library: list[Path] = typer.Option(
@@ -33,12 +35,17 @@ def export(
 ) -> None:
     """Write the poses of a run and a table of them as other programs want them."""
     from templ.export.run_export import export_run
+    from templ.export.series import export_series, told
     from templ.export.session_scripts import SESSIONS, export_session
     from templ.export.table_formats import FORMATS
 
-    if format not in (*FORMATS, *SESSIONS):
-        raise InputError(f"'{format}' is no format; expected {', '.join([*FORMATS, *SESSIONS])}")
-    if format in SESSIONS:
+    if format not in (*FORMATS, *SESSIONS, SERIES):
+        raise InputError(f"'{format}' is no format; expected {', '.join([*FORMATS, *SESSIONS, SERIES])}")
+    if format == SERIES:
+        done = export_series(run, out, libraries=library)
+        for line in told(done.table):
+            say(line)
+    elif format in SESSIONS:
         done = export_session(run, out, format, libraries=library)
     else:
         done = export_run(run, out, format, libraries=library)

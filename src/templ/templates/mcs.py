@@ -64,15 +64,7 @@ def shared_core(query: PreparedQuery, template: Chem.Mol, tanimoto: float = 1.0)
     rest lies, and matching such parts is what makes RASCAL slow (seconds a pair). Pieces whose distance in
     the template the query could not reach are left out.
     """
-    options = rdRascalMCES.RascalOptions()
-    options.similarityThreshold = 0.1
-    options.ringMatchesRingOnly = True
-    options.completeAromaticRings = True
-    options.completeSmallestRings = True
-    options.ignoreAtomAromaticity = False
-    options.maxBondMatchPairs = MAX_BOND_PAIRS
-    # By default ten thousand equally good cores are kept: 2.5 GB for one pair with a cage (rdkit#8645).
-    options.maxBestMCESs = 1
+    options = _options()
     if _is_intricate(query, template, tanimoto):
         # Pieces lie as many bonds apart in one as in the other: this leaves next to nothing to search.
         options.maxFragSeparation = 0
@@ -82,6 +74,50 @@ def shared_core(query: PreparedQuery, template: Chem.Mol, tanimoto: float = 1.0)
         return None
     core = Core(dict(found.atomMatches()), found.smartsString)
     return _reachable(core, query, template)
+
+
+def connected_cores(mol: Chem.Mol, other: Chem.Mol) -> list[dict[int, int]]:
+    """All ways in which the largest connected core of two molecules lies on both; none where it is too small.
+
+    By chemistry alone: what the two have in common as they are, in no place. Rings are matched as
+    `shared_core` matches them.
+
+    Returns
+    -------
+    list of dict of int to int
+        Atom of the first, and of the other; at most `MAX_MATCHES`.
+    """
+    options = _options()
+    options.singleLargestFrag = True
+    if alike_bonds(mol) + alike_bonds(other) > MAX_ALIKE:
+        options.maxFragSeparation = 0
+    with quiet_rdkit():
+        found = _within_cpu_time(mol, other, options)
+    if found is None or len(found.atomMatches()) < MIN_CORE:
+        return []
+    pattern = Chem.MolFromSmarts(found.smartsString)
+    # RASCAL's own match first: the pattern may also lie elsewhere in the first molecule.
+    own = [atom for atom, _ in found.atomMatches()]
+    matches = mol.GetSubstructMatches(pattern, uniquify=False, maxMatches=MAX_MATCHES)
+    first = next((match for match in matches if set(match) == set(own)), None)
+    if first is None:
+        return [dict(found.atomMatches())]
+    onto = other.GetSubstructMatches(pattern, uniquify=False, maxMatches=MAX_MATCHES)
+    return [dict(zip(first, match, strict=True)) for match in onto]
+
+
+def _options() -> rdRascalMCES.RascalOptions:
+    """How cores are searched."""
+    options = rdRascalMCES.RascalOptions()
+    options.similarityThreshold = 0.1
+    options.ringMatchesRingOnly = True
+    options.completeAromaticRings = True
+    options.completeSmallestRings = True
+    options.ignoreAtomAromaticity = False
+    options.maxBondMatchPairs = MAX_BOND_PAIRS
+    # By default ten thousand equally good cores are kept: 2.5 GB for one pair with a cage (rdkit#8645).
+    options.maxBestMCESs = 1
+    return options
 
 
 def _is_intricate(query: PreparedQuery, template: Chem.Mol, tanimoto: float) -> bool:

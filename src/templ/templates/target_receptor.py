@@ -53,7 +53,8 @@ class TargetReceptors:
 
     def is_other_crystal(self, id: str, name: str) -> bool:
         """Whether the receptor of a target, by its name, is that of another crystal of the library."""
-        return not self._files and self._templates.has_receptors and name not in ("", id)
+        own = "" if self._targets is None else id  # a query may have the name of a crystal
+        return not self._files and self._templates.has_receptors and name not in ("", own)
 
     def file_of(self, id: str, name: str = "") -> Path | None:
         """Structure file that the target shares with others, of several that of this name; or None."""

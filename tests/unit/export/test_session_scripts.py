@@ -99,4 +99,4 @@ def test_the_command_names_all_formats(poses, tmp_path):
     done = templ("export", poses, "-f", "vmd", "-o", "x", cwd=tmp_path)
     assert done.returncode == 2
     assert "'vmd' is no format; expected csv, parquet" in done.stderr
-    assert done.stderr.endswith("complex, pymol, chimerax\n")
+    assert done.stderr.endswith("complex, pymol, chimerax, series\n")

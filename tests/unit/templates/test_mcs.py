@@ -8,10 +8,19 @@ import time
 
 import numpy as np
 import pytest
+from rdkit import Chem
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.molecules import parse_smiles, with_coordinates
-from templ.templates.mcs import MAX_MAPPINGS, MIN_CORE, MOST_CPU_S, TIMEOUT_S, mappings, shared_core
+from templ.templates.mcs import (
+    MAX_MAPPINGS,
+    MIN_CORE,
+    MOST_CPU_S,
+    TIMEOUT_S,
+    connected_cores,
+    mappings,
+    shared_core,
+)
 
 
 def prepared(smiles):
@@ -184,3 +193,31 @@ def test_real_pairs_have_plausible_cores(demo_library):
             sizes.append(len(core) / query.mol.GetNumAtoms() if core else 0.0)
     assert np.mean(sizes) > 0.5
     assert max(sizes) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("smiles", "other", "size", "how_many"),
+    [
+        ("Cc1ccccc1C(=O)Nc1ccncc1", "Clc1ccccc1C(=O)Nc1ccncc1", 15, 4),  # each ring either way round
+        ("c1ccccc1COCc1ccncc1", "c1ccccc1CNCc1ccncc1", 7, 2),  # one piece: the other half is left out
+        ("O=C([O-])c1ccccc1", "O=C(O)c1ccccc1", 9, 2),
+        ("CCO", "c1ccccc1", 0, 0),
+        ("CCCO", "N#N", 0, 0),
+    ],
+)
+def test_connected_cores_lie_on_both_molecules_in_every_way(smiles, other, size, how_many):
+    mol, other = Chem.MolFromSmiles(smiles), Chem.MolFromSmiles(other)
+    cores = connected_cores(mol, other)
+    assert [len(core) for core in cores] == [size] * how_many
+    for core in cores:
+        assert len(set(core.values())) == len(core)
+        for a, b in core.items():
+            assert mol.GetAtomWithIdx(a).GetAtomicNum() == other.GetAtomWithIdx(b).GetAtomicNum()
+        bonds = [
+            bond
+            for bond in mol.GetBonds()
+            if {bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()} <= core.keys()
+            and other.GetBondBetweenAtoms(core[bond.GetBeginAtomIdx()], core[bond.GetEndAtomIdx()])
+        ]
+        piece = Chem.PathToSubmol(mol, [bond.GetIdx() for bond in bonds])
+        assert (piece.GetNumAtoms(), len(Chem.GetMolFrags(piece))) == (size, 1)

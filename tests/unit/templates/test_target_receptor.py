@@ -53,6 +53,14 @@ def test_where_templates_have_receptors_of_their_own_so_have_targets(read):
     assert read == []
 
 
+def test_a_query_of_the_name_of_a_crystal_is_posed_in_that_crystal(read):
+    library = Templates(own=True)
+    library.receptor_of = "receptor of {}".format
+    assert TargetReceptors(library).of("t1", "t1") == "receptor of t1"
+    assert TargetReceptors(library).of("t1", "") is None
+    assert TargetReceptors(library, Targets(t1="")).of("t1", "t1") == "own receptor of t1"
+
+
 def test_a_target_has_the_receptor_of_its_group_which_is_read_once(read):
     receptors = TargetReceptors(Templates(groups=["a", "b"]), Targets(t1="a", t2="a", t3="b"))
     assert receptors.of("t1") is receptors.of("t2") is not receptors.of("t3")
