@@ -20,6 +20,7 @@ from templ.runs.identity import software_here
 from templ.settings import PredictionSettings
 from templ.sources.files import STRUCTURE, file_digest
 from templ.sources.sequences import read_sequences
+from templ.templates.covalent_choice import AUTO, NONE, check_residue
 from templ.templates.frame import check_site
 from templ.templates.rule import TemplateRule
 from templ.templates.sequence import Aligner, related_rows
@@ -110,6 +111,10 @@ def context_of(binding: BindingSite, settings: PredictionSettings) -> tuple[dict
         receptors = receptors or ([] if shared is None else [shared])
         has_receptors, digest = opened.has_receptors, opened.digest
     given = {path: read_receptor(path, ligand=ligand) for path in receptors}
+    for path, receptor in given.items():
+        check_residue(receptor, settings.covalent, path)
+    if not given and not has_receptors and settings.covalent not in (AUTO, NONE):
+        raise InputError(f"--covalent {settings.covalent}: {library} has no receptor; give one by --receptor")
     site = find_ligand(receptors[0], ligand) if ligand else binding.site
     if not has_receptors:
         site = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from rdkit import Chem
@@ -13,10 +14,10 @@ from rdkit.Chem import rdFingerprintGenerator
 from templ.chemistry.covalent import CovalentBond
 from templ.chemistry.geometry import squared_distances
 from templ.chemistry.molecules import positions
-from templ.chemistry.reactive_residue import ReactiveResidue, reactive_residues
+from templ.chemistry.reactive_residue import SIDE_CHAINS, ReactiveResidue, reactive_residues
 from templ.chemistry.receptor import Receptor
 from templ.chemistry.warheads import BONDED, LENGTHS, WARHEADS, Warhead
-from templ.errors import Refusal
+from templ.errors import InputError, Refusal
 from templ.library.store import Library
 from templ.templates.screening import Template
 
@@ -30,6 +31,8 @@ the two are bonded; without a bond the latter is at least 3.4."""
 LIKELY = 0.6
 """Share of the templates with an atom in the same surroundings that are bonded by it, from which on a query
 is taken to be so."""
+MOST_NAMED = 12
+"""Residues that a message names."""
 WIDE = 2
 """Bonds around an atom that its surroundings reach."""
 _MORGAN = rdFingerprintGenerator.GetMorganGenerator(radius=WIDE, includeRedundantEnvironments=True)
@@ -73,6 +76,28 @@ def find_residues(receptor: Receptor, templates: Sequence[Template], wanted: str
             f"the templates there are: {near}",
         )
     return named[:1]
+
+
+def check_residue(receptor: Receptor, wanted: str, path: Path) -> None:
+    """Refuse a residue that the queries are to bond to and the receptor has not.
+
+    Raises
+    ------
+    InputError
+        When it has no such residue of a kind that bonds, with all its atoms.
+    """
+    if wanted in (AUTO, NONE):
+        return
+    found = reactive_residues(receptor, receptor.atoms.xyz.astype(np.float64))
+    if any(residue.is_called(wanted) for residue in found):
+        return
+    kind = wanted.rpartition(":")[2][:3]
+    alike = [residue.label for residue in found if residue.kind == kind]
+    kinds = ", ".join(SIDE_CHAINS)
+    raise InputError(
+        f"--covalent {wanted}: {path} has no such residue that can bond ({kinds}), with all its atoms; "
+        f"it has {' '.join(alike[:MOST_NAMED]) or 'none of this kind'}"
+    )
 
 
 def free_warheads(mol: Chem.Mol, wanted: str) -> list[Warhead]:

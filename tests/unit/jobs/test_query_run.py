@@ -211,6 +211,9 @@ def test_an_output_that_is_none_leaves_everything_as_it_was(predict, tmp_path, o
         ({"site": [1.0, 2.0, 3.0]}, {}, InputError, "one frame and no receptors to choose by"),
         ({}, {"by": "all"}, InputError, "one frame and no receptors to choose by"),
         ({"receptor": "absent.pdb"}, {}, InputError, "absent.pdb"),
+        ({}, {"covalent": "CYS999"}, InputError, "--covalent CYS999: .*no such residue.*A:CYS145"),
+        ({}, {"covalent": "B:CYS145"}, InputError, "--covalent B:CYS145: .*A:CYS145"),
+        ({}, {"covalent": "HIS41"}, InputError, "can bond .CYS, SER, THR, LYS, TYR.*none of this kind"),
         ({"site": "LIG"}, {}, InputError, "--site LIG: a ligand of which file"),
         (
             {"site": "LIG", "receptor": demo_files().receptor},
