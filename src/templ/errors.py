@@ -75,4 +75,15 @@ def first_fault(error: ValidationError) -> str:
         return f"unknown {name}"
     if first["type"] == "value_error":  # of a validator of ours, whose sentence says all
         return ": ".join(filter(None, (name, first["msg"].removeprefix("Value error, "))))
-    return f"{name} is {reprlib.repr(first['input'])}: {first['msg']}"
+    value = first["input"]
+    # A number of a command line is still text here.
+    shown = value if isinstance(value, str) and _is_number(value) else reprlib.repr(value)
+    return f"{name} is {shown}: {first['msg']}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

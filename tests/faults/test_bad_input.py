@@ -369,7 +369,11 @@ def test_benchmarks_that_are_none(tmp_path):
     (tmp_path / "empty").mkdir()
     refused(*RUN, "polaris", "--data", "empty", cwd=tmp_path, saying=("lacks", "train_sars"))
     refused(*RUN, "absent.toml", cwd=tmp_path, saying="absent.toml does not exist")
-    for content, saying in ((b"library = ", "TOML"), (b"\xff\0", "TOML"), (b'library = "m"\nx = 1', ": x: ")):
+    for content, saying in (
+        (b"library = ", "TOML"),
+        (b"\xff\0", "TOML"),
+        (b'library = "m"\nx = 1', "unknown x"),
+    ):
         (tmp_path / "bad.toml").write_bytes(content)
         refused(*RUN, "bad.toml", cwd=tmp_path, saying=("bad.toml", saying))
 

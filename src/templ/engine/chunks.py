@@ -76,6 +76,10 @@ class ChunkProcess:
         assert isinstance(reply, ChunkResult)
         return reply
 
+    def is_there(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """End it, and with it its workers."""
         self._process.kill()

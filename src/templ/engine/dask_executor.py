@@ -46,6 +46,8 @@ CONNECT_S = 10.0
 _free: list[ChunkProcess] = []
 _busy: dict[ChunkProcess, str] = {}
 """Of a worker of Dask: those that do no chunk now, and the run of which the others do one."""
+_changing = threading.Lock()
+"""Of these two: a run that is stopped must not end a process that the next has taken."""
 
 
 def do_chunk(chunk: Chunk) -> ChunkResult:
@@ -53,24 +55,28 @@ def do_chunk(chunk: Chunk) -> ChunkResult:
     worker = get_worker()
     memory = worker.memory_manager.memory_limit or int(0.8 * available_memory())
     settings = chunk.settings.model_copy(update={"memory": memory // worker.state.nthreads, "workers": 1})
-    process = _free.pop() if _free else ChunkProcess()
-    _busy[process] = chunk.run
+    with _changing:
+        process = _free.pop() if _free else ChunkProcess()
+        _busy[process] = chunk.run
     try:
         found = process.do(replace(chunk, settings=settings))
     except BaseException:
         process.kill()
         raise
     finally:
-        del _busy[process]
-    _free.append(process)
+        with _changing:
+            del _busy[process]
+            if process.is_there():
+                _free.append(process)
     return replace(found, process=f"{worker.address} {found.process}")
 
 
 def stop_chunks(run: str) -> None:
     """End the chunks of a run that are being done in a worker of Dask."""
-    for process, its in list(_busy.items()):
-        if its == run:
-            process.kill()
+    with _changing:
+        for process, its in _busy.items():
+            if its == run:
+                process.kill()
 
 
 class DaskExecutor:
