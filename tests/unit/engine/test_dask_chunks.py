@@ -1,0 +1,68 @@
+"""Processes of chunks in a worker of Dask: who is stopped, and who is used again."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from templ.engine import dask_executor
+from templ.engine.chunks import Chunk, ChunkResult
+from templ.engine.executor import Work
+from templ.settings import RunSettings
+
+
+class Process:
+    """Does a chunk at once; before it replies, somebody may stop the run."""
+
+    made: list[Process] = []
+    while_at_it = staticmethod(lambda: None)
+
+    def __init__(self):
+        self.alive = True
+        self.made.append(self)
+
+    def do(self, chunk):
+        assert self.alive
+        type(self).while_at_it()
+        return ChunkResult([], {}, "here")
+
+    def is_there(self):
+        return self.alive
+
+    def kill(self):
+        self.alive = False
+
+
+@pytest.fixture(autouse=True)
+def worker(monkeypatch):
+    memory = SimpleNamespace(memory_limit=2**30)
+    there = SimpleNamespace(memory_manager=memory, state=SimpleNamespace(nthreads=1), address="tcp://here")
+    monkeypatch.setattr(dask_executor, "get_worker", lambda: there)
+    monkeypatch.setattr(dask_executor, "ChunkProcess", Process)
+    monkeypatch.setattr(dask_executor, "_free", [])
+    monkeypatch.setattr(Process, "made", [])
+
+
+def chunk(run):
+    return Chunk(Work("engine_work:open_work", {}), ["1"], RunSettings(), run)
+
+
+def test_a_process_is_used_again():
+    dask_executor.do_chunk(chunk("one"))
+    dask_executor.do_chunk(chunk("two"))
+    assert len(Process.made) == 1
+
+
+def test_a_process_that_is_stopped_as_it_ends_is_not_used_again(monkeypatch):
+    monkeypatch.setattr(Process, "while_at_it", staticmethod(lambda: dask_executor.stop_chunks("one")))
+    dask_executor.do_chunk(chunk("one"))
+    monkeypatch.setattr(Process, "while_at_it", staticmethod(lambda: None))
+    dask_executor.do_chunk(chunk("two"))
+    assert [process.alive for process in Process.made] == [False, True]
+
+
+def test_the_process_of_another_run_is_left_alone(monkeypatch):
+    monkeypatch.setattr(Process, "while_at_it", staticmethod(lambda: dask_executor.stop_chunks("other")))
+    dask_executor.do_chunk(chunk("one"))
+    assert [process.alive for process in Process.made] == [True]
