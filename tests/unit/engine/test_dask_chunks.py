@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
@@ -15,7 +16,7 @@ from templ.settings import RunSettings
 class Process:
     """Does a chunk at once; before it replies, somebody may stop the run."""
 
-    made: list[Process] = []
+    made: ClassVar[list[Process]] = []
     while_at_it = staticmethod(lambda: None)
 
     def __init__(self):
