@@ -200,7 +200,7 @@ def test_predict_from_a_smiles(visit, served):
     page.locator("#smiles").fill("C=CC(=O)Nc1cnccc1C.Cl my-acrylamide")
     page.wait_for_selector("#lookup .card")
     told = page.locator("#lookup").inner_text()
-    assert "CYS 145" in told
+    assert "A:CYS145" in told
     assert "left out: Cl" in told
     assert re.search(r"Prior confidence.*0\.\d\d", told)
     assert page.locator("#lookup .card").count() == 6
