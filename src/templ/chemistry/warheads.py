@@ -47,6 +47,8 @@ class Warhead:
         Where it is described.
     reactive : bool
         A free group near such a residue is taken to bond; others (nitriles, alkynes) mostly do not.
+    ordinary : bool
+        What it becomes is a group that many ligands have which never bonded (an acetamide).
     """
 
     name: str
@@ -55,6 +57,7 @@ class Warhead:
     residues: tuple[str, ...]
     source: str
     reactive: bool = True
+    ordinary: bool = False
 
     @cached_property
     def _free(self) -> Chem.Mol:
@@ -152,13 +155,23 @@ WARHEADS: tuple[Warhead, ...] = (
         "[CX4;H3:1][CX3](=O)[NX3]",
         _CYS,
         "A. Douangamath et al., Nat. Commun. 11 (2020) 5047",
+        ordinary=True,
     ),
     Warhead(
         "acrylamide",
-        "[CX3;!R;!$(Cc):1]=[CX3;!R:2][CX3:3](=[OX1:4])[NX3;!$(NO):5]>>[C:1][C:2][*:3](=[*:4])[*:5]",
+        "[CX3;!R;!$(Cc);!$(C=[CX3;H0]):1]=[CX3;!R:2][CX3:3](=[OX1:4])[NX3;!$(NO):5]>>[C:1][C:2][*:3](=[*:4])[*:5]",
         "[CX4;H2,H3;!R:1][CX4;H2][CX3](=O)[NX3]",
         (*_CYS, "LYS"),
         "P. Schwartz et al., PNAS 111 (2014) 173",
+        ordinary=True,
+    ),
+    Warhead(
+        "substituted acrylamide",
+        "[CX3;!R;$(Cc),$(C=[CX3;H0]):1]=[CX3;!R:2][CX3:3](=[OX1:4])[NX3;!$(NO):5]>>[C:1][C:2][*:3](=[*:4])[*:5]",
+        "",
+        _CYS,
+        "A. Birkholz et al., J. Med. Chem. 63 (2020) 11602",
+        reactive=False,
     ),
     Warhead(
         "enone or acrylate",
@@ -166,6 +179,7 @@ WARHEADS: tuple[Warhead, ...] = (
         "[CX4;H2,H3;!R:1][CX4;H1,H2][CX3](=O)[OX2,#6]",
         _CYS,
         "J. Powers et al., Chem. Rev. 102 (2002) 4639",
+        ordinary=True,
     ),
     Warhead(
         "vinyl sulfone",
@@ -173,6 +187,7 @@ WARHEADS: tuple[Warhead, ...] = (
         "[CX4;H2,H3;!R:1][CX4;H2][SX4](=O)=O",
         _CYS,
         "J. Palmer et al., J. Med. Chem. 38 (1995) 3193",
+        ordinary=True,
     ),
     Warhead(
         "propiolamide",

@@ -16,6 +16,7 @@ from templ.chemistry.geometry import squared_distances
 from templ.chemistry.molecules import positions
 from templ.chemistry.reactive_residue import SIDE_CHAINS, ReactiveResidue, reactive_residues
 from templ.chemistry.receptor import Receptor
+from templ.chemistry.rotors import AMIDE
 from templ.chemistry.warheads import BONDED, LENGTHS, WARHEADS, Warhead
 from templ.errors import InputError, Refusal
 from templ.library.store import Library
@@ -33,6 +34,7 @@ LIKELY = 0.6
 is taken to be so."""
 MOST_NAMED = 12
 """Residues that a message names."""
+SULPHUR = 16
 WIDE = 2
 """Bonds around an atom that its surroundings reach."""
 _MORGAN = rdFingerprintGenerator.GetMorganGenerator(radius=WIDE, includeRedundantEnvironments=True)
@@ -163,6 +165,8 @@ def _shown_by_templates(
     """The atom that is, in its surroundings or by the table of warheads, as that of covalent templates."""
     if not bonded:
         return None
+    ordinary = {warhead.name for warhead in WARHEADS if warhead.ordinary}
+    plain = {atom for atom, name in _adducts(mol).items() if name in ordinary}
     for kinds in (_surroundings, _adducts):
         own, having, bonding = kinds(mol), Counter[int | str](), dict[int | str, list[str]]()
         for template in templates:
@@ -172,8 +176,10 @@ def _shown_by_templates(
                 bonding.setdefault(theirs[atom], []).append(template.id)
         share = {kind: len(ids) / having[kind] for kind, ids in bonding.items()}
         shown = [atom for atom in sorted(own) if own[atom] in share]
+        if wanted == AUTO:  # an acetamide near a cysteine is mostly just that
+            shown = [atom for atom in shown if atom not in plain and share[own[atom]] >= LIKELY]
         atom = max(shown, key=lambda atom: share[own[atom]], default=-1)
-        if shown and (wanted != AUTO or share[own[atom]] >= LIKELY):
+        if shown:
             first, *others = bonding[own[atom]]
             more = f" and {len(others)} more" if others else ""
             return ChosenBond(atom, residue, f"as {first}{more} of the templates")
@@ -209,12 +215,15 @@ def bonded_atoms(
     across = squared_distances(xyz, residue.before - middle)
     if across.min() > ACROSS**2:
         return found
-    gaps = squared_distances(xyz, residue.reactive - middle)
-    gaps[across > ACROSS**2] = np.inf
+    # Contacts of ligands with an oxygen or nitrogen that could turn are common; a sulphur's are bonds.
+    known_at = slice(None) if residue.element == SULPHUR else slice(1)
+    gaps = squared_distances(xyz, (residue.reactive - middle)[known_at])
+    gaps[across[:, known_at] > ACROSS**2] = np.inf
     parts = np.split(gaps.min(axis=1), np.cumsum([len(each) for each in own])[:-1])
     for template, gap in zip(templates, parts, strict=True):
         atoms = map(template.mol.GetAtomWithIdx, np.flatnonzero(gap <= BOND**2).tolist())
-        able = [atom.GetIdx() for atom in atoms if can_bond(atom, residue)]
+        amides = {match[0] for match in template.mol.GetSubstructMatches(AMIDE)}  # near, and bonded already
+        able = [atom.GetIdx() for atom in atoms if can_bond(atom, residue) and atom.GetIdx() not in amides]
         # Of neighbours that lie as near, that which chemistry names.
         known = [atom for atom in able if atom in _adducts(template.mol)]
         if able:

@@ -13,6 +13,8 @@ REACTIONS = [
     # name, free, adducts, elements of their bonded atoms
     ("acrylamide", "C=CC(=O)Nc1ccccc1", ["CCC(=O)Nc1ccccc1"]),
     ("acrylamide", "CN(C)C/C=C/C(=O)Nc1ccccc1", ["CN(C)CCCC(=O)Nc1ccccc1"]),
+    ("substituted acrylamide", "C=C(C)C(=O)Nc1ccccc1", ["CC(C)C(=O)Nc1ccccc1"]),
+    ("substituted acrylamide", "O=C(/C=C/c1ccccc1)NC", ["CNC(=O)CCc1ccccc1"]),
     ("enone or acrylate", "C=CC(=O)OC", ["CCC(=O)OC"]),
     ("chloroacetamide", "ClCC(=O)Nc1ccccc1", ["CC(=O)Nc1ccccc1"]),
     ("aldehyde", "O=C[C@H](CC1CCNC1=O)NC(C)=O", ["CC(=O)N[C@H](CO)CC1CCNC1=O"]),
@@ -34,8 +36,7 @@ REACTIONS = [
     ("sulfonyl fluoride", "O=S(=O)(F)c1ccccc1", ["O=[SH](=O)c1ccccc1"]),
 ]
 HARMLESS = [
-    "O=C(/C=C/c1ccccc1)N1CCCCC1",  # a cinnamide is no Michael acceptor to speak of,
-    "ONC(=O)/C=C/c1ccccc1",  # nor is a hydroxamic acid
+    "ONC(=O)/C=C/c1ccccc1",  # a hydroxamic acid is no Michael acceptor to speak of
     "CC(=O)Nc1cnccc1C",
     "N#Cc1ccccc1",
     "CCS(=O)(=O)c1ccccc1",

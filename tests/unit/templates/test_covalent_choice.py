@@ -17,6 +17,7 @@ from templ.prediction import Prediction
 from templ.records import Target
 from templ.settings import PredictionSettings
 from templ.sources.demo import demo_files
+from templ.templates import covalent_choice
 from templ.templates.covalent_choice import (
     AUTO,
     NONE,
@@ -89,6 +90,16 @@ def test_an_acetamide_is_bonded_only_where_the_residue_is_named(demo_library, re
     bond = choice(demo_library, receptor, found, "A:CYS145")
     assert found.query.mol.GetAtomWithIdx(bond.atom).GetTotalNumHs() == 3
     assert choice(demo_library, receptor, found, NONE) is None
+
+
+def test_an_ordinary_group_is_bonded_by_no_share_of_the_templates(
+    demo_library, receptor, screened, monkeypatch
+):
+    monkeypatch.setattr(covalent_choice, "LIKELY", 0.0)
+    found = screened(ACETAMIDE)
+    bond = choice(demo_library, receptor, found, AUTO)
+    assert bond is None or found.query.mol.GetAtomWithIdx(bond.atom).GetTotalNumHs() < 3
+    assert choice(demo_library, receptor, screened(smiles_of(demo_library, ISATIN)), AUTO) is not None
 
 
 def test_a_residue_that_is_not_there_is_refused_with_those_that_are(receptor, screened):
