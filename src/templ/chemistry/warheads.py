@@ -152,7 +152,7 @@ WARHEADS: tuple[Warhead, ...] = (
     Warhead(
         "chloroacetamide",
         "[Cl,Br,I][CH2:1][CX3:2](=[OX1:3])[NX3:4]>>[CH3:1][*:2](=[*:3])[*:4]",
-        "[CX4;H3:1][CX3](=O)[NX3]",
+        "[CX4;H3:1][CX3](=O)[#7]",
         _CYS,
         "A. Douangamath et al., Nat. Commun. 11 (2020) 5047",
         ordinary=True,
@@ -160,7 +160,7 @@ WARHEADS: tuple[Warhead, ...] = (
     Warhead(
         "acrylamide",
         "[CX3;!R;!$(Cc);!$(C=[CX3;H0]):1]=[CX3;!R:2][CX3:3](=[OX1:4])[NX3;!$(NO):5]>>[C:1][C:2][*:3](=[*:4])[*:5]",
-        "[CX4;H2,H3;!R:1][CX4;H2][CX3](=O)[NX3]",
+        "[CX4;H2,H3;!R:1][CX4;H2][CX3](=O)[#7]",
         (*_CYS, "LYS"),
         "P. Schwartz et al., PNAS 111 (2014) 173",
         ordinary=True,
