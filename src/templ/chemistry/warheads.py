@@ -101,9 +101,8 @@ class Warhead:
                 if atom.HasProp("old_mapno") and atom.GetIntProp("old_mapno") == 1
             )
             for atom in product.GetAtoms():
-                for name in list(atom.GetPropsAsDict(includePrivate=True, includeComputed=False)):
-                    if name in ("old_mapno", "react_atom_idx", "_ReactionDegreeChanged"):
-                        atom.ClearProp(name)
+                for name in ("old_mapno", "react_atom_idx", "_ReactionDegreeChanged"):
+                    atom.ClearProp(name)
             bonded.SetProp(BONDED, self.name)
             Chem.AssignStereochemistry(product, cleanIt=True, force=True)
             key = Chem.MolToSmiles(product, rootedAtAtom=bonded.GetIdx())

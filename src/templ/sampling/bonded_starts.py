@@ -7,12 +7,10 @@ from numpy.typing import NDArray
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.geometry import cross, unit
+from templ.sampling.docking import random_conformers
 from templ.scoring.bond_restraint import BondRestraint
 
 Array = NDArray[np.float64]
-
-TURNED = 0.5
-"""Share of the bonds of a start that are turned to any angle."""
 
 
 def bonded_starts(
@@ -25,10 +23,7 @@ def bonded_starts(
     array, shape (count, atoms, 3)
         Angstrom, in the frame of `bond`.
     """
-    conformers = query.conformers
-    xyz = conformers[random.integers(len(conformers), size=count)].copy()
-    bonds = (count, len(query.torsions))
-    query.torsions.turn(xyz, random.uniform(-np.pi, np.pi, bonds) * (random.uniform(size=bonds) < TURNED))
+    xyz = random_conformers(query, count, random)
     position = random.integers(len(bond.reactive), size=count)
     reactive, back = bond.reactive[position], unit(bond.before[position] - bond.reactive[position])
     at_residue = np.full(count, np.cos(np.radians(bond.angles[0])))

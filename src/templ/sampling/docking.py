@@ -66,14 +66,20 @@ def dock(
     return np.asarray(xyz[order[distinct(xyz[order], APART, kept)]])
 
 
-def random_starts(
-    query: PreparedQuery, site: NDArray[np.float64], count: int, random: np.random.Generator
-) -> NDArray[np.float64]:
-    """Conformers with random torsions, turned at random, about random points of a site, shape (points, 3)."""
+def random_conformers(query: PreparedQuery, count: int, random: np.random.Generator) -> NDArray[np.float64]:
+    """Conformers of which half of the bonds are turned to any angle, shape (count, atoms, 3), Angstrom."""
     conformers = query.conformers
     xyz = conformers[random.integers(len(conformers), size=count)].copy()
     bonds = (count, len(query.torsions))
     query.torsions.turn(xyz, random.uniform(-np.pi, np.pi, bonds) * (random.uniform(size=bonds) < TURNED))
+    return xyz
+
+
+def random_starts(
+    query: PreparedQuery, site: NDArray[np.float64], count: int, random: np.random.Generator
+) -> NDArray[np.float64]:
+    """Conformers with random torsions, turned at random, about random points of a site, shape (points, 3)."""
+    xyz = random_conformers(query, count, random)
     turns = np.linalg.qr(random.normal(size=(count, 3, 3)))[0]
     turns *= np.sign(np.linalg.det(turns))[:, None, None]
     middles = site[random.integers(len(site), size=count)] + random.normal(scale=SPREAD, size=(count, 3))

@@ -221,11 +221,15 @@ def bonded_atoms(
     gaps[across[:, known_at] > ACROSS**2] = np.inf
     parts = np.split(gaps.min(axis=1), np.cumsum([len(each) for each in own])[:-1])
     for template, gap in zip(templates, parts, strict=True):
-        atoms = map(template.mol.GetAtomWithIdx, np.flatnonzero(gap <= BOND**2).tolist())
+        near = np.flatnonzero(gap <= BOND**2).tolist()
+        if not near:
+            continue
+        atoms = map(template.mol.GetAtomWithIdx, near)
         amides = {match[0] for match in template.mol.GetSubstructMatches(AMIDE)}  # near, and bonded already
         able = [atom.GetIdx() for atom in atoms if can_bond(atom, residue) and atom.GetIdx() not in amides]
         # Of neighbours that lie as near, that which chemistry names.
-        known = [atom for atom in able if atom in _adducts(template.mol)]
+        adducts = _adducts(template.mol)
+        known = [atom for atom in able if atom in adducts]
         if able:
             found[template.id] = min(known or able, key=lambda atom: float(gap[atom]))
     return found
