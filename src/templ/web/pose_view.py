@@ -105,7 +105,7 @@ def pose_view(path: str | Path, record: Record, libraries: Sequence[Path] = ()) 
     if truth is not None:
         view["models"].append(_model("crystal", "crystal", truth))
     if receptor is not None:
-        if (bond := read_bond(poses[0])) is not None:
+        if poses and (bond := read_bond(poses[0])) is not None:
             receptor = with_atom_at(receptor, bond.residue, bond.residue_atom, bond.position)
         near = np.concatenate([positions(mol) for mol in (*bare, *([truth] if truth is not None else []))])
         view["models"].append(

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
+from templ.benchmark.builtin import find_benchmark
+from templ.benchmark.runner import RunOptions, run_benchmark
 from templ.chemistry.molecules import positions
+from templ.settings import RunSettings
 from templ.web.pose_view import pose_view
 from templ.web.results_view import card_at, record_at, rows_of
 
@@ -90,3 +93,11 @@ def test_a_journal_that_is_put_in_order_is_read_again(predicted, tmp_path):
     (run / "new").write_bytes(b"".join(reversed(lines)))
     (run / "new").replace(journal)
     assert [record_at(str(run), index).id for index in (0, 1)] == ["amide", "peptide"]
+
+
+def test_a_refused_target_shows_its_crystal_in_the_pocket(fast_benchmark, tmp_path):
+    options = RunOptions({"min_confidence": 1.0}, limit=1)
+    run_benchmark(find_benchmark(fast_benchmark), tmp_path / "r", RunSettings(workers=1), options)
+    view = pose_view(tmp_path / "r", record_at(str(tmp_path / "r"), 0))
+    assert view["ranks"] == []
+    assert {model["kind"] for model in view["models"]} == {"crystal", "pocket"}
