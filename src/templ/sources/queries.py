@@ -180,7 +180,8 @@ def _distinct(references: Iterator[QueryReference]) -> Iterator[QueryReference]:
             continue
         recent.add(number)
         if len(recent) == RECENT:
-            older = np.union1d(older, np.fromiter(recent, np.uint64, len(recent)))
+            older = np.concatenate([older, np.sort(np.fromiter(recent, np.uint64, len(recent)))])
+            older.sort(kind="stable")  # two runs that are sorted: merged, in little more room than they have
             recent.clear()
         yield reference
 
