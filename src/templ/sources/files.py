@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from templ.disk import mend_of
 from templ.errors import InputError
 
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -70,7 +71,8 @@ def open_input(path: str | Path) -> Iterator[gzip.GzipFile | io.BufferedReader]:
             f"{path} is not a gzip file; rename it without .gz if it is not compressed"
         ) from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}; check its permissions") from None
+        mend = mend_of(error, "check its permissions")
+        raise InputError(f"{path} cannot be read: {error.strerror or error}; {mend}") from None
 
 
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
