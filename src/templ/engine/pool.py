@@ -136,7 +136,7 @@ class Pool(Closing):
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=child.serve,
-            args=(theirs, self._work.function, dict(self._work.context), self._headroom),
+            args=(theirs, self._work.function, dict(self._work.context), self._headroom, self._work.folder),
             daemon=True,
         )
         # A Ctrl-C that arrives while the forkserver starts would end it with a traceback of its own: it comes
