@@ -11,8 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from program import run_templ as run
 from rdkit import Chem
+from typer.testing import CliRunner
 
 import templ
+from templ.cli import app
 from templ.cli.benchmark_commands import parse_shard
 from templ.cli.options import parse_memory, parse_workers
 from templ.errors import InputError
@@ -36,6 +38,14 @@ def test_version_and_doctor(tmp_path):
     report = run("doctor", cwd=tmp_path).stdout
     for word in ("rdkit", "cores", "memory available", "a run would take"):
         assert word in report
+
+
+def test_doctor_tells_what_is_lacking_where_a_run_is_refused(monkeypatch):
+    monkeypatch.setattr("templ.engine.probe.available_memory", lambda: 300 * 2**20)
+    done = CliRunner().invoke(app, ["doctor"])
+    assert done.exit_code == 0
+    assert "a run is refused         240 MiB of memory are not enough for a run" in done.stdout
+    assert "extra web" in done.stdout
 
 
 def test_demo_copies_files_that_the_other_commands_take(tmp_path):
