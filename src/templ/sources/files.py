@@ -7,9 +7,10 @@ import gzip
 import hashlib
 import io
 import re
+import stat
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from templ.disk import mend_of
@@ -130,8 +131,13 @@ def check_input(path: str | Path, kind: str) -> None:
     Raises
     ------
     InputError
-        As `open_input`; also when the file is empty, binary, or a gzip file cut within its first bytes.
+        As `open_input`; also when it is a pipe, is empty or binary, or is a gzip file cut within its first
+        bytes.
     """
+    with suppress(OSError):  # which opening it tells better
+        mode = Path(path).stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise InputError(f"{path} is a pipe or device, which is read only once: save it as a file")
     with open_input(path) as stream:
         try:
             head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
