@@ -398,6 +398,9 @@ def test_a_client_that_is_killed_goes_on(cluster, kinase_path, tmp_path):
         ("nowhere", "--on nowhere: expected dask://HOST:PORT or local:N"),
         ("dask://machine", "--on dask://machine: no scheduler is found there"),
         ("local:0", "--on local:0: expected dask://HOST:PORT or local:N"),
+        ("local:" + "9" * 5000, "99: expected dask://HOST:PORT or local:N"),
+        ("local:999999999", "--on local:999999999: 0 MiB for each worker are not enough, at least 384 MiB"),
+        ("dask://[::1]:9", r"--on dask://\[::1\]:9: no scheduler is found there .*refused|Cannot assign"),
         ("dask://127.0.0.1:9", "--on dask://127.0.0.1:9: no scheduler is found there"),
     ],
 )
@@ -431,11 +434,11 @@ def test_memory_is_that_of_all_processes(calm):
     run._threads = {"tcp://a": 2, "tcp://b": 1}
     processes = ("tcp://a 1 on a", "tcp://a 2 on a", "tcp://b 1 on b")
     for process, tree in zip([*processes, processes[0]], (5, 7, 1, 6), strict=True):
-        run._tell(ChunkResult([], {"tree": tree, "workers": [tree - 1]}, process))
+        run._tell(ChunkResult([], {"tree": tree, "workers": [tree - 1]}, process, 1.0))
     assert [sample["tree"] for sample in seen] == [5, 12, 13, 14]
     assert seen[-1]["workers"] == [5, 6, 0]
     run._threads = {"tcp://b": 1, "tcp://c": 1}  # a worker was lost, and another took its place
-    run._tell(ChunkResult([], {"tree": 2, "workers": [1]}, "tcp://c 1 on c"))
+    run._tell(ChunkResult([], {"tree": 2, "workers": [1]}, "tcp://c 1 on c", 1.0))
     assert seen[-1]["tree"] == 3
 
 
@@ -463,11 +466,11 @@ def test_a_task_is_not_blamed_for_workers_that_others_kill(monkeypatch):
     run, sent = dask_executor._DaskRun(None, None, (), RunSettings(), None), []
     monkeypatch.setattr(run, "_send", sent.append)
     run._size = 64
-    assert list(run._ended_chunk(KilledFuture(), ("a", "b"), 30.0)) == []
+    assert list(run._ended_chunk(KilledFuture(), ("a", "b"))) == []
     assert (sent, run._size) == ([("a",), ("b",)], 1)
     for _ in range(dask_executor.ALONE - 1):
-        assert list(run._ended_chunk(KilledFuture(), ("a",), 30.0)) == []
-    [result] = run._ended_chunk(KilledFuture(), ("a",), 30.0)
+        assert list(run._ended_chunk(KilledFuture(), ("a",))) == []
+    [result] = run._ended_chunk(KilledFuture(), ("a",))
     assert (result.task, result.kind) == ("a", "crash")
     assert sent[2:] == [("a",)] * (dask_executor.ALONE - 1)
 

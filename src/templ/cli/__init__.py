@@ -28,11 +28,18 @@ from templ.cli import (
 )
 from templ.cli.options import reset_quiet
 from templ.cli.streams import discard_output, output_is_closed, prepare_streams
-from templ.disk import path_text
+from templ.disk import MENDS, mend_of, path_text
 from templ.errors import InputError, StorageError, TemplError
 
 INTERNAL_FAULT = 3
-REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+OF_SYSTEM = {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}
+"""Faults that are of no file: there are too many of them, or of processes, or too little memory."""
+REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, *MENDS, *OF_SYSTEM}
+EDGE_MENDS = {
+    errno.ENOENT: "check the path, or bring back what was there",
+    errno.EAGAIN: "allow more processes (ulimit -u), or fewer --workers",
+    errno.ENOMEM: "free memory, or give fewer --workers",
+}
 SIGNAL_CODE = 128
 """Plus the signal's number: 130 for Ctrl-C, 143 for SIGTERM, as a shell reports them."""
 
@@ -93,8 +100,8 @@ class _ExitCodes:
             return
         if isinstance(error, OSError) and error.errno in REFUSED_BY_SYSTEM:
             discard_output()
-            what = error.filename or "the output"
-            error = StorageError(f"{what}: {error.strerror}; free space or correct the permissions")
+            what = error.filename or ("the system" if error.errno in OF_SYSTEM else "the output")
+            error = StorageError(f"{what}: {error.strerror}; {EDGE_MENDS.get(error.errno, mend_of(error))}")
         if isinstance(error, OSError) and error.errno == errno.EBADF and output_is_closed():
             discard_output()
             error = StorageError("there is something to print, and standard output is closed; leave out >&-")

@@ -66,7 +66,21 @@ JOIN = typer.Option(
     False, "--join", help="Do the run together with other processes that are given the same command."
 )
 RECYCLE = typer.Option(25, "--recycle-after", min=1, help="Tasks after which a worker is replaced.")
-UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+NUMBER = r"\d{1,9}"
+"""A whole number that means something; Python refuses to read one of thousands of digits."""
+UNITS = {
+    "": 1,
+    "k": 10**3,
+    "m": 10**6,
+    "g": 10**9,
+    "t": 10**12,
+    "ki": 2**10,
+    "mi": 2**20,
+    "gi": 2**30,
+    "ti": 2**40,
+}
+MOST_MEMORY = 2**50
+"""Bytes; no machine has more, and what is near 2^63 cannot be set as a limit."""
 
 
 def parse_memory(text: str | None) -> int | None:
@@ -79,17 +93,18 @@ def parse_memory(text: str | None) -> int | None:
     """
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmg]?i?)b?", text.strip().lower())
-    if found is None or found[2] not in UNITS or not float(found[1]):
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmgt]?i?)b?", text.strip().lower())
+    size = 0.0 if found is None else float(found[1]) * UNITS.get(found[2], 0)
+    if not 1 <= size <= MOST_MEMORY:
         raise InputError(f"--memory {text}: expected a size such as 8GiB or 800MB")
-    return int(float(found[1]) * UNITS[found[2]])
+    return int(size)
 
 
 def parse_workers(text: str) -> int | Literal["auto"]:
     """Read ``--workers``; `InputError` when it is neither ``auto`` nor a positive number."""
     if text == "auto":
         return "auto"
-    if text.isdecimal() and int(text) > 0:
+    if re.fullmatch(NUMBER, text) and int(text) > 0:
         return int(text)
     raise InputError(f"--workers {text}: expected auto or a number of at least 1")
 

@@ -144,8 +144,8 @@ def predict(
         raise InputError("--join is for --queries")
     if smiles is not None:
         parse_smiles(smiles)  # a single SMILES that cannot be read is an error at once
-    if queries is not None and queries.resolve() in {out.resolve(), out.with_suffix(".csv").resolve()}:
-        raise InputError(f"{queries} would be overwritten by the results; choose another -o")
+    read = [queries, extra_poses, template_ids, config, *receptor]
+    _refuse_overwriting(out, [*read, *(Path(text) for text in (site, sequence) if text is not None)])
 
     own = {name: context.params[name] for name in SETTINGS if _is_given(context, name)}
     if "by" in own:
@@ -210,6 +210,14 @@ def predict(
     say(f"{told_counts}; written: {', '.join(map(str, files))}")
     if counts["failed"] > max_failures:
         raise typer.Exit(1)
+
+
+def _refuse_overwriting(out: Path, inputs: list[Path | None]) -> None:
+    """Refuse to write poses or table over a file that is read."""
+    written = {out.resolve(), (out.parent / f"{out.stem}.csv").resolve()}
+    for path in inputs:
+        if path is not None and path.resolve() in written:
+            raise InputError(f"{path} would be overwritten by the results; choose another -o")
 
 
 def _is_given(context: typer.Context, name: str) -> bool:

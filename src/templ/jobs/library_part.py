@@ -251,7 +251,7 @@ class _Build:
         tasks = list(self._tasks(plan))
         if tasks and self._reading.kind == "structures":
             self._make_dictionary()
-        with contextlib.closing(self._executor.run(self._work, iter(tasks))) as results:
+        with contextlib.closing(self._executor.run(self._work, tasks)) as results:
             for result in results:
                 task = json.loads(result.task)
                 if result.kind == "done":
@@ -276,7 +276,7 @@ class _Build:
         if not version or (folder / "version").exists():
             return
         work = Work(DICTIONARY_FUNCTION, {"folder": str(folder)}, PRELOAD)
-        for result in self._executor.run(work, iter(["dictionary"])):
+        for result in self._executor.run(work, ["dictionary"]):
             if result.kind != "done":
                 raise InputError(
                     f"the component dictionary cannot be read ({result.detail}): pip install biotite, or "
