@@ -66,6 +66,8 @@ JOIN = typer.Option(
     False, "--join", help="Do the run together with other processes that are given the same command."
 )
 RECYCLE = typer.Option(25, "--recycle-after", min=1, help="Tasks after which a worker is replaced.")
+LEAST_BARE = 2**20
+"""Bytes: a smaller size without a unit lacks one."""
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
 
@@ -82,7 +84,10 @@ def parse_memory(text: str | None) -> int | None:
     found = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmg]?i?)b?", text.strip().lower())
     if found is None or found[2] not in UNITS or not float(found[1]):
         raise InputError(f"--memory {text}: expected a size such as 8GiB or 800MB")
-    return int(float(found[1]) * UNITS[found[2]])
+    size = int(float(found[1]) * UNITS[found[2]])
+    if not found[2] and size < LEAST_BARE:
+        raise InputError(f"--memory {text}: that is {size} bytes; expected a size such as {text}GiB")
+    return size
 
 
 def parse_workers(text: str) -> int | Literal["auto"]:
@@ -107,8 +112,7 @@ def report_ledger(ledger: Ledger) -> None:
     reasons = ", ".join(f"{count} x {reason}" for reason, count in ledger.counts.most_common())
     say(f"left out {ledger.total}: {reasons}")
     for row in ledger.first:
-        where = f"line {row.line}" if row.line else f"record {row.record}"
-        say(f"  {row.file}, {where}{f' ({row.id})' if row.id else ''}: {row.reason}")
+        say(f"  {row}")
     if ledger.path is not None:
         say(f"  all of them: {ledger.path}")
 
