@@ -438,3 +438,4 @@ def test_a_pose_in_the_void_is_impossible(demo_library, receptor):
     away = replace(receptor, atoms=replace(receptor.atoms, xyz=receptor.atoms.xyz + np.float32(100)))
     outcome = predict("CC(=O)Nc1cnccc1C", demo_library, FAST, receptor=away)
     assert (outcome.status, outcome.reason) == ("refused", "no-contact")
+    assert "it must be in the frame of the library's ligands; superpose it" in outcome.detail

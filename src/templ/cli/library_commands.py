@@ -174,7 +174,7 @@ def merge(
     out: Path = typer.Argument(..., help="The library to make; must not exist."),
     libraries: list[Path] = typer.Argument(..., help="Libraries of one kind without a common id."),
 ) -> None:
-    """Put libraries into one, in the order given, as one build of all would; no molecule is read."""
+    """Put libraries into one. In the order given, as one build of all would; no molecule is read."""
     from templ.library.build import merge_libraries
 
     manifest = merge_libraries(out, libraries)

@@ -127,7 +127,7 @@ def predict(
     as_json: bool = JSON,
     quiet: bool = QUIET,
 ) -> None:
-    """Predict how queries bind: poses (SDF), a table (CSV), and the run, which the same command resumes."""
+    """Predict how queries bind: poses (SDF) and a table (CSV). The same command resumes what was stopped."""
     from templ.chemistry.molecules import parse_smiles
     from templ.cli.query_card import as_plain, card, table
     from templ.jobs.binding_site import BindingSite
