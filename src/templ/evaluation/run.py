@@ -108,7 +108,7 @@ class Run:
             When the run has none of that id.
         """
         hashes, starts = self._index
-        first, last = (np.searchsorted(hashes, id_hash(id), side) for side in ("left", "right"))
+        first, last = (np.searchsorted(hashes, id_hash(str(id)), side) for side in ("left", "right"))
         with (self.path / JOURNAL_NAME).open("rb") as file:
             for start in sorted(starts[first:last].tolist()):
                 file.seek(start)
