@@ -5,6 +5,7 @@ The parts load on first use: importing this module is cheap, and a process that 
 
 from __future__ import annotations
 
+import reprlib
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -13,7 +14,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from templ.errors import Refusal
+from templ.errors import InputError, Refusal
 from templ.prediction import Prediction
 from templ.records import Outcome, Target
 from templ.settings import PredictionSettings
@@ -116,11 +117,12 @@ def predict(
     Raises
     ------
     InputError
-        When the SMILES cannot be read, or the receptor has no protein.
+        When the SMILES cannot be read, the receptor has no protein, or an argument is of another kind.
     LeakageError
         When a template that `rule` forbids would have been used.
     """
-    settings = settings or PredictionSettings()
+    settings = PredictionSettings() if settings is None else settings
+    _check_kinds(query, library, settings, receptor)
     given = receptor if isinstance(receptor, Mapping) else {}
     work = Prediction(
         _target(query),
@@ -232,6 +234,26 @@ def _merged(work: Prediction, outcomes: list[Outcome]) -> Outcome:
         notes=(*work.outcome.notes, *notes),
         seconds=_all_seconds(outcomes),
     )
+
+
+def _check_kinds(query: object, library: object, settings: object, receptor: object) -> None:
+    """Refuse what is of another kind, such as a path in the place of what it is opened by."""
+    from rdkit.Chem import Mol
+
+    from templ.chemistry.receptor import Receptor
+    from templ.library.store import Library
+
+    given = receptor.values() if isinstance(receptor, Mapping) else () if receptor is None else (receptor,)
+    of_queries = "a SMILES, an RDKit molecule or templ.Target; a list or a file is for templ.predict_queries"
+    kinds: list[tuple[str, object, type | tuple[type, ...], str]] = [
+        ("query", query, (str, Mol, Target), of_queries),
+        ("library", library, Library, "an open one, as of templ.open_library(PATH)"),
+        ("settings", settings, PredictionSettings, "templ.PredictionSettings(NAME=VALUE)"),
+        *(("receptor", one, Receptor, "one that is read, as by templ.read_receptor(PATH)") for one in given),
+    ]
+    for what, value, kind, expected in kinds:
+        if not isinstance(value, kind):
+            raise InputError(f"{what} is {reprlib.repr(value)}; expected {expected}")
 
 
 def _target(query: str | Mol | Target) -> Target:

@@ -285,7 +285,10 @@ class Prediction:
         if pocket.atoms is not None:
             ranked = ranked.only(in_contact(ranked.xyz, pocket.atoms.xyz))
             if not len(ranked.xyz):
-                raise Refusal("no-contact", "no pose is in contact with the receptor: no template lies in it")
+                why = "no template lies in it"
+                if not self.library.has_receptors:
+                    why = "it must be in the frame of the library's ligands; superpose it on their receptor"
+                raise Refusal("no-contact", f"no pose is in contact with the receptor: {why}")
         receptor = None if frame.atoms is None else frame.receptor
         own = frame.own_receptor
         # The network was never shown a bond to the protein: it would see a clash.

@@ -5,12 +5,14 @@ None of them holds more than one target's data; those that cross a process borde
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Literal
 
+from templ.errors import InputError
+
 if TYPE_CHECKING:
-    import datetime
     from collections.abc import Mapping, Sequence
 
     from rdkit.Chem import Mol
@@ -110,6 +112,13 @@ class Target:
     date: datetime.date | None = None
     ligand_key: str = ""
     split: str = ""
+
+    def __post_init__(self) -> None:
+        if self.date is not None and not isinstance(self.date, datetime.date):
+            raise InputError(
+                f"target {self.id}: date is {self.date!r}; expected a day, such as "
+                "datetime.date.fromisoformat('2020-04-01')"
+            )
 
 
 @dataclass(frozen=True, slots=True)

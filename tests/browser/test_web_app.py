@@ -231,6 +231,23 @@ def test_predict_refuses_in_words(visit, tmp_path):
     assert page.locator("#dropped img").count() == 0
 
 
+def test_predict_does_not_go_on_without_a_file_that_was_refused(visit, tmp_path):
+    page = visit("/")
+    page.locator("#smiles").fill("CC(=O)Nc1cnccc1C")
+    page.wait_for_selector("#lookup .card")
+    for input, told in (("#receptor", "#receptors"), ("#file", "#dropped")):
+        refused = tmp_path / ("ligand.sdf" if input == "#receptor" else "queries.xlsx")
+        refused.write_text("nothing\n")
+        page.locator(input).set_input_files(refused)
+        visit.refused += 1
+        page.get_by_role("button", name="Predict").click()  # at once, before the server has answered
+        until(page, "/a file was refused/.test(document.getElementById('wrong').textContent)")
+        page.locator(f"{told} button").click()
+        until(page, f"document.querySelector('{told}').textContent === ''")
+    page.get_by_role("button", name="Predict").click()
+    page.wait_for_url("**/runs/2*")
+
+
 def test_results_are_sorted_filtered_starred_and_exported(visit, served):
     page = visit(f"/runs/{served.jobs()[0]}")
     page.wait_for_selector(".result .pair svg")

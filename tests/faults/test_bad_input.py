@@ -213,6 +213,17 @@ def test_options_that_make_no_sense(predict, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_word_for_another_option_is_told_which(predict, tmp_path):
+    (tmp_path / "q.smi").write_text(f"{SMILES}\n")
+    refused(*predict("--smiles", "q.smi"), cwd=tmp_path, saying="q.smi is a file; give it by --queries")
+    refused(*predict("--queries", SMILES), cwd=tmp_path, saying="a SMILES is given by --smiles")
+    refused(*predict("--smiles", "X77"), cwd=tmp_path, saying="a name or code is not looked up")
+    refused(*predict("--smiles", SMILES, "--memory", "8"), cwd=tmp_path, saying="a size such as 8GiB")
+    for word in ("A:LIG", "gone.sdf", "1,2", "1,2,nan"):
+        told = f"--site {word}: "
+        refused(*predict("--smiles", SMILES, "--site", word), cwd=tmp_path, saying=(told, "name of a ligand"))
+
+
 def test_an_output_that_would_cost_a_file(demo_path, tmp_path):
     """The queries, the receptor, a file of the library: whatever has the name of a result is left alone."""
     one = ("predict", "--library", demo_path, "--smiles", SMILES)

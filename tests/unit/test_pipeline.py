@@ -434,7 +434,25 @@ def test_a_ligand_in_the_way_is_noted(demo_library, receptor):
     assert note not in predict(query, demo_library, FAST, receptor=receptor).notes
 
 
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ({"query": None}, "query is None; expected a SMILES, an RDKit molecule"),
+        ({"query": ["CCO"]}, r"query is \['CCO'\]; .* a list or a file is for templ.predict_queries"),
+        ({"library": "mpro.templ"}, r"library is 'mpro.templ'; .* templ.open_library\(PATH\)"),
+        ({"receptor": "r.pdb"}, r"receptor is 'r.pdb'; .* templ.read_receptor\(PATH\)"),
+        ({"receptor": {"a": "r.pdb"}}, "receptor is 'r.pdb'; "),
+        ({"settings": {"top": 1}}, r"settings is \{'top': 1\}; expected templ.PredictionSettings"),
+    ],
+    ids=str,
+)
+def test_an_argument_of_another_kind_is_told_what_makes_it(demo_library, wrong, expected):
+    with pytest.raises(InputError, match=expected):
+        predict(**{"query": "CCO", "library": demo_library} | wrong)
+
+
 def test_a_pose_in_the_void_is_impossible(demo_library, receptor):
     away = replace(receptor, atoms=replace(receptor.atoms, xyz=receptor.atoms.xyz + np.float32(100)))
     outcome = predict("CC(=O)Nc1cnccc1C", demo_library, FAST, receptor=away)
     assert (outcome.status, outcome.reason) == ("refused", "no-contact")
+    assert "it must be in the frame of the library's ligands; superpose it" in outcome.detail

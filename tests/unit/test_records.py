@@ -10,6 +10,7 @@ import pytest
 from rdkit import Chem
 from rdkit.Chem import AllChem
 
+from templ.errors import InputError
 from templ.records import Outcome, Pose, Target, confidence_in_words
 
 TARGET = Target("t", "CCO", "sars", datetime.date(2020, 6, 1), "LFQSCWFLJHTTHZ")
@@ -17,6 +18,11 @@ TARGET = Target("t", "CCO", "sars", datetime.date(2020, 6, 1), "LFQSCWFLJHTTHZ")
 
 def test_a_target_reaches_another_process_unchanged():
     assert pickle.loads(pickle.dumps(TARGET)) == TARGET
+
+
+def test_a_date_is_a_day_and_no_text():
+    with pytest.raises(InputError, match="target a: date is '2020-04-01'; expected a day"):
+        Target("a", "CCO", date="2020-04-01")
 
 
 def test_records_cannot_be_changed_or_extended():

@@ -69,7 +69,10 @@ def compare_runs(a: str | Path, b: str | Path) -> RunComparison:
         When one is no run or damaged, they are judged by different crystals, or have no target in common.
     """
     one, other = load_run(a), load_run(b)
-    if one.manifest.identity.truth != other.manifest.identity.truth or not one.manifest.identity.truth:
+    for path, run in ((a, one), (b, other)):
+        if not run.manifest.identity.truth:
+            raise RunError(f"{path} has no crystals to compare by: it is of queries, not of a benchmark")
+    if one.manifest.identity.truth != other.manifest.identity.truth:
         raise RunError(
             f"{a} ({one.manifest.name}) and {b} ({other.manifest.name}) are judged by different "
             "crystals; compare runs over the same library of targets"

@@ -83,7 +83,7 @@ def run_benchmark(
     Parameters
     ----------
     source : BenchmarkSource
-        What makes the benchmark (`templ.find_benchmark`).
+        What makes the benchmark: of a name or a TOML file that is `templ.find_benchmark`.
     folder : str or Path
         The run.
     machine : RunSettings, optional
@@ -108,6 +108,10 @@ def run_benchmark(
     StorageError
         When the disk refuses; what was recorded stays.
     """
+    if isinstance(source, (str, Path)):
+        raise InputError(
+            f"benchmark {source}: expected templ.find_benchmark({str(source)!r}), which finds it"
+        )
     folder, machine, options = Path(folder), machine or RunSettings(), options or RunOptions()
     if options.validity:
         require_posebusters()

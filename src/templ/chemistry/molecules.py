@@ -35,7 +35,7 @@ def parse_smiles(smiles: str) -> Chem.Mol:
     Raises
     ------
     InputError
-        When it is empty or RDKit refuses it; the message carries RDKit's reason.
+        When it is empty or RDKit refuses it; what is wrong with its chemistry is said in RDKit's words.
 
     Examples
     --------
@@ -44,13 +44,13 @@ def parse_smiles(smiles: str) -> Chem.Mol:
     >>> parse_smiles("C1CC")
     Traceback (most recent call last):
     ...
-    templ.errors.InputError: 'C1CC' is not a SMILES that can be read
+    templ.errors.InputError: 'C1CC' is not a SMILES that can be read (a name or code is not looked up)
     """
     shown = smiles if len(smiles) <= 80 else smiles[:77] + "..."
     with quiet_rdkit():
         mol = Chem.MolFromSmiles(smiles, sanitize=False) if smiles.strip() else None
         if mol is None or mol.GetNumAtoms() == 0:
-            raise InputError(f"'{shown}' is not a SMILES that can be read")
+            raise InputError(f"'{shown}' is not a SMILES that can be read (a name or code is not looked up)")
         sanitise(mol, f"'{shown}'")
         Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
         return mol

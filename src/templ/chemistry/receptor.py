@@ -160,6 +160,11 @@ class Receptor:
     embedding: NDArray[np.float32] | None = None
     left_out: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        told = describe(self)
+        parts = (f"{name} {told[name]}" for name in ("chains", "metals", "cofactors") if told[name] != "none")
+        return f"<Receptor: {'; '.join(parts)}; {len(self.atoms):,} heavy atoms>"
+
 
 def describe(receptor: Receptor) -> dict[str, str]:
     """Say what a receptor has and what it has not, as words for a person."""

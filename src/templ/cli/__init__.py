@@ -8,9 +8,10 @@ import signal
 import sys
 import traceback
 from types import FrameType, TracebackType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from templ import __version__
 from templ.cli import (
@@ -43,8 +44,23 @@ EDGE_MENDS = {
 SIGNAL_CODE = 128
 """Plus the signal's number: 130 for Ctrl-C, 143 for SIGTERM, as a shell reports them."""
 
+
+class _Commands(TyperGroup):
+    """Tells of a command that is looked for one level too high, as `templ compare`."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:  # noqa: ANN401  Typer's own, or click's
+        groups = self.commands.items() if args and args[0] not in self.commands else ()
+        inside = [
+            f"'{name} {args[0]}'" for name, group in groups if args[0] in getattr(group, "commands", ())
+        ]
+        if inside:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean {' or '.join(inside)}?")
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
     name="templ",
+    cls=_Commands,
     help="Predict how a small molecule binds by copying co-crystal templates.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},

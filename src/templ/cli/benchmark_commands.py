@@ -21,10 +21,12 @@ from templ.cli.options import (
     QUIET,
     RECYCLE,
     RETRY,
+    RUN,
     WORKERS,
     parse_memory,
     parse_workers,
     progress,
+    run_folders,
     say,
 )
 from templ.cli.science import CONFIG, JSON, SET, changed, read_science
@@ -104,7 +106,7 @@ def run(
     as_json: bool = JSON,
     quiet: bool = QUIET,
 ) -> None:
-    """Predict every target of a benchmark; the same command again goes on where a run was stopped."""
+    """Predict every target of a benchmark. The same command again goes on where a run was stopped."""
     from templ.benchmark.builtin import find_benchmark
     from templ.benchmark.runner import RunOptions, run_benchmark, write_summary
     from templ.evaluation.both_receptors import folder_of
@@ -165,8 +167,8 @@ def run(
 
 
 @app.command()
-def summary(run: Path = typer.Argument(..., help="A run folder."), as_json: bool = JSON) -> None:
-    """Print what a run has achieved so far, and write summary.json and summary.md into it."""
+def summary(run: Path = RUN, as_json: bool = JSON) -> None:
+    """Print what a run has achieved so far. Summary.json and summary.md are written into it too."""
     from templ.benchmark.runner import write_summary
     from templ.runs.manifest import read_manifest
 
@@ -185,13 +187,15 @@ def summary(run: Path = typer.Argument(..., help="A run folder."), as_json: bool
 
 @app.command()
 def status(
-    runs: list[Path] = typer.Argument(..., help="Run folders, such as all shards of a run."),
+    runs: list[Path] = typer.Argument(
+        ..., help="Run folders, such as all shards of a run.", callback=run_folders
+    ),
     as_json: bool = JSON,
 ) -> None:
-    """Print how far runs are, how fast they go and what is left; they may be running.
+    """Print how far runs are, and what is left.
 
-    Ends with 0 where all are finished, 1 where one was stopped before its end, and 4 where all others are
-    finished or running.
+    They may be running. Ends with 0 where all are finished, 1 where one was stopped before its end, and 4
+    where all others are finished or running.
     """
     from templ.benchmark.run_status import status_of, to_text
 
@@ -208,7 +212,7 @@ def status(
 
 
 @app.command()
-def verify(run: Path = typer.Argument(..., help="A run folder.")) -> None:
+def verify(run: Path = RUN) -> None:
     """Compare the records and poses of a run with their checksums."""
     from templ.evaluation.run import load_run
 
@@ -235,8 +239,8 @@ def merge(
 
 
 @app.command()
-def profile(run: Path = typer.Argument(..., help="A run folder.")) -> None:
-    """Print what a run took of memory and how fast it went, and draw both over time (RUN/profile.png)."""
+def profile(run: Path = RUN) -> None:
+    """Print what a run took of time and memory. Both are drawn over time too (RUN/profile.png)."""
     from templ.benchmark.memory_profile import draw_profile, profile_run
 
     for name, value in profile_run(run).items():
@@ -246,11 +250,11 @@ def profile(run: Path = typer.Argument(..., help="A run folder.")) -> None:
 
 @app.command()
 def compare(
-    run_a: Path = typer.Argument(..., help="A run folder."),
-    run_b: Path = typer.Argument(..., help="A run folder over the same crystals."),
+    run_a: Path = typer.Argument(..., help="Run folder of a benchmark."),
+    run_b: Path = typer.Argument(..., help="One over the same crystals."),
     out: Path | None = typer.Option(None, "-o", "--out", help="Write a page too, NAME.html."),
 ) -> None:
-    """Say whether one run is better than the other, target by target, and what each took."""
+    """Say whether one run is better than the other. Target by target, and with what each took."""
     from templ.benchmark.compare_runs import compare_runs, to_markdown
 
     if out is not None and out.suffix.lower() not in (".html", ".htm"):

@@ -35,7 +35,7 @@ def script(
     hours: int = typer.Option(2, "--hours", min=1, help="Hours that a job may take (SLURM, PBS)."),
     image: str = typer.Option("templ", "--image", help="Container image that has TEMPL (Kubernetes)."),
 ) -> None:
-    """Print a script whose jobs do one run together, by --join; send it off with sbatch, qsub or kubectl."""
+    """Print a script whose jobs do one run together. Send it off with sbatch, qsub or kubectl."""
     if scheduler not in SCRIPTS:
         raise InputError(f"{scheduler}: expected {', '.join(SCRIPTS)}")
     words = joining(command)

@@ -38,8 +38,9 @@ def evaluate(
     as_json: bool = JSON,
     quiet: bool = QUIET,
 ) -> None:
-    """Score poses against crystals: RMSD, PoseBusters validity, LDDT-PLI and BiSyRMSD, side by side.
+    """Score anybody's poses against crystals.
 
+    RMSD, PoseBusters validity, LDDT-PLI and BiSyRMSD stand side by side.
     LDDT-PLI and BiSyRMSD need a receptor and the extra lddt, validity needs the extra validity.
     """
     from templ.disk import make_folder, replacing
@@ -56,16 +57,20 @@ def evaluate(
         make_folder(out.parent)
         with replacing(out) as file:
             file.write(to_csv(scores).encode())
+    judged = not all(score.problem for score in scores)
     if as_json:
         typer.echo(json.dumps([asdict(score) for score in scores], indent=1))
-    elif not quiet:
+    elif not quiet and judged:
         typer.echo("\n".join(summary(scores)))
-    for score in [score for score in scores if score.problem][:5]:
+    for score in [score for score in scores if score.problem and judged][:5]:
         say(f"{score.id}: not judged: {score.problem}")
     if out is not None:
         say(f"written: {out}")
-    if all(score.problem for score in scores):
-        raise InputError(f"no pose of {poses} could be judged by {truth}; the first: {scores[0].problem}")
+    if not judged:
+        raise InputError(
+            f"no pose of {poses} could be judged by {truth}; the first, {scores[0].id!r}: "
+            f"{scores[0].problem} (a pose is titled by the id of its crystal)"
+        )
 
 
 def to_csv(scores: Sequence[PoseScore]) -> str:

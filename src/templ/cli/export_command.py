@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from templ.cli.options import say
+from templ.cli.options import RUN, say
 from templ.errors import InputError
 
 SERIES = "series"
@@ -19,7 +19,7 @@ HINTS = {
 
 
 def export(
-    run: Path = typer.Argument(..., help="A run folder, or the poses.sdf that predict wrote."),
+    run: Path = RUN,
     format: str = typer.Option(
         ...,
         "--format",
@@ -33,7 +33,7 @@ def export(
         [], "--library", help="Where a library of the run is, if it was moved; may be given often."
     ),
 ) -> None:
-    """Write the poses of a run and a table of them as other programs want them."""
+    """Write poses and a table of them for other programs."""
     from templ.export.run_export import export_run
     from templ.export.series import export_series, told
     from templ.export.session_scripts import SESSIONS, export_session

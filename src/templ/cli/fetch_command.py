@@ -17,7 +17,7 @@ def fetch(
     ),
     max_failures: int = FAILURES,
 ) -> None:
-    """Fetch structures from the PDB as mmCIF; what is in the folder already is not fetched again."""
+    """Fetch structures from the PDB as mmCIF. What is in the folder already is not fetched again."""
     from templ.sources.fetch import RCSB, fetch_structures
 
     with progress("fetching") as show:

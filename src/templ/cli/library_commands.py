@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,10 @@ from templ.cli.options import FAILURES, ON, WORKERS, parse_workers, progress, re
 from templ.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from templ.library.store import Library
+    from templ.records import Entry
 
 app = typer.Typer(help="Build, look into and check template libraries.", no_args_is_help=True)
 
@@ -63,7 +65,6 @@ def build(
     A build of complexes or structures that was stopped goes on with the same command.
     """
     from contextlib import ExitStack
-    from itertools import chain
 
     from templ.engine.executor import choose_executor
     from templ.jobs.library_part import build_complexes, build_structures
@@ -97,7 +98,7 @@ def build(
             read = (read_sdf(path, ledger, group=group, date_property=date_property) for path in ligands)
             manifest = build_library(
                 out,
-                chain.from_iterable(read),
+                _dated(chain.from_iterable(read), date_property, ligands),
                 ledger=ledger,
                 sources=[path.name for path in ligands],
                 receptors={group: receptor} if receptor else None,
@@ -134,6 +135,26 @@ def build(
         raise typer.Exit(1)
 
 
+def _dated(entries: Iterator[Entry], date_property: str | None, files: Iterable[Path]) -> Iterator[Entry]:
+    """Hand on what is read; refuse it at the end when a property was named and none of it has a date."""
+    from templ.sources.ledger import Ledger
+    from templ.sources.sdf import read_records
+
+    read, dated = 0, date_property is None
+    for read, entry in enumerate(entries, 1):  # noqa: B007
+        dated = dated or entry.date is not None
+        yield entry
+    if read and not dated:
+        records = islice(chain.from_iterable(read_records(path, Ledger()) for path in files), LOOKED_AT)
+        names = sorted({name for record in records for name in record.properties})
+        raise InputError(
+            f"--date-property {date_property}: no ligand has a date there; the properties in the file are "
+            f"{', '.join(names) or 'none'}"
+        )
+
+
+LOOKED_AT = 1000
+"""Records whose properties are named where none is as it was told."""
 FLAT = frozenset({".smi", ".smiles", ".csv", ".tsv", ".txt", ".ism"})
 """Ends of the names of files without coordinates."""
 
@@ -153,7 +174,7 @@ def merge(
     out: Path = typer.Argument(..., help="The library to make; must not exist."),
     libraries: list[Path] = typer.Argument(..., help="Libraries of one kind without a common id."),
 ) -> None:
-    """Put libraries into one, in the order given, as one build of all would; no molecule is read."""
+    """Put libraries into one. In the order given, as one build of all would; no molecule is read."""
     from templ.library.build import merge_libraries
 
     manifest = merge_libraries(out, libraries)

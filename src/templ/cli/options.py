@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import typer
@@ -79,8 +80,25 @@ UNITS = {
     "gi": 2**30,
     "ti": 2**40,
 }
+LEAST_BARE = 2**20
+"""Bytes: a smaller size without a unit lacks one."""
 MOST_MEMORY = 2**50
 """Bytes; no machine has more, and what is near 2^63 cannot be set as a limit."""
+
+
+def run_folder(path: Path) -> Path:
+    """Folder of a run that is named by itself, or by the poses that ``predict`` wrote."""
+    from templ.evaluation.run import folder_of_run
+
+    return folder_of_run(path)
+
+
+def run_folders(paths: list[Path]) -> list[Path]:
+    """Folders of several (`run_folder`)."""
+    return [run_folder(path) for path in paths]
+
+
+RUN = typer.Argument(..., help="A run folder, or the poses.sdf that predict wrote.", callback=run_folder)
 
 
 def parse_memory(text: str | None) -> int | None:
@@ -95,8 +113,10 @@ def parse_memory(text: str | None) -> int | None:
         return None
     found = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmgt]?i?)b?", text.strip().lower())
     size = 0.0 if found is None else float(found[1]) * UNITS.get(found[2], 0)
-    if not 1 <= size <= MOST_MEMORY:
+    if found is None or not 1 <= size <= MOST_MEMORY:
         raise InputError(f"--memory {text}: expected a size such as 8GiB or 800MB")
+    if not found[2] and size < LEAST_BARE:
+        raise InputError(f"--memory {text}: that is {size:g} bytes; expected a size such as {text}GiB")
     return int(size)
 
 
@@ -122,8 +142,7 @@ def report_ledger(ledger: Ledger) -> None:
     reasons = ", ".join(f"{count} x {reason}" for reason, count in ledger.counts.most_common())
     say(f"left out {ledger.total}: {reasons}")
     for row in ledger.first:
-        where = f"line {row.line}" if row.line else f"record {row.record}"
-        say(f"  {row.file}, {where}{f' ({row.id})' if row.id else ''}: {row.reason}")
+        say(f"  {row}")
     if ledger.path is not None:
         say(f"  all of them: {ledger.path}")
 

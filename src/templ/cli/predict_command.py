@@ -127,12 +127,13 @@ def predict(
     as_json: bool = JSON,
     quiet: bool = QUIET,
 ) -> None:
-    """Predict how queries bind: poses (SDF), a table (CSV), and the run, which the same command resumes."""
+    """Predict how queries bind: poses (SDF) and a table (CSV). The same command resumes what was stopped."""
     from templ.chemistry.molecules import parse_smiles
     from templ.cli.query_card import as_plain, card, table
     from templ.jobs.binding_site import BindingSite
     from templ.jobs.query_run import predict_queries
     from templ.settings import PredictionSettings, RunSettings
+    from templ.sources.files import exists
     from templ.sources.queries import TableColumns
     from templ.sources.split_lists import read_ids
 
@@ -143,7 +144,11 @@ def predict(
     if smiles is not None and join:
         raise InputError("--join is for --queries")
     if smiles is not None:
+        if exists(smiles):
+            raise InputError(f"--smiles {smiles} is a file; give it by --queries")
         parse_smiles(smiles)  # a single SMILES that cannot be read is an error at once
+    if queries is not None and not exists(queries) and _is_smiles(str(queries)):
+        raise InputError(f"--queries {queries}: no such file; a SMILES is given by --smiles")
     read = [queries, extra_poses, template_ids, config, *receptor]
     _refuse_overwriting(out, [*read, *(Path(text) for text in (site, sequence) if text is not None)])
 
@@ -242,6 +247,16 @@ def _tell(record: Record) -> None:
         say(f"{record.id}: {note}")
 
 
+def _is_smiles(text: str) -> bool:
+    from templ.chemistry.molecules import parse_smiles
+
+    try:
+        parse_smiles(text)
+    except InputError:
+        return False
+    return True
+
+
 def parse_by(text: str) -> Literal["sequence", "embedding", "all"]:
     """Read ``--by``; `InputError` when it is none of these."""
     if text in ("sequence", "embedding", "all"):
@@ -265,24 +280,32 @@ LONGEST_NAME = 5
 
 
 def parse_site(text: str) -> list[float] | str:
-    """Read ``--site``: coordinates, Angstrom, those of the middle of a file's molecule, or a residue name."""
+    """Read ``--site``: coordinates, Angstrom, those of the middle of a file's molecule, or a residue name.
+
+    Raises
+    ------
+    InputError
+        When it is none of these.
+    """
     import numpy as np
 
     from templ.chemistry.molecules import positions
+    from templ.sources.files import exists
     from templ.sources.ledger import Ledger
     from templ.sources.sdf import read_sdf
 
-    if text.isascii() and text.isalnum() and len(text) <= LONGEST_NAME and not Path(text).exists():
+    if text.isascii() and text.isalnum() and len(text) <= LONGEST_NAME and not exists(text):
         return text
+    expected = "expected x,y,z, a ligand file (SDF), or the name of a ligand in the receptor, such as LIG"
     try:
         site = np.array([float(part) for part in text.split(",")])
     except ValueError:
+        if not exists(text):
+            raise InputError(f"--site {text}: no such file; {expected}") from None
         entry = next(read_sdf(Path(text), Ledger()), None)
         if entry is None:
-            raise InputError(
-                f"--site {text}: no molecule in it can be read; expected x,y,z or an SDF"
-            ) from None
+            raise InputError(f"--site {text}: no molecule in it can be read; {expected}") from None
         return [float(number) for number in positions(entry.mol).mean(axis=0)]
     if site.shape != (3,) or not np.isfinite(site).all():
-        raise InputError(f"--site {text}: expected three coordinates x,y,z or a ligand file")
+        raise InputError(f"--site {text}: {expected}")
     return [float(number) for number in site]

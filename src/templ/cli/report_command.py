@@ -17,7 +17,7 @@ def report(
     ),
     library: list[Path] = typer.Option([], "--library", "-l", help="Library of the run, where it was moved."),
 ) -> None:
-    """Write one HTML page that shows what a run did: figures, every target, drawings and poses in 3D."""
+    """Write one HTML page that shows what a run did. Figures, every target, drawings and poses in 3D."""
     from templ.report.run_report import write_report
 
     page = out or (run / "report.html" if run.is_dir() else run.with_suffix(".html"))

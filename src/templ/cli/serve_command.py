@@ -40,7 +40,7 @@ def serve(
     ),
     browser: bool = typer.Option(False, "--open", help="Open the browser at once."),
 ) -> None:
-    """Serve the web app: predict, see poses in 3D, run and compare benchmarks (extra: web)."""
+    """Serve the web app (extra: web). Predict, see poses in 3D, run and compare benchmarks."""
     try:
         import uvicorn
 

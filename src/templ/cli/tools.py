@@ -51,7 +51,7 @@ def _try_predict(library: Path, receptor: Path | str, poses: Path) -> None:
 
 
 def doctor() -> None:
-    """Print versions, cores and memory that are really available, and which optional parts are missing."""
+    """Print versions, cores, memory and missing parts. Cores and memory are those really available."""
     import platform
     import re
     from importlib.metadata import PackageNotFoundError, requires, version

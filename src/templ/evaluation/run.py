@@ -119,7 +119,7 @@ class Run:
             When the run has none of that id.
         """
         hashes, starts = self._index
-        first, last = (np.searchsorted(hashes, id_hash(id), side) for side in ("left", "right"))
+        first, last = (np.searchsorted(hashes, id_hash(str(id)), side) for side in ("left", "right"))
         with (self.path / JOURNAL_NAME).open("rb") as file:
             for start in sorted(starts[first:last].tolist()):
                 file.seek(start)
@@ -275,11 +275,21 @@ def load_run(path: str | Path) -> Run:
     RunError
         When it is neither, or the run is damaged.
     """
+    return Run(folder_of_run(path))
+
+
+def folder_of_run(path: str | Path) -> Path:
+    """Folder of a run that is named by itself, or by the poses that `templ predict` wrote beside it.
+
+    Raises
+    ------
+    RunError
+        When there are poses, and no run beside them.
+    """
     path = Path(path)
-    if path.suffix.lower() == ".sdf":
-        path = run_of(path)
-        if not path.is_dir():
-            raise RunError(
-                f"{path} is missing: it belongs beside the poses of `templ predict`; predict again"
-            )
-    return Run(path)
+    if path.suffix.lower() != ".sdf":
+        return path
+    folder = run_of(path)
+    if not folder.is_dir():
+        raise RunError(f"{folder} is missing: it belongs beside the poses of `templ predict`; predict again")
+    return folder

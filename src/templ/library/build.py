@@ -57,7 +57,6 @@ from templ.sources.ledger import Ledger
 from templ.sources.sdf import MoleculeReference
 
 LOCK_NAME = "build.lock"
-_WHY = "the ledger has the reason for each"
 _MOST_ATOMS = 65_535  # what the column of heavy atoms can count
 
 
@@ -161,7 +160,9 @@ def build_library(
                     on_progress(read)
         if len(writer) == copied and not (before and entries == ()):
             what = f"none of the {read} molecules read could be kept" if read else "nothing could be read"
-            raise EmptyLibraryError(f"{out} was not built: {what}; {_WHY}")
+            first = f"; the first: {ledger.first[0]}" if ledger.first else ""
+            rest = f"; {ledger.path} has the reason for each" if ledger.path and ledger.total > 1 else ""
+            raise EmptyLibraryError(f"{out} was not built: {what}{first}{rest}")
         if writer.source_paths:
             files.append(REFERENCES)
         of_before = [library.embeddings for library in before if library.has_embeddings]

@@ -7,6 +7,7 @@ import platform
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ from templ.library.format import (
 from templ.library.ligands import Columns, LigandRecord, LigandWriter, MappedLigands
 from templ.library.receptors import MappedReceptors, ReceptorWriter
 from templ.sources.sdf import MoleculeReference
+
+IDS_LOOKED_AT, SUGGESTED = 100_000, 3
+"""Ids that are searched for one that was meant, and how many of them are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,12 +146,19 @@ class Library(Closing):
 
     def row_of(self, id: str) -> int:
         """Row of an id."""
-        row = self._ligands.find(id)
+        row = self._ligands.find(str(id))  # a number is no id, and says so
         if row is None:
+            meant = f"did you mean {' or '.join(alike)}? " if (alike := self._ids_with(id)) else ""
             raise LibraryError(
-                f"{self.path} has no ligand '{id}'; `templ library export` lists the {len(self)} it has"
+                f"{self.path} has no ligand '{id}'; {meant}`templ library export` lists the "
+                f"{len(self)} it has"
             )
         return row
+
+    def _ids_with(self, part: str) -> list[str]:
+        """First ids that a part of an id may stand for, in any case."""
+        ids = islice(self, IDS_LOOKED_AT)
+        return list(islice((id for id in ids if str(part).lower() in id.lower()), SUGGESTED))
 
     def ligand(self, row: int) -> Mol:
         """Rebuild the ligand of a row, without hydrogens, its conformer in Angstrom, its id as name."""

@@ -94,6 +94,10 @@ def confidence(terms: Mapping[str, float], *, own_receptor: bool = False) -> flo
     return _logistic(terms, fitted_weights().confidence[OWN if own_receptor else OTHER])
 
 
+MEASURES = {"tanimoto": "nearest Tanimoto", "query_atoms": "heavy atoms", "rotors": "rotatable bonds"}
+"""What a person calls that by which a query is compared with what was fitted on."""
+
+
 def beyond_the_fit(evidence: Mapping[str, float]) -> Iterator[str]:
     """Say in what a query lies outside all that the confidence was fitted on."""
     for name, (least, most) in fitted_weights().seen.items():
@@ -101,11 +105,8 @@ def beyond_the_fit(evidence: Mapping[str, float]) -> Iterator[str]:
         if (less and name != "rotors") or (
             more and name != "tanimoto"
         ):  # what is easier is no reason to doubt
-            what = name.replace("_", " ")
-            yield (
-                f"the confidence is a guess: {what} {evidence[name]:.3g} is outside what it was fitted on, "
-                f"{least:.3g} to {most:.3g}"
-            )
+            told = f"{evidence[name]:.3g}, fitted on {least:.3g} to {most:.3g}"
+            yield f"the confidence is a guess: {MEASURES[name]} {told}"
 
 
 def log_odds(probability: float) -> float:

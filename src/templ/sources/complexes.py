@@ -157,7 +157,10 @@ def read_complexes(
     found = find_complexes(folder)
     first = next(found, None)
     if first is None:
-        raise InputError(f"{folder} holds no complex; expected folders <id> with <id>{PROTEIN}.pdb and so on")
+        raise InputError(
+            f"{folder} holds no complex; expected folders <id> with <id>{PROTEIN}.pdb and <id>{LIGAND}.sdf "
+            "(structure files with the ligands inside are for --structures)"
+        )
 
     noted = Ledger() if ledger is None else ledger
     return chain.from_iterable(

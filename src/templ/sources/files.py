@@ -51,6 +51,20 @@ def file_stem(path: str | Path) -> str:
     return Path(Path(path).name.removesuffix(".gz")).stem
 
 
+def exists(path: str | Path) -> bool:
+    """Whether there is such a file or folder; a word too long to be a path, or with a NUL in it, is none.
+
+    Examples
+    --------
+    >>> exists("C" * 1000)
+    False
+    """
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def open_input(path: str | Path) -> Iterator[gzip.GzipFile | io.BufferedReader]:
     """Open a file for reading bytes, through gzip when its name ends in ``.gz``.

@@ -41,6 +41,10 @@ class LedgerRow(NamedTuple):
     reason: str
     kept: str = "no"
 
+    def __str__(self) -> str:
+        where = f"line {self.line}" if self.line else f"record {self.record}"
+        return f"{self.file}, {where}{f' ({self.id})' if self.id else ''}: {self.reason}"
+
 
 class Ledger(Closing):
     """Counts what could not be read, keeps the first few rows, and writes all, and notes, to a CSV file.

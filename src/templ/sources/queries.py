@@ -30,7 +30,7 @@ from templ.sources.files import (
 from templ.sources.sdf import RECORD_END, parse_record, split_records, title_of, title_text
 from templ.sources.table_rows import TableRow, read_rows
 
-SMILES_COLUMNS = ("smiles", "canonical_smiles", "isomeric_smiles", "cxsmiles")
+SMILES_COLUMNS = ("smiles", "canonical_smiles", "isomeric_smiles", "cxsmiles", "smi", "structure")
 ID_COLUMNS = (
     *("id", "name", "compound_id", "molecule_id", "mol_id", "compound", "molecule_name", "compound_name"),
     *("title", "identifier", "catalog_id", "molecule_chembl_id"),
@@ -40,6 +40,8 @@ EXTENSION = re.compile(r"(\|[^|]*\|)?\s*(.*)", re.DOTALL)
 """What follows a SMILES: perhaps a CXSMILES extension between bars, then the id."""
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 NOT_BLANK = re.compile(rb"\S")
+LEAST_IN_MOLECULE = 4
+"""Atoms: a word that reads as a SMILES of fewer, such as CO or No, may as well be the name of a column."""
 LONGEST_ID, LONGEST_SMILES = 1000, 20_000
 """Characters: more is no name, or no molecule that could be posed."""
 NOT_UTF8 = "not UTF-8: save the file as UTF-8"
@@ -130,12 +132,13 @@ def read_queries(path: str | Path, columns: TableColumns = TableColumns()) -> It
     ----------
     path : str or Path
         ``.smi``, ``.smiles``, ``.txt``: a SMILES a line, perhaps with a CXSMILES extension, then white space
-        and an id up to the next tab; lines that begin with ``#`` are comments. ``.csv``, ``.tsv``: a header
+        and an id up to the next tab; lines that begin with ``#`` are comments, and names of columns
+        (``smiles id``) may come first. ``.csv``, ``.tsv``: a header
         and rows, separated by commas, semicolons or tabs. ``.sdf``, ``.mol``: the SMILES is written from the
         molecule without its hydrogens, by whoever loads the reference. Each also with ``.gz``.
     columns : TableColumns
-        Which columns of a table to read; by default ``smiles`` (or the only one with it in its name) and
-        ``id`` or ``name``, in any case.
+        Which columns of a table to read; by default ``smiles`` or ``structure`` (or the only one with
+        SMILES in its name) and ``id`` or ``name``, in any case.
 
     Returns
     -------
@@ -158,8 +161,11 @@ def count_queries(path: str | Path, columns: TableColumns = TableColumns()) -> i
 def _reader(path: Path, columns: TableColumns) -> Iterator[QueryReference]:
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if suffix not in READERS:
+        with open_input(path):  # what is absent, or a folder, has no wrong suffix
+            pass
         raise InputError(
-            f"{path} has suffix '{suffix}', expected one of {', '.join(READERS)} (or these + .gz)"
+            f"{path} has suffix '{suffix}', expected one of {', '.join(READERS)} (or these + .gz); save a "
+            "spreadsheet as CSV"
         )
     kind, reader = READERS[suffix]
     check_input(path, kind)
@@ -225,6 +231,8 @@ def _smiles_rows(path: Path) -> Iterator[QueryReference]:
         smiles, *rest = text.split(maxsplit=1) or [""]
         if (not smiles or smiles.startswith("#")) and not fault:
             continue
+        if index == 0 and smiles.lower() in SMILES_COLUMNS:
+            continue  # names of columns, as vendors and ZINC write them
         extension, id = EXTENSION.fullmatch(rest[0] if rest else "").groups()  # type: ignore[union-attr]
         smiles = f"{smiles} {extension}" if extension else smiles
         yield _reference(path, index, line, smiles, id.split("\t")[0].strip(), fault)
@@ -251,9 +259,14 @@ def _table_rows(path: Path, columns: TableColumns) -> Iterator[QueryReference]:
     header = [name.strip() for name in head.cells]
     smiles_at = find_column(path, header, columns.smiles, SMILES_COLUMNS, "smiles")
     if smiles_at is None:
+        if any(map(_is_molecule, header)):
+            raise InputError(
+                f"{path}: its first line has a SMILES where names of columns are expected; put a line "
+                "'smiles,id' before it, or rename the file to NAME.smi if it has a SMILES and an id a line"
+            )
         raise InputError(
-            f"{path} has no column 'smiles', only {', '.join(header)}; name the one with SMILES by "
-            "--smiles-column"
+            f"{path} has no column 'smiles', only {', '.join(header)}; rename the one with SMILES, or name "
+            "it by --smiles-column"
         )
     id_at = find_column(path, header, columns.id, ID_COLUMNS, "id")
     index, line = 0, 1
@@ -268,6 +281,14 @@ def _table_rows(path: Path, columns: TableColumns) -> Iterator[QueryReference]:
         yield _reference(path, index - 1, line, "" if fault else smiles, id, fault)
     for fault in broken:
         yield _reference(path, index, line + 1, "", "", fault)
+
+
+def _is_molecule(word: str) -> bool:
+    """Whether a word is a SMILES and nothing else."""
+    try:
+        return bool(parse_smiles(word).GetNumAtoms() >= LEAST_IN_MOLECULE)
+    except InputError:
+        return False
 
 
 def find_column(

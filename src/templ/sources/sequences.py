@@ -7,7 +7,7 @@ from pathlib import Path
 import gemmi
 
 from templ.errors import InputError
-from templ.sources.files import read_text
+from templ.sources.files import exists, read_text
 
 AMINO_ACIDS = frozenset("ACDEFGHIKLMNOPQRSTUVWXY")
 """Letters of the twenty, of selenocysteine and pyrrolysine, and X for one that is not known."""
@@ -41,6 +41,11 @@ def read_sequences(source: str | Path) -> list[str]:
     text = str(source)
     letters = "".join(text.split()).rstrip("*")
     if not (letters.isascii() and letters.isalpha() and len(letters) >= SHORTEST):
+        if not exists(text):
+            raise InputError(
+                f"{text} is neither a FASTA file nor a sequence; expected {SHORTEST} letters or more, one a "
+                "residue"
+            )
         content = read_text(text, "a FASTA file")
         if not content.lstrip().startswith(">"):
             raise InputError(f"{text}: expected a FASTA file, whose first line begins with >")

@@ -80,12 +80,12 @@ def find_structures(paths: Iterable[str | Path]) -> Iterator[Path]:
     for path in map(Path, paths):
         if path.is_dir():
             yield from _inside(path)
+        elif not path.exists():
+            raise InputError(f"{path} does not exist; check the path")
         elif not path.name.lower().endswith(STRUCTURE_ENDINGS):
             raise InputError(
                 f"{path} is no structure by its name; expected one of {', '.join(STRUCTURE_ENDINGS)}"
             )
-        elif not path.exists():
-            raise InputError(f"{path} does not exist; check the path")
         else:
             yield path
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from templ.disk import is_locked, make_folder
 from templ.errors import InputError, RunError
+from templ.evaluation.run import folder_of_run
 from templ.library.store import open_library
 from templ.runs.manifest import MANIFEST_NAME
 from templ.web.web_job import (
@@ -68,10 +69,12 @@ class Workspace:
         self.libraries = _by_name(libraries, "library")
         for path in self.libraries.values():
             open_library(path).close()
-        self.runs = _by_name(runs, "run")
+        self.runs = _by_name([folder_of_run(path) for path in runs], "run")
         for path in self.runs.values():
             if not (path / MANIFEST_NAME).is_file():
-                raise InputError(f"--run {path} is not a run; expected the folder of one")
+                raise InputError(
+                    f"--run {path} is not a run; expected the folder of one, or poses.sdf of predict"
+                )
         self._running: tuple[WebJob, subprocess.Popen[bytes]] | None = None
         self._changing = threading.Lock()
         self._closed = False

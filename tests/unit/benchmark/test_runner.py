@@ -223,3 +223,8 @@ def test_templates_of_one_frame_have_no_receptors_to_choose_from(tmp_path, demo_
 def test_a_site_that_is_no_mode_is_an_error(tmp_path):
     done = CliRunner().invoke(app, ["benchmark", "run", "demo", "--site", "A", "-o", str(tmp_path / "x")])
     assert str(done.exception) == "--site A: expected own or none"
+
+
+def test_the_name_of_a_benchmark_is_told_what_finds_it(tmp_path):
+    with pytest.raises(InputError, match=r"benchmark demo: expected templ.find_benchmark\('demo'\)"):
+        run_benchmark("demo", tmp_path / "run")

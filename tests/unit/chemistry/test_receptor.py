@@ -70,6 +70,10 @@ def test_formats_agree(tmp_path, mpro):
         np.testing.assert_array_equal(other.atoms.residues, mpro.atoms.residues)
 
 
+def test_a_receptor_is_one_line_in_a_notebook(mpro):
+    assert repr(mpro) == f"<Receptor: chains A (306 residues); {len(mpro.atoms):,} heavy atoms>"
+
+
 def test_the_demo_receptor_is_mpro(mpro):
     assert mpro.residues.sequence.startswith("SGFRKMAFPSGKVEGCMVQVTCGTTTLNGLWLDDVVYCPRHVICT")
     assert len(mpro.residues) == len(mpro.residues.numbers) == len(mpro.residues.insertions)

@@ -174,7 +174,7 @@ def test_the_library_of_a_group_only(tmp_path):
         ("8GiB", 8 * 2**30),
         ("800MB", 800_000_000),
         ("1.5g", 1_500_000_000),
-        ("4096", 4096),
+        ("2097152", 2**21),
         ("2TiB", 2**41),
     ],
 )
@@ -185,7 +185,7 @@ def test_sizes_of_memory(text, size):
 @pytest.mark.parametrize(
     "text",
     # The last two: infinite as a float, and beyond what can be set as a limit.
-    ["", "GiB", "-1GiB", "8 gibbons", "0", "0.5", "1e9", "9" * 400 + "GiB", "99999999999GiB"],
+    ["", "GiB", "-1GiB", "8 gibbons", "0", "0.5", "8", "1e9", "9" * 400 + "GiB", "99999999999GiB"],
     ids=lambda text: text[:12],
 )
 def test_what_is_no_size(text):
@@ -228,13 +228,37 @@ def test_raw_structures_become_a_library_and_poses_with_two_commands(tmp_path):
         (("--ligands", "a.sdf", "--all-copies"), "--ligands-csv and --all-copies are for --structures"),
         (("--structures", "a.pdb", "--group", "x"), "--group are for --ligands"),
         (("--structures", "gone.pdb"), "gone.pdb does not exist"),
-        (("--structures", "a.sdf"), "a.sdf is no structure by its name"),
+        (("--structures", "gone"), "gone does not exist"),
+        (("--structures", "/dev/null"), "/dev/null is no structure by its name"),
         (("--complexes", "b", "c"), "--complexes takes one folder"),
     ],
 )
 def test_words_of_a_build_that_do_not_go_together(tmp_path, words, message):
     done = run("library", "build", "l.templ", *words, cwd=tmp_path)
     assert (done.returncode, message in done.stderr) == (2, True)
+
+
+def test_a_property_that_dates_nothing_is_refused_with_those_there_are(tmp_path):
+    words = ("library", "build", "l.templ", "--ligands", demo_files().ligands, "--date-property", "Date")
+    done = run(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--date-property Date: no ligand has a date there; the properties in the file are " in done.stderr
+    assert "date" in done.stderr.strip().rpartition("are ")[2].split(", ")
+    assert not (tmp_path / "l.templ").exists()
+
+
+def test_the_reason_why_nothing_was_kept_is_said(tmp_path):
+    for name in ("a.pdb", "b.pdb"):
+        (tmp_path / name).write_text("HEADER    WATER\nEND\n")
+    done = run("library", "build", "l.templ", "--structures", "a.pdb", "b.pdb", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "l.templ was not built: nothing could be read; the first: a.pdb, line 1 (a): " in done.stderr
+    assert "; l.templ.ledger.csv has the reason for each" in done.stderr
+
+
+def test_an_id_that_is_part_of_one_is_told_which(demo_path, tmp_path):
+    done = run("library", "get", demo_path, "X0107", cwd=tmp_path)
+    assert (done.returncode, "did you mean Mpro-x0107?" in done.stderr) == (2, True)
 
 
 def test_a_list_of_smiles_makes_no_library(tmp_path):

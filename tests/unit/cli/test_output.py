@@ -86,6 +86,9 @@ def test_predict_makes_the_folder_of_its_results_as_a_benchmark_does(demo_path, 
     words = ("predict", "--library", demo_path, "--smiles", "CC(=O)Nc1cnccc1C", "-o", "new/p.sdf")
     assert templ(*words, cwd=tmp_path).returncode == 0
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"p.sdf", "p.csv", "p.run"}
+    for command in ("verify", "summary", "status"):  # a run may be named by its poses
+        by_poses = templ("benchmark", command, "new/p.sdf", cwd=tmp_path)
+        assert (by_poses.returncode, by_poses.stderr.count("error")) == (0, 0)
 
 
 def test_a_report_makes_the_folder_of_its_page(finished, tmp_path):
@@ -201,6 +204,26 @@ def test_every_command_has_help(words):
     assert f"{' '.join(words)} [OPTIONS]" in shown.stdout
     assert CliRunner().invoke(app, [*words, "-h"]).stdout == shown.stdout
     assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("words", [(), ("library",), ("benchmark",), ("cluster",)], ids=" ".join)
+def test_what_a_command_does_is_told_whole_in_the_list_of_commands(words):
+    shown = CliRunner().invoke(app, [*words, "--help"])
+    assert "..." not in shown.stdout.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("compare", "Did you mean 'benchmark compare'?"),
+        ("merge", "Did you mean 'library merge' or 'benchmark merge'?"),
+        ("predikt", "Did you mean 'predict'?"),
+        ("nothing", "No such command 'nothing'."),
+    ],
+)
+def test_a_command_that_is_none_is_told_what_was_meant(word, meant):
+    shown = CliRunner().invoke(app, [word, "a", "b"])
+    assert (shown.exit_code, meant in shown.stderr) == (2, True)
 
 
 def test_a_shell_completes_commands(tmp_path):

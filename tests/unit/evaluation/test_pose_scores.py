@@ -114,4 +114,7 @@ def test_what_cannot_be_evaluated(folder, tmp_path):
     (tmp_path / "none.sdf").write_text(others)
     done = templ("evaluate", folder / "poses.sdf", "--truth", "none.sdf", cwd=tmp_path)
     assert done.returncode == 2
-    assert "could be judged by none.sdf; the first: no crystal of this id" in done.stderr
+    assert (
+        "could be judged by none.sdf; the first, 'a': no crystal of this id (a pose is titled" in done.stderr
+    )
+    assert done.stdout == ""  # no share of poses that nobody judged

@@ -103,6 +103,8 @@ def test_poses_by_id_and_by_record(path):
     assert poses[0].GetNumAtoms() == 9, "with hydrogens"
     assert len(run.poses(run["c & d"])) == 1
     assert run.poses("b") == []
+    with pytest.raises(RunError, match="no record of 0"):  # a position, where an id is expected
+        run[0]
     with pytest.raises(RunError, match="no record of 'nobody'"):
         run.poses("nobody")
 

@@ -31,6 +31,8 @@ def test_unknown_id_is_named(library):
     for id in ("nothing", "", "\ud800"):
         assert id not in library
     assert 5 not in library
+    with pytest.raises(LibraryError, match=r"has no ligand '0'"):  # a row, where an id is expected
+        library[0]
     with pytest.raises(LibraryError, match=r"small.templ has no ligand 'nothing'"):
         library["nothing"]
 

@@ -99,7 +99,7 @@ def test_what_no_fit_has_seen_is_said():
     assert list(beyond_the_fit(GOOD)) == []
     least, most = fitted_weights().seen["rotors"]
     [said] = beyond_the_fit(GOOD | {"rotors": most + 5})
-    assert said.startswith(f"the confidence is a guess: rotors {most + 5:.3g} is outside")
+    assert said == f"the confidence is a guess: rotatable bonds {most + 5:.3g}, fitted on 0 to {most:.3g}"
     assert f"{least:.3g} to {most:.3g}" in said
     assert len(list(beyond_the_fit(GOOD | {"rotors": most + 5, "tanimoto": 0.0}))) == 2
     easy = {"rotors": least - 1, "tanimoto": 1.0}

@@ -276,7 +276,7 @@ def test_date_and_group_come_from_the_index_whatever_the_case(put):
 
 def test_a_folder_without_complexes_is_refused_at_once(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no complex; expected folders <id>"):
+    with pytest.raises(InputError, match=r"holds no complex; .*are for --structures"):
         read_complexes(tmp_path, Ledger())
     with pytest.raises(InputError, match="absent cannot be read"):
         read_complexes(tmp_path / "absent", Ledger())

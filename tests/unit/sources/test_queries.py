@@ -29,6 +29,9 @@ def read(path):
     return [(reference.id, reference.line, loaded(reference)) for reference in references]
 
 
+NO_SMILES = "is not a SMILES that can be read (a name or code is not looked up)"
+
+
 def test_smiles_lines(tmp_path):
     path = tmp_path / "list.smi"
     path.write_text(
@@ -43,7 +46,7 @@ def test_smiles_lines(tmp_path):
     assert [smiles for _, _, smiles in read(path)] == [
         "CCO",
         "CCN",
-        f"{path}, line 5: 'C1CC' is not a SMILES that can be read",
+        f"{path}, line 5: 'C1CC' {NO_SMILES}",
         "CCS",
     ]
 
@@ -53,6 +56,7 @@ def test_smiles_lines(tmp_path):
     [
         ("a.csv", '\ufeffName,SMILES\n"x, 1",CCO\n\n,CCN\n'),
         ("a.tsv", "id\tSmiles\tname\nx, 1\tCCO\tother\n\n\tCCN\n"),
+        ("a.csv", 'Catalog ID,Structure\n"x, 1",CCO\n\n,CCN\n'),
         ("a.csv.gz", 'smiles,id\r\nCCO,"x, 1"\r\n\r\nCCN\r\n'),
     ],
 )
@@ -134,7 +138,7 @@ def test_the_later_of_two_equal_ids_is_a_fault(tmp_path):
     assert read(path) == [
         ("x", 1, "CCO"),
         ("x", 2, f"{path}, line 2: duplicate id: 'x' was read before"),
-        ("y", 3, f"{path}, line 3: 'C1CC' is not a SMILES that can be read"),
+        ("y", 3, f"{path}, line 3: 'C1CC' {NO_SMILES}"),
         ("y", 4, f"{path}, line 4: duplicate id: 'y' was read before"),
     ]
 
@@ -221,7 +225,10 @@ def test_a_truncated_gzip_of_structures_gives_what_is_whole_and_a_fault(tmp_path
     ("name", "text", "message"),
     [
         ("a.xyz", "CCO", r"a\.xyz has suffix '\.xyz', expected one of \.smi, "),
-        ("a.csv", "structure,id\nCCO,x\n", r"a\.csv has no column 'smiles', only structure, id; "),
+        ("a", "CCO", r"a has suffix '', expected one of \.smi, "),
+        ("a.xlsx", "PK", r"save a spreadsheet as CSV"),
+        ("a.csv", "mol,id\nCCO,x\n", r"no column 'smiles', only mol, id; rename the one with SMILES"),
+        ("a.csv", "CC(=O)Nc1cnccc1C,x\nCCO,y\n", r"a\.csv: its first line has a SMILES where names of "),
         ("a.csv", '"id,smiles\nx,CCO\n', r"a\.csv has a malformed header"),
         ("a.smi", "", r"a\.smi is empty, expected a list of SMILES"),
     ],
@@ -230,6 +237,19 @@ def test_files_that_are_no_query_list(tmp_path, name, text, message):
     (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=message):
         read(tmp_path / name)
+
+
+def test_what_is_absent_or_a_folder_has_no_wrong_suffix(tmp_path):
+    with pytest.raises(InputError, match=r"aspirin does not exist"):
+        read_queries(tmp_path / "aspirin")
+    with pytest.raises(InputError, match=r"is a directory, expected a file"):
+        read_queries(tmp_path)
+
+
+def test_a_list_may_begin_with_the_names_of_its_columns(tmp_path):
+    path = tmp_path / "zinc.smi"
+    path.write_text("# made by a vendor\nSMILES zinc_id\nCCO ZINC1\n")
+    assert read(path) == [("ZINC1", 3, "CCO")]
 
 
 @given(
@@ -321,7 +341,7 @@ def test_columns_that_are_named(tmp_path):
     with pytest.raises(InputError, match=r"no column 'mol' \(--smiles-column\), only smiles, Parent, nr"):
         list(read_queries(path, TableColumns("mol")))
     path.write_text("a smiles,b smiles\nCCO,CCN\n")
-    with pytest.raises(InputError, match="name the one with SMILES by --smiles-column"):
+    with pytest.raises(InputError, match="rename the one with SMILES, or name it by --smiles-column"):
         list(read_queries(path))
     (tmp_path / "a.smi").write_text("CCO x\n")
     with pytest.raises(InputError, match="is no table"):

@@ -24,7 +24,8 @@ def test_a_fasta_file_of_several_chains(tmp_path):
     ("text", "message"),
     [
         ("nowhere.fasta", "nowhere.fasta"),
-        ("MENFQ", "MENFQ"),
+        ("MENFQ", "MENFQ is neither a FASTA file nor a sequence; expected 20 letters or more"),
+        (CDK2 * 9 + "7", "neither a FASTA file nor a sequence"),
         (CDK2.replace("K", "Z"), "--sequence: 'Z' is no amino acid"),
     ],
 )

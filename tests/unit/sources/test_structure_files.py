@@ -186,9 +186,11 @@ def test_files_and_folders_are_found(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("gone.pdb", "does not exist"), ("gone", "no structure by its name")]
+    ("name", "message"),
+    [("gone.pdb", "does not exist"), ("gone", "does not exist"), ("a.sdf", "no structure by its name")],
 )
 def test_what_cannot_be_found_is_named(tmp_path, name, message):
+    (tmp_path / "a.sdf").touch()
     with pytest.raises(InputError, match=message):
         list(find_structures([tmp_path / name]))
 

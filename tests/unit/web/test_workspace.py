@@ -71,7 +71,7 @@ def test_stop_and_resume(tmp_path, demo_path, order):
 
 def test_a_job_that_cannot_be_done_says_why(tmp_path, demo_path, order):
     workspace = Workspace(tmp_path, [demo_path])
-    job = workspace.submit(order, {"queries.csv": b"name,structure\na,CCO\n"})
+    job = workspace.submit(order, {"queries.csv": b"name,mol\na,CCO\n"})
     wait_until(lambda: job.ending is not None, workspace)
     assert job.state == "failed"
     assert "no column 'smiles'" in job.ending["message"]
