@@ -70,20 +70,6 @@ RECYCLE = typer.Option(25, "--recycle-after", min=1, help="Tasks after which a w
 LEAST_BARE = 2**20
 """Bytes: a smaller size without a unit lacks one."""
 
-
-def run_folder(path: Path) -> Path:
-    """Folder of a run that is named by itself, or by the poses that ``predict`` wrote."""
-    from templ.evaluation.run import folder_of_run
-
-    return folder_of_run(path)
-
-
-def run_folders(paths: list[Path]) -> list[Path]:
-    """Folders of several (`run_folder`)."""
-    return [run_folder(path) for path in paths]
-
-
-RUN = typer.Argument(..., help="A run folder, or the poses.sdf that predict wrote.", callback=run_folder)
 UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
 
@@ -113,6 +99,21 @@ def parse_workers(text: str) -> int | Literal["auto"]:
     if text.isdecimal() and int(text) > 0:
         return int(text)
     raise InputError(f"--workers {text}: expected auto or a number of at least 1")
+
+
+def run_folder(path: Path) -> Path:
+    """Folder of a run that is named by itself, or by the poses that ``predict`` wrote."""
+    from templ.evaluation.run import folder_of_run
+
+    return folder_of_run(path)
+
+
+def run_folders(paths: list[Path]) -> list[Path]:
+    """Folders of several (`run_folder`)."""
+    return [run_folder(path) for path in paths]
+
+
+RUN = typer.Argument(..., help="A run folder, or the poses.sdf that predict wrote.", callback=run_folder)
 
 
 def say(message: str) -> None:
