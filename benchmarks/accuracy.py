@@ -25,7 +25,7 @@ from samples import Row, modes, predict_all
 from sets import ALL, OWN_RECEPTORS
 
 from templ.evaluation.comparison import mcnemar
-from templ.evaluation.summary import wilson_interval
+from templ.evaluation.success_rate import wilson_interval
 
 STORED = Path(__file__).parent / "results" / "accuracy.json"
 ABLATIONS: dict[str, dict[str, Any]] = {

@@ -32,7 +32,7 @@ from templ.chemistry.warheads import AT_RESIDUE, LENGTHS
 from templ.errors import Refusal
 from templ.evaluation.comparison import mcnemar
 from templ.evaluation.rmsd import symmetric_rmsd
-from templ.evaluation.summary import wilson_interval
+from templ.evaluation.success_rate import wilson_interval
 from templ.evaluation.validity import failed_checks
 from templ.prediction import Prediction
 from templ.records import Target

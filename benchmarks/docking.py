@@ -32,7 +32,7 @@ from sets import OWN_RECEPTORS, open_set
 from templ.chemistry.molecules import parse_smiles, positions, quiet_rdkit
 from templ.evaluation.comparison import mcnemar
 from templ.evaluation.rmsd import symmetric_rmsd
-from templ.evaluation.summary import HEADLINE, wilson_interval
+from templ.evaluation.success_rate import HEADLINE, wilson_interval
 from templ.export.pdb import to_pdb
 from templ.templates.receptor_choice import choose_receptors
 from templ.templates.screening import AllowedTemplates

@@ -35,7 +35,7 @@ from sets import OWN_RECEPTORS, TRAINING, open_set
 
 from templ.chemistry.geometry import rmsd
 from templ.evaluation.calibration import calibrate
-from templ.evaluation.summary import wilson_interval
+from templ.evaluation.success_rate import wilson_interval
 from templ.scoring import weights as shipped
 from templ.scoring.confidence import CONFIDENCE, OTHER, OWN, PRIOR_CONFIDENCE, log_odds
 from templ.scoring.posterior import clusters

@@ -5,11 +5,12 @@ A message is one sentence that names the file, line or id, says what was expecte
 
 from __future__ import annotations
 
+import difflib
 import reprlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
 
 
 class TemplError(Exception):
@@ -65,20 +66,36 @@ class Refusal(TemplError):
         self.detail = detail
 
 
-def first_fault(error: ValidationError) -> str:
-    """Say what pydantic found wrong first: name of the field, its value, and what was expected."""
+def first_fault(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """Say what pydantic found wrong first: name of the field, its value, and what was expected.
+
+    With the `model` that was to be made, also which field may have been meant by one that it has not.
+    """
     first = error.errors()[0]
     name = ".".join(map(str, first["loc"]))
     if first["type"] == "missing":
         return f"{name} is missing"
     if first["type"] == "extra_forbidden":
-        return f"unknown {name}"
+        return f"unknown {name}{_meant(first['loc'], model)}"
     if first["type"] == "value_error":  # of a validator of ours, whose sentence says all
         return ": ".join(filter(None, (name, first["msg"].removeprefix("Value error, "))))
     value = first["input"]
     # A number of a command line is still text here.
     shown = value if isinstance(value, str) and _is_number(value) else reprlib.repr(value)
     return f"{name} is {shown}: {first['msg']}"
+
+
+def _meant(place: tuple[int | str, ...], model: Any) -> str:  # noqa: ANN401  any annotation of a field
+    """Which field may have been meant by an unknown one, or which there are."""
+    *inside, name = map(str, place)
+    for part in inside:
+        field = getattr(model, "model_fields", {}).get(part)
+        model = None if field is None else field.annotation
+    fields = list(getattr(model, "model_fields", ()))
+    near = difflib.get_close_matches(name, fields, 1)
+    if near:
+        return f"; did you mean {near[0]}?"
+    return f"; expected {', '.join(fields)}" if fields else ""
 
 
 def _is_number(text: str) -> bool:

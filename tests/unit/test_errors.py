@@ -39,3 +39,24 @@ def test_first_fault(content, told):
     with pytest.raises(ValidationError) as found:
         Order.model_validate(content)
     assert first_fault(found.value).startswith(told)
+
+
+class Basket(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    order: Order = Field(default_factory=lambda: Order(seed=1))
+    count: int = 1
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({"cout": 2}, "unknown cout; did you mean count?"),
+        ({"colour": 2}, "unknown colour; expected order, count"),
+        ({"order": {"seed": 1, "name": "a"}}, "unknown order.name; did you mean names?"),
+    ],
+)
+def test_the_field_that_was_meant(content, told):
+    with pytest.raises(ValidationError) as found:
+        Basket.model_validate(content)
+    assert first_fault(found.value, Basket) == told

@@ -12,7 +12,7 @@ from templ.errors import RunError
 from templ.evaluation.comparison import COSTS, Attempt, Comparison, compare, verdict
 from templ.evaluation.markdown import table
 from templ.evaluation.run import Run, load_run
-from templ.evaluation.summary import HEADLINE
+from templ.evaluation.success_rate import HEADLINE
 from templ.runs.manifest import RunManifest
 from templ.runs.pose_shards import read_poses
 from templ.runs.record import PoseAddress

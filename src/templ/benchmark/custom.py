@@ -64,7 +64,7 @@ class TomlBenchmark:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path} is not a benchmark in TOML ({error})") from None
         except ValidationError as error:
-            raise InputError(f"{path}: {first_fault(error)}") from None
+            raise InputError(f"{path}: {first_fault(error, _Content)}") from None
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
         if bool(content.splits) != bool(content.split):

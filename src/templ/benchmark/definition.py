@@ -132,5 +132,10 @@ def list_targets(
     if limit is not None:
         found = dict(list(found.items())[:limit])
     if not found:
-        raise InputError(f"the benchmark {benchmark.name} has no targets left to run")
+        left = f"{benchmark.targets} has no ligand"
+        if missing:
+            left = f"none of its {len(missing)} ids, such as {missing[0]}, is in {benchmark.targets}"
+        elif first is not None:
+            left += f" that is dated {first} or later"
+        raise InputError(f"the benchmark {benchmark.name} has no targets left to run: {left}")
     return TargetList(found, tuple(missing))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import gemmi
 import numpy as np
@@ -94,7 +95,7 @@ class Residues:
 def chain_slices(ends: NDArray[np.int32]) -> list[slice]:
     """Where each chain lies, by where each ends."""
     stops = ends.tolist()
-    return [slice(start, stop) for start, stop in zip([0, *stops[:-1]], stops, strict=True)]
+    return [slice(start, stop) for start, stop in pairwise([0, *stops])]
 
 
 def main_chain(ends: NDArray[np.int32], pocket: NDArray[np.int32]) -> slice:

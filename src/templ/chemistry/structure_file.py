@@ -108,6 +108,8 @@ def read_structure_file(path: str | Path) -> tuple[AtomTable, int]:
 def read_structure_with_text(path: str | Path) -> tuple[AtomTable, int, bytes]:
     """Read as `read_structure_file` does; return the text too: UTF-8, lines that end with a line feed."""
     path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; expected a PDB or mmCIF file")
     if not path.is_file():
         raise InputError(f"{path}: no such structure file; expected a PDB or mmCIF file")
     try:

@@ -93,7 +93,7 @@ def summary(scores: Sequence[PoseScore]) -> list[str]:
     """Lines about the first poses, all measures beside each other; what was not computed says why."""
     from templ.evaluation.interface_scores import has_peppr
     from templ.evaluation.pose_scores import first_poses
-    from templ.evaluation.summary import HEADLINE, Rate
+    from templ.evaluation.success_rate import HEADLINE, Rate
 
     first = first_poses(scores)
     lines = [f"{len(scores):,} poses of {len(first):,} molecules; of the first poses:"]

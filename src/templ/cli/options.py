@@ -86,21 +86,6 @@ MOST_MEMORY = 2**50
 """Bytes; no machine has more, and what is near 2^63 cannot be set as a limit."""
 
 
-def run_folder(path: Path) -> Path:
-    """Folder of a run that is named by itself, or by the poses that ``predict`` wrote."""
-    from templ.evaluation.run import folder_of_run
-
-    return folder_of_run(path)
-
-
-def run_folders(paths: list[Path]) -> list[Path]:
-    """Folders of several (`run_folder`)."""
-    return [run_folder(path) for path in paths]
-
-
-RUN = typer.Argument(..., help="A run folder, or the poses.sdf that predict wrote.", callback=run_folder)
-
-
 def parse_memory(text: str | None) -> int | None:
     """Read ``--memory`` as bytes; `InputError` when it is no size.
 
@@ -127,6 +112,21 @@ def parse_workers(text: str) -> int | Literal["auto"]:
     if re.fullmatch(NUMBER, text) and int(text) > 0:
         return int(text)
     raise InputError(f"--workers {text}: expected auto or a number of at least 1")
+
+
+def run_folder(path: Path) -> Path:
+    """Folder of a run that is named by itself, or by the poses that ``predict`` wrote."""
+    from templ.evaluation.run import folder_of_run
+
+    return folder_of_run(path)
+
+
+def run_folders(paths: list[Path]) -> list[Path]:
+    """Folders of several (`run_folder`)."""
+    return [run_folder(path) for path in paths]
+
+
+RUN = typer.Argument(..., help="A run folder, or the poses.sdf that predict wrote.", callback=run_folder)
 
 
 def say(message: str) -> None:

@@ -48,7 +48,9 @@ def predict(
     smiles_column: str | None = typer.Option(
         None, "--smiles-column", help="Column of a table with the SMILES, where its name does not say so."
     ),
-    id_column: str | None = typer.Option(None, "--id-column", help="Column of a table with the ids."),
+    id_column: str | None = typer.Option(
+        None, "--id-column", help="Column of a table, or property of an SDF, with the ids."
+    ),
     receptor: list[Path] = typer.Option(
         [],
         "--receptor",

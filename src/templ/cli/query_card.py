@@ -89,10 +89,12 @@ def as_plain(record: Record) -> dict[str, Any]:
 
 
 def _template(record: Record, first: PoseRecord) -> str:
-    copied = (
-        f"{len(first.core)} of {record.query_atoms} heavy atoms copied" if first.core else "nothing copied"
+    # A docked pose may lie where a template does, and nothing of it was copied.
+    how = "copied" if first.placement_method in ("core", "partial-core") else "in common"
+    shared = (
+        f"{len(first.core)} of {record.query_atoms} heavy atoms {how}" if first.core else f"nothing {how}"
     )
-    return f"{first.template} ({first.placement_method}, {copied}); nearest Tanimoto {record.tanimoto:.2f}"
+    return f"{first.template} ({first.placement_method}, {shared}); nearest Tanimoto {record.tanimoto:.2f}"
 
 
 def _poses(record: Record) -> str:

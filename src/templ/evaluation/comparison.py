@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from templ.errors import InputError, RunError
-from templ.evaluation.summary import HEADLINE
+from templ.evaluation.success_rate import HEADLINE
 from templ.runs.record import Record
 
 THRESHOLDS = (1.0, HEADLINE)

@@ -7,7 +7,9 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from templ.evaluation.summary import HEADLINE, STRATA, Accuracy, Rate, Summary
+from templ.evaluation.strata import STRATA
+from templ.evaluation.success_rate import HEADLINE, Rate
+from templ.evaluation.summary import Accuracy, Summary
 
 WIDTH = 80
 FEWEST = 5
@@ -17,8 +19,8 @@ MOST_KINDS = 4
 
 
 def five_lines(summary: Summary, folder: Path) -> list[str]:
-    """Headline, strata, failures, cost and the next command, each wrapped at 80 columns."""
-    lines = (_headline(summary), _strata(summary), _endings(summary), _cost(summary), _next(folder))
+    """Headline, the worst and the best, failures, cost and the next command, each wrapped at 80 columns."""
+    lines = (_headline(summary), _worst_and_best(summary), _endings(summary), _cost(summary), _next(folder))
     wrapper = textwrap.TextWrapper(
         WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
@@ -37,14 +39,14 @@ def _headline(summary: Summary) -> str:
     )
 
 
-def _strata(summary: Summary) -> str:
+def _worst_and_best(summary: Summary) -> str:
     """The best and the worst of what targets are told apart by."""
     rates = dict(_rates(summary))
     if len(rates) < 2:
-        return "strata: too few targets to tell any apart"
+        return "worst and best: too few targets to tell any apart"
     worst, best = min(rates, key=lambda name: rates[name].rate), max(rates, key=lambda name: rates[name].rate)
     if rates[worst].rate == rates[best].rate:
-        return f"strata: no difference between those of {FEWEST} targets and more"
+        return f"worst and best: no difference between groups of {FEWEST} targets and more"
     return f"worst: {worst}, {_of(rates[worst])}; best: {best}, {_of(rates[best])}"
 
 

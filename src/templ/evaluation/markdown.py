@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from templ.evaluation.calibration import Calibration
-from templ.evaluation.summary import HEADLINE, STRATA, Accuracy, Rate, Summary, Validity
+from templ.evaluation.strata import STRATA
+from templ.evaluation.success_rate import HEADLINE, Rate
+from templ.evaluation.summary import Accuracy, Summary, Validity
 
 
 def to_markdown(summary: Summary) -> str:

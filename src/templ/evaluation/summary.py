@@ -2,91 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from array import array
-from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from templ.errors import InputError
 from templ.evaluation.calibration import Calibration, calibrate
-from templ.runs.record import Record
+from templ.evaluation.strata import by_name, strata_of
+from templ.evaluation.success_rate import HEADLINE, Rate, wilson_interval
+from templ.runs.record import PoseRecord, Record
 
-
-def wilson_interval(successes: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Confidence interval of a proportion, sound for few targets and for rates near 0 and 1.
-
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
-    J. Am. Stat. Assoc. 22 (1927) 209-212.
-
-    Parameters
-    ----------
-    successes, n : int
-        Out of `n` tries; without any the interval is everything.
-    z : float
-        Quantile of the normal distribution; 1.959964 gives 95 %.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper end, fractions.
-
-    Raises
-    ------
-    InputError
-        Unless 0 <= successes <= n.
-
-    Examples
-    --------
-    >>> low, high = wilson_interval(69, 98)
-    >>> print(f"{69 / 98:.3f} ({low:.3f} to {high:.3f})")
-    0.704 (0.607 to 0.785)
-    """
-    if not 0 <= successes <= n:
-        raise InputError(f"{successes} successes of {n} is no proportion; expected 0 <= successes <= n")
-    if n == 0:
-        return 0.0, 1.0
-    rate, weight = successes / n, z * z / n
-    centre = (rate + weight / 2) / (1 + weight)
-    half = z * math.sqrt(rate * (1 - rate) / n + weight / (4 * n)) / (1 + weight)
-    # At 0 and n of n the interval ends at the rate itself; rounding must not leave it beside.
-    return max(0.0, min(rate, centre - half)), min(1.0, max(rate, centre + half))
-
-
-HEADLINE = 2.0
-"""Angstrom: what the field calls a success."""
 UNFIT = frozenset({"peptide", "saccharide", "too-small", "too-many-atoms", "unsupported-element"})
 """Reasons of a refusal that lie in the query alone."""
-STRATA: Mapping[str, tuple[tuple[float, ...], str]] = {
-    "tanimoto": ((0.2, 0.4, 0.6, 0.8), "ligand similarity of the nearest template"),
-    "query_coverage": ((0.25, 0.5, 0.75), "query coverage: share of its heavy atoms copied"),
-    "identity": ((0.3, 0.5, 0.9), "sequence identity of the nearest receptor"),
-    "query_atoms": ((20, 30, 40), "heavy atoms"),
-    "rotors": ((4, 8, 12), "rotatable bonds"),
-}
-"""What targets are told apart by: ends of the ranges, and what to call it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Targets with a pose at most `threshold` Angstrom off, out of `n`; fractions, 95 % interval."""
-
-    threshold: float
-    successes: int
-    n: int
-    rate: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, threshold: float, successes: int, n: int) -> Rate:
-        """Rate of successes, out of at least one target."""
-        return cls(threshold, successes, n, successes / n, *wilson_interval(successes, n))
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +84,7 @@ class Summary:
     by_group, by_method : Mapping of str to Accuracy
         Of the targets of one group, and of those whose first pose was placed by one method.
     by_stratum : Mapping of str to Mapping of str to Accuracy
-        Of the targets that are alike in something (`STRATA`): its name, then its range.
+        Of the targets that are alike in something (`templ.evaluation.strata`): its name, then its range.
     denominators : Mapping of str to Rate
         First poses within `HEADLINE` Angstrom, out of all targets listed, attempted, fit for the method, and
         posed.
@@ -282,89 +212,89 @@ def summarise(
     missing : int
         Targets that the benchmark lists and there are no data for.
     """
-    overall = _Tally(thresholds)
-    groups: defaultdict[str, _Tally] = defaultdict(lambda: _Tally(thresholds))
-    methods: defaultdict[str, _Tally] = defaultdict(lambda: _Tally(thresholds))
-    strata: defaultdict[tuple[str, str], _Tally] = defaultdict(lambda: _Tally(thresholds))
-    reasons: dict[str, Counter[str]] = {"refused": Counter(), "failed": Counter()}
-    receptors: Counter[str] = Counter()
-    stereo: Counter[str] = Counter()
-    verdicts: Counter[bool] = Counter()
-    checks: Counter[str] = Counter()
-    cpu, wall, peak = array("d"), array("d"), 0
-    promised, came = array("d"), array("b")
+    tally = _RunTally(thresholds)
     for record in records:
-        overall.add(record)
-        groups[record.group].add(record)
-        for name, part in _strata_of(record):
-            strata[name, part].add(record)
+        tally.add(record)
+    return tally.summary(missing)
+
+
+@dataclass(slots=True)
+class _RunTally:
+    """Counts of a whole run, and of the sets that its targets fall into."""
+
+    thresholds: Sequence[float]
+    overall: _Tally = field(init=False)
+    groups: dict[str, _Tally] = field(init=False)
+    methods: dict[str, _Tally] = field(init=False)
+    strata: dict[tuple[str, str], _Tally] = field(init=False)
+    refused: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    receptors: Counter[str] = field(default_factory=Counter)
+    stereo: Counter[str] = field(default_factory=Counter)
+    verdicts: Counter[bool] = field(default_factory=Counter)
+    checks: Counter[str] = field(default_factory=Counter)
+    cpu: array[float] = field(default_factory=lambda: array("d"))
+    wall: array[float] = field(default_factory=lambda: array("d"))
+    peak: int = 0
+    promised: array[float] = field(default_factory=lambda: array("d"))
+    came: array[int] = field(default_factory=lambda: array("b"))
+
+    def __post_init__(self) -> None:
+        self.overall = _Tally(self.thresholds)
+        self.groups = defaultdict(lambda: _Tally(self.thresholds))
+        self.methods = defaultdict(lambda: _Tally(self.thresholds))
+        self.strata = defaultdict(lambda: _Tally(self.thresholds))
+
+    def add(self, record: Record) -> None:
+        self.overall.add(record)
+        self.groups[record.group].add(record)
+        for stratum in strata_of(record):
+            self.strata[stratum].add(record)
         if record.first is not None:
-            methods[record.first.placement_method].add(record)
-            receptors[
-                "none" if not record.receptor else "own" if record.receptor == record.id else "other"
-            ] += 1
-            stereo[_STEREO[record.stereo_kept]] += 1
-            if record.failed_checks is not None:
-                verdicts[not record.failed_checks] += 1
-                checks.update(record.failed_checks)
-            if record.rmsd is not None:
-                promised.append(record.first.confidence)
-                came.append(record.rmsd <= HEADLINE)
+            self._add_posed(record, record.first)
+        elif record.status == "refused":
+            self.refused[record.reason] += 1
         else:
-            reasons[record.status][record.reason] += 1
-        cpu.append(record.cost.cpu_s)
-        wall.append(record.cost.wall_s)
-        peak = max(peak, record.cost.uss_bytes)
-    return Summary(
-        overall=overall.accuracy(),
-        by_group={name: groups[name].accuracy() for name in sorted(groups)},
-        by_method={name: methods[name].accuracy() for name in sorted(methods)},
-        by_stratum=_nested({key: tally.accuracy() for key, tally in strata.items()}),
-        in_any_copy=Rate.of(HEADLINE, overall.in_any_copy, overall.judged_of_all)
-        if overall.with_copies
-        else None,
-        denominators=_denominators(overall, missing, sum(reasons["refused"][reason] for reason in UNFIT)),
-        refused=dict(sorted(reasons["refused"].items())),
-        failed=dict(sorted(reasons["failed"].items())),
-        receptors=dict(sorted(receptors.items())),
-        stereo=dict(sorted(stereo.items())),
-        validity=overall.validity(checks, verdicts[True]) if verdicts else None,
-        calibration=calibrate(promised, came) if promised else None,
-        cpu_median=_median(cpu),
-        cpu_max=max(cpu, default=None),
-        wall_median=_median(wall),
-        wall_max=max(wall, default=None),
-        peak_uss_bytes=peak,
-    )
+            self.failed[record.reason] += 1
+        self.cpu.append(record.cost.cpu_s)
+        self.wall.append(record.cost.wall_s)
+        self.peak = max(self.peak, record.cost.uss_bytes)
 
+    def _add_posed(self, record: Record, first: PoseRecord) -> None:
+        self.methods[first.placement_method].add(record)
+        whose = "own" if record.receptor == record.id else "other"
+        self.receptors[whose if record.receptor else "none"] += 1
+        self.stereo[_STEREO[record.stereo_kept]] += 1
+        if record.failed_checks is not None:
+            self.verdicts[not record.failed_checks] += 1
+            self.checks.update(record.failed_checks)
+        if record.rmsd is not None:
+            self.promised.append(first.confidence)
+            self.came.append(record.rmsd <= HEADLINE)
 
-def _strata_of(record: Record) -> Iterator[tuple[str, str]]:
-    """Name and range of each stratum that a record belongs to; of none where the value is not known."""
-    for name, (ends, _) in STRATA.items():
-        value = getattr(record, name)
-        if value is not None:
-            yield name, _ranges(ends)[bisect_right(ends, value)]
-
-
-def _ranges(ends: Sequence[float]) -> list[str]:
-    """Names of the ranges between ends.
-
-    Examples
-    --------
-    >>> _ranges((0.2, 0.4))
-    ['below 0.2', '0.2 to 0.4', '0.4 and more']
-    """
-    between = [f"{low:g} to {high:g}" for low, high in pairwise(ends)]
-    return [f"below {ends[0]:g}", *between, f"{ends[-1]:g} and more"]
-
-
-def _nested(strata: Mapping[tuple[str, str], Accuracy]) -> dict[str, dict[str, Accuracy]]:
-    """Strata by name, then by range in its order; none where all targets fall into one range."""
-    nested = {
-        name: {part: strata[name, part] for part in _ranges(ends) if (name, part) in strata}
-        for name, (ends, _) in STRATA.items()
-    }
-    return {name: parts for name, parts in nested.items() if len(parts) > 1}
+    def summary(self, missing: int) -> Summary:
+        overall, in_any_copy = self.overall, None
+        if overall.with_copies:
+            in_any_copy = Rate.of(HEADLINE, overall.in_any_copy, overall.judged_of_all)
+        return Summary(
+            overall=overall.accuracy(),
+            by_group={name: self.groups[name].accuracy() for name in sorted(self.groups)},
+            by_method={name: self.methods[name].accuracy() for name in sorted(self.methods)},
+            by_stratum=by_name({key: tally.accuracy() for key, tally in self.strata.items()}),
+            in_any_copy=in_any_copy,
+            denominators=_denominators(overall, missing, sum(self.refused[reason] for reason in UNFIT)),
+            refused=dict(sorted(self.refused.items())),
+            failed=dict(sorted(self.failed.items())),
+            receptors=dict(sorted(self.receptors.items())),
+            stereo=dict(sorted(self.stereo.items())),
+            validity=overall.validity(self.checks, self.verdicts[True]) if self.verdicts else None,
+            calibration=calibrate(self.promised, self.came) if self.promised else None,
+            cpu_median=_median(self.cpu),
+            cpu_max=max(self.cpu, default=None),
+            wall_median=_median(self.wall),
+            wall_max=max(self.wall, default=None),
+            peak_uss_bytes=self.peak,
+        )
 
 
 def _denominators(overall: _Tally, missing: int, unfit: int) -> dict[str, Rate]:

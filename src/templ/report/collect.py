@@ -10,7 +10,8 @@ from templ.benchmark.merge import is_merged
 from templ.errors import RunError
 from templ.evaluation.both_receptors import in_both_receptors
 from templ.evaluation.run import Run, load_run
-from templ.evaluation.summary import HEADLINE, Summary, summarise
+from templ.evaluation.success_rate import HEADLINE
+from templ.evaluation.summary import Summary, summarise
 from templ.runs.record import Record
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from templ.benchmark.compare_runs import RunComparison
-from templ.evaluation.summary import HEADLINE
+from templ.evaluation.success_rate import HEADLINE
 from templ.report.html_page import render
 
 SIDE = 310

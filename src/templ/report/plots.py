@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from templ.errors import InputError
-from templ.evaluation.summary import HEADLINE, STRATA, Accuracy, Summary, wilson_interval
+from templ.evaluation.strata import STRATA
+from templ.evaluation.success_rate import HEADLINE, wilson_interval
+from templ.evaluation.summary import Accuracy, Summary
 from templ.pictures.viewer_script import MISSING
 from templ.report.collect import Results
 from templ.report.svg import BAD, GOOD, INK, OTHER, QUIET, SMALL, STYLE, WIDTH, make_figure, to_svg

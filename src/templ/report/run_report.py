@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from templ.evaluation.markdown import WHOSE_RECEPTOR
-from templ.evaluation.summary import HEADLINE, Accuracy
+from templ.evaluation.success_rate import HEADLINE
+from templ.evaluation.summary import Accuracy
 from templ.pictures.viewer_script import pack, read_viewer
 from templ.records import confidence_in_words
 from templ.report.collect import Results, outcome_of, read_results

@@ -33,9 +33,11 @@ from templ.sources.table_rows import TableRow, read_rows
 SMILES_COLUMNS = ("smiles", "canonical_smiles", "isomeric_smiles", "cxsmiles", "smi", "structure")
 ID_COLUMNS = (
     *("id", "name", "compound_id", "molecule_id", "mol_id", "compound", "molecule_name", "compound_name"),
-    *("title", "identifier", "catalog_id", "molecule_chembl_id"),
+    *("title", "identifier", "catalog_id", "catalog_number", "idnumber", "molecule_chembl_id", "chembl_id"),
 )
-"""As tables of vendors, of ChEMBL and of spreadsheets name them, in small letters with underscores."""
+"""As vendors, ChEMBL and spreadsheets name them, in small letters with underscores."""
+DATA_ITEM = re.compile(rb"^>[^\n]*<([^<>\n]+)>[^\n]*\n([^\n]*)", re.MULTILINE)
+"""A property of an SDF's record: its name, and the first line of its value."""
 EXTENSION = re.compile(r"(\|[^|]*\|)?\s*(.*)", re.DOTALL)
 """What follows a SMILES: perhaps a CXSMILES extension between bars, then the id."""
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
@@ -119,7 +121,11 @@ class QueryReference:
 
 @dataclass(frozen=True, slots=True)
 class TableColumns:
-    """Which columns of a table have the SMILES and the ids; None for those of the usual names."""
+    """Which columns of a table have the SMILES and the ids; None for those of the usual names.
+
+    Of an SDF, `id` is the property that has the ids; None for the titles, or the usual names where they are
+    blank.
+    """
 
     smiles: str | None = None
     id: str | None = None
@@ -171,8 +177,12 @@ def _reader(path: Path, columns: TableColumns) -> Iterator[QueryReference]:
     check_input(path, kind)
     if reader is _table_rows:
         return _table_rows(path, columns)
+    if reader is _molecule_rows and columns.smiles is None:
+        return _molecule_rows(path, columns.id)
     if columns != TableColumns():
-        raise InputError(f"{path} is no table: --smiles-column and --id-column are for .csv and .tsv")
+        raise InputError(
+            f"{path} is no table: --smiles-column is for .csv and .tsv, --id-column for these and .sdf"
+        )
     return reader(path)
 
 
@@ -297,8 +307,7 @@ def find_column(
     """Index of a column: the one that was named, else the first of the known names, in any case."""
     lower = [name.lower() for name in header]
     if named is None:
-        # "Molecule Name" and "molecule_name" are one.
-        plain = [re.sub(r"[\s_-]+", "_", name) for name in lower]
+        plain = [_plain(name) for name in header]
         found = next((plain.index(name) for name in known if name in plain), None)
         if found is None and option == "smiles":
             alike = [index for index, name in enumerate(lower) if "smiles" in name]
@@ -309,11 +318,31 @@ def find_column(
     return header.index(named) if named in header else lower.index(named.lower())
 
 
-def _molecule_rows(path: Path) -> Iterator[QueryReference]:
+def _plain(name: str) -> str:
+    """Name of a column: "Molecule Name" and "molecule_name" are one."""
+    return re.sub(r"[\s_-]+", "_", name.lower())
+
+
+def _id_of_record(path: Path, index: int, record: bytes, title: str, named: str | None) -> str:
+    """Id of an SDF's record: the property that was named, else its title, else a property of a usual name.
+
+    A property that was named must be in the first record; later ones may lack it.
+    """
+    if named is None and title:
+        return title
+    items = [(name.decode(errors="replace"), value) for name, value in DATA_ITEM.findall(record)]
+    names = [name for name, _ in items]
+    if index and named is not None and named.lower() not in map(str.lower, names):
+        return title
+    at = find_column(path, names, named, ID_COLUMNS, "id")
+    return title if at is None else items[at][1].decode(errors="replace").strip() or title
+
+
+def _molecule_rows(path: Path, named: str | None = None) -> Iterator[QueryReference]:
     """Of a plain file where each record begins; of a compressed one, in which nobody can seek, the SMILES."""
     if path.suffix != ".gz":
-        for index, (offset, title) in enumerate(_record_offsets(path)):
-            id, fault = _checked_id(path, index, title)
+        for index, (offset, id) in enumerate(_record_offsets(path, named)):
+            id, fault = _checked_id(path, index, id)
             yield QueryReference(index, id, "", str(path), offset=offset, fault=fault)
         return
     with open_input(path) as stream:
@@ -323,13 +352,14 @@ def _molecule_rows(path: Path) -> Iterator[QueryReference]:
                 smiles = Chem.MolToSmiles(heavy(parse_record(raw).mol))
             except InputError as error:
                 fault = str(error)
-            yield _reference(path, index, raw.line, smiles, raw.title, fault)
+            id = _id_of_record(path, index, b"".join(raw.lines), raw.title, named)
+            yield _reference(path, index, raw.line, smiles, id, fault)
 
 
-def _record_offsets(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield offset and title of every record of a plain SDF, cut as by `split_records`; none is parsed."""
+def _record_offsets(path: Path, named: str | None) -> Iterator[tuple[int, str]]:
+    """Yield offset and id of every record of a plain SDF, cut as by `split_records`; none is parsed."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        start = seen = 0
+        start = seen = index = 0
         while start < len(data):
             if start - seen > RELEASE_BYTES and hasattr(mmap, "MADV_DONTNEED"):
                 data.madvise(mmap.MADV_DONTNEED)  # or pages of the whole file would count as this process's
@@ -342,7 +372,10 @@ def _record_offsets(path: Path) -> Iterator[tuple[int, str]]:
             title = b"" if empty else data[start : title_end if title_end >= 0 else len(data)]
             if not title.strip() and not empty:  # blank lines before the record
                 title = title_of(data[start : start + HEAD_BYTES].split(b"\n")).encode()
-            yield start, title_text(title)
+            told = title_text(title)
+            record = b"" if told and named is None else data[start : end or len(data)]
+            yield start, _id_of_record(path, index, record, told, named)
+            index += 1
             last = data.find(b"\n", end) if empty or end else -1
             start = last + 1 if last >= 0 else len(data)
 

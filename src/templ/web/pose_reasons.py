@@ -8,7 +8,7 @@ import numpy as np
 from rdkit.Chem import Mol
 
 from templ.evaluation.rmsd import symmetric_rmsd
-from templ.evaluation.summary import HEADLINE
+from templ.evaluation.success_rate import HEADLINE
 from templ.records import confidence_in_words
 from templ.runs.record import PoseRecord, Record
 from templ.scoring.pocket import IN_DENSITY

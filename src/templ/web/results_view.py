@@ -12,7 +12,7 @@ from templ.benchmark.compare_runs import compare_runs
 from templ.chemistry.molecules import heavy, positions
 from templ.errors import InputError, RunError
 from templ.evaluation.run import load_run
-from templ.evaluation.summary import HEADLINE
+from templ.evaluation.success_rate import HEADLINE
 from templ.library.format import read_manifest
 from templ.pictures.drawings import draw, draw_pair, draw_smiles
 from templ.records import confidence_in_words

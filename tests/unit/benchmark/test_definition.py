@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,8 +100,12 @@ def test_a_file_that_is_missing_or_no_text_is_named(tmp_path):
 
 def test_a_benchmark_without_targets_says_so(tmp_path, demo_path):
     (tmp_path / "late.toml").write_text(f"library = '{demo_path}'\nfirst_date = 2099-01-01")
-    with pytest.raises(InputError, match="the benchmark late has no targets left to run"):
-        list_targets(TomlBenchmark(tmp_path / "late.toml").make(tmp_path / "inputs"))
+    benchmark = TomlBenchmark(tmp_path / "late.toml").make(tmp_path / "inputs")
+    with pytest.raises(InputError, match=r"late has no targets left to run: .* dated 2099-01-01 or later"):
+        list_targets(benchmark)
+    listed = replace(benchmark, first_date=None, listed=("1abc", "2abc"))
+    with pytest.raises(InputError, match="none of its 2 ids, such as 1abc, is in "):
+        list_targets(listed)
 
 
 def test_a_target_is_described_without_its_pose(demo_library):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from templ.chemistry.molecules import positions
-from templ.chemistry.receptor import ATOM_REACH, POCKET_REACH, around, check_protein, in_contact
+from templ.chemistry.receptor import ATOM_REACH, POCKET_REACH, around, check_protein, describe, in_contact
 from templ.chemistry.receptor_file import find_ligand, read_receptor
 from templ.errors import InputError
 from templ.sources.demo import demo_files
@@ -104,6 +104,12 @@ def test_metals_and_cofactors_are_kept_and_marked(read):
     assert receptor.atoms.residues.tolist() == [0, 0, 0, -1, -1, -1]
     assert receptor.atoms.elements.tolist() == [7, 6, 6, 30, 20, 6]
     assert receptor.atoms.residue_names.tolist()[3:] == ["ZN", "CA", "NAP"]
+
+
+def test_a_structure_without_a_chain_can_be_described(read):
+    receptor = read(het("C1", "LIG", 4, (7, 0, 0)) + het("C2", "LIG", 4, (8, 0, 0)))
+    assert (receptor.residues.slices(), describe(receptor)["chains"]) == ([], "none")
+    assert repr(receptor) == "<Receptor: cofactors LIG (2 atoms); 2 heavy atoms>"
 
 
 def test_insertion_codes_are_kept_in_the_order_of_the_file(read):
@@ -201,8 +207,8 @@ def test_what_is_no_receptor_is_named(tmp_path, name, content):
 
 
 def test_a_missing_receptor_and_a_folder(tmp_path):
-    for path in (tmp_path / "absent.pdb", tmp_path):
-        with pytest.raises(InputError, match="no such structure file"):
+    for path, told in ((tmp_path / "absent.pdb", "no such structure file"), (tmp_path, "is a folder")):
+        with pytest.raises(InputError, match=told):
             read_receptor(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from program import run_templ as templ
 
@@ -27,6 +28,14 @@ def test_a_card_says_what_matters_first():
     assert lines[3] == "poses       2, ranked by score"
     assert lines[-2:] == ["files       p.sdf, p.csv", "next        templ report p.sdf"]
     assert max(map(len, lines)) <= 80
+
+
+def test_what_was_not_copied_is_in_common():
+    first = replace(pose(0.5), placement_method="docking")
+    told = card(replace(record(), poses=(first,)), "", ["p.sdf"])[1]
+    assert told.startswith("template    map13 (docking, 2 of 3 heavy atoms in common)")
+    none = card(replace(record(), poses=(replace(first, core=()),)), "", ["p.sdf"])[1]
+    assert none.startswith("template    map13 (docking, nothing in common)")
 
 
 def test_a_lower_rank_that_looks_surer_is_said():

@@ -37,4 +37,4 @@ def test_what_is_worth_knowing(record, no_pose):
 def test_where_there_is_little_to_say(record):
     headline, strata, *_ = lines_of([record("a", (None,))])
     assert headline == "1 of 1 targets posed; no crystal is known to judge by"
-    assert strata == "strata: too few targets to tell any apart"
+    assert strata == "worst and best: too few targets to tell any apart"

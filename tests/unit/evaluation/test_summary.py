@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from templ.errors import InputError
 from templ.evaluation.markdown import to_markdown
-from templ.evaluation.summary import summarise, wilson_interval
+from templ.evaluation.success_rate import wilson_interval
+from templ.evaluation.summary import summarise
 from templ.runs.record import Cost
 
 

@@ -368,3 +368,22 @@ def test_extensions_of_cxsmiles_are_no_names(tmp_path, line, id, smiles):
     path = tmp_path / "a.smi"
     path.write_text(line + "\n")
     assert read(path) == [(id, 1, smiles)]
+
+
+@pytest.mark.parametrize("name", ["a.sdf", "a.sdf.gz"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_ids_of_vendors_are_properties(tmp_path, sdf_record, name, end):
+    def ids(*records, columns=TableColumns()):  # noqa: B008
+        data = "".join(records).replace("\n", end).encode()
+        (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+        return [query.id for query in read_queries(tmp_path / name, columns)]
+
+    blank, titled = (sdf_record(title, "CCO", **{"Catalog ID": "Z1"}) for title in ("", "mine"))
+    other = sdf_record("", "CCN", MW="46")
+    assert ids(blank, titled, other) == ["Z1", "mine", "a-3"]
+    named = TableColumns(id="catalog id")
+    assert ids(titled, other, columns=named) == ["Z1", "a-2"]
+    with pytest.raises(InputError, match=r"no column 'code' \(--id-column\), only Catalog ID"):
+        ids(titled, columns=TableColumns(id="code"))
+    with pytest.raises(InputError, match=r"--smiles-column is for \.csv"):
+        ids(titled, columns=TableColumns(smiles="s"))

@@ -69,7 +69,7 @@ class Gallery {
       element("p", {}, badge, ` ${numbers.join(", ")}`, row.missed ? element("span", { className: "badge", textContent: `missed by ${row.missed}` }) : null),
       element("div", { className: "pair" }),
       row.status === "posed"
-        ? element("p", { textContent: `${row.core} of ${row.atoms} atoms from ${row.template}, nearest template ${row.tanimoto.toFixed(2)}` })
+        ? element("p", { textContent: `${row.core} of ${row.atoms} atoms in common with ${row.template}, nearest template ${row.tanimoto.toFixed(2)}` })
         : element("p", { textContent: `${row.reason}: ${row.detail}` }));
     card.dataset.index = row.index;
     this.drawing.observe(card);
