@@ -427,6 +427,33 @@ def test_a_cluster_of_this_machine(kinase_path, tmp_path, expected, request):
     assert contents(run_loo(tmp_path / "run", kinase_path, "local:2", limit=4)) == expected[:4]
 
 
+@pytest.mark.slow
+def test_a_script_is_not_run_again_by_the_workers_of_a_cluster_of_this_machine(tmp_path, helpers):
+    """It needs no ``if __name__ == "__main__":``."""
+    (tmp_path / "script.py").write_text(
+        "import sys\n"
+        "print('begins', flush=True)\n"
+        f"sys.path.insert(0, {str(helpers)!r})\n"
+        "from templ.engine.executor import Work, choose_executor\n"
+        "from templ.settings import RunSettings\n"
+        "executor = choose_executor(RunSettings(on='local:1', memory=2**30))\n"
+        "tasks = ['echo 1', 'echo 2']\n"
+        "print([result.kind for result in executor.run(Work('engine_work:open_work', {}), tasks)])\n"
+        "print(sys.modules['__main__'].__file__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(helpers), *filter(None, sys.path)])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.splitlines() == ["begins", "['done', 'done']", str(tmp_path / "script.py")], (
+        done.stderr
+    )
+
+
 def test_memory_is_that_of_all_processes(calm):
     """What each held last, added up; a process that does a second chunk is counted once."""
     seen = []

@@ -135,7 +135,19 @@ def _end(message: str, code: int) -> NoReturn:
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     """End in order on Ctrl-C and SIGTERM: what is open is closed and workers are stopped on the way out."""
     signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not break the clean-up
-    _end("interrupted; a run goes on when the same command is given again", SIGNAL_CODE + number)
+    message, code = "interrupted; a run goes on when the same command is given again", SIGNAL_CODE + number
+    if _is_importing(frame):
+        # What is just being loaded may be C++, which aborts on any exception; a run stands being ended so.
+        print(f"templ: {message}", file=sys.stderr, flush=True)
+        os._exit(code)
+    _end(message, code)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a module is being loaded in a frame."""
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
 
 
 def main() -> None:

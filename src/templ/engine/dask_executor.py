@@ -24,6 +24,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster, get_worker
 from templ.engine.chunks import Chunk, ChunkProcess, ChunkResult
 from templ.engine.executor import TaskResult, Work
 from templ.engine.local import SHARE_OF_AVAILABLE, SMALLEST_BUDGET
+from templ.engine.pool import without_main
 from templ.engine.probe import available_memory
 from templ.errors import BudgetError, InputError, TemplError
 from templ.settings import RunSettings
@@ -132,7 +133,8 @@ class DaskExecutor:
     def _client(self) -> Iterator[Client]:
         """Connect, or start a cluster of this machine; chunks that are out are dropped at the end."""
         if self._local:
-            with self._cluster() as cluster, Client(cluster) as client:
+            # As long as it is there: Dask starts a worker that ended again.
+            with without_main(), self._cluster() as cluster, Client(cluster) as client:
                 yield client
             return
         address = self._settings.on.removeprefix(SCHEME)

@@ -144,7 +144,7 @@ class Pool(Closing):
         resource_tracker.ensure_running()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            with _no_main():
+            with without_main():
                 process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -281,8 +281,8 @@ class Pool(Closing):
 
 
 @contextmanager
-def _no_main() -> Iterator[None]:
-    """Keep workers from running the user's script again: what they do has a name of its own.
+def without_main() -> Iterator[None]:
+    """Keep processes that start from running the user's script again: what they do has a name of its own.
 
     So a call needs no ``if __name__ == "__main__":``, and may come from a notebook or from standard input.
     """

@@ -33,7 +33,7 @@ from templ.library.format import FORMAT_VERSION, Manifest
 from templ.library.store import Library, is_sound, open_library
 from templ.records import Entry
 from templ.sources.annotations import read_annotations
-from templ.sources.complexes import complex_in, find_complexes, read_or_note
+from templ.sources.complexes import find_complexes, read_found
 from templ.sources.ledger import Ledger
 from templ.sources.structure_files import (
     BondOrders,
@@ -319,8 +319,7 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], None]:
     annotations = read_annotations(Path(context["index"])) if context["index"] else {}
 
     def read_folder(path: Path, ledger: Ledger) -> Iterator[Entry]:
-        files = complex_in(path)
-        return read_or_note(files, ledger, annotations) if files else iter(())
+        return read_found(path, ledger, annotations)
 
     def read_file(path: Path, ledger: Ledger) -> Iterator[Entry]:
         return read_structure(path, orders, ledger, annotations, context["all_copies"])
