@@ -10,7 +10,8 @@ import gemmi
 import numpy as np
 from rdkit import Chem
 
-from templ.chemistry.receptor import Receptor, with_atom_at
+from templ.chemistry.reactive_residue import turned_side_chain
+from templ.chemistry.receptor import Receptor
 from templ.disk import make_folder, replacing
 from templ.errors import InputError
 from templ.evaluation.run import Run
@@ -96,7 +97,7 @@ def complex_structure(receptor: Receptor, pose: Chem.Mol) -> gemmi.Structure:
     """
     bond = read_bond(pose)
     if bond is not None:
-        receptor = with_atom_at(receptor, bond.residue, bond.residue_atom, bond.position)
+        receptor = turned_side_chain(receptor, bond.residue, bond.position)
     structure = to_structure(receptor)
     names = {chain.name for chain in structure[0]}
     chain = gemmi.Chain(next(name for name in "LXYZWVUTSRQPONMKJIHGFEDCBA0123456789" if name not in names))

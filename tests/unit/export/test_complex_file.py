@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import gemmi
 import numpy as np
 import pytest
 from rdkit import Chem
 
 from templ.chemistry.molecules import heavy, positions
+from templ.chemistry.reactive_residue import SIDE_CHAINS
 from templ.chemistry.receptor_file import read_receptor
 from templ.export.complex_file import write_complexes
 from templ.jobs.binding_site import BindingSite
@@ -114,3 +117,26 @@ def test_the_file_of_a_bonded_pose_is_a_sound_pdb(bonded):
     assert "SG  CYS A 145" in link
     assert "LIG" in link
     assert lines.index(link) < next(i for i, line in enumerate(lines) if line.startswith("ATOM"))
+
+
+def test_the_side_chain_is_written_whole_where_it_has_turned(demo_path, tmp_path):
+    """Of a threonine two atoms turn together, of a lysine four one after the other."""
+    settings = FAST.model_copy(update={"starts": 60, "docked": 15})
+    for name, kind in (("THR25", "THR"), ("LYS61", "LYS")):
+        run = predict_queries(
+            [("one", "O=Cc1cccc2c1ccnc2")],
+            BindingSite(demo_path),
+            tmp_path / f"{name}.sdf",
+            settings.model_copy(update={"covalent": name}),
+            RunSettings(workers=1),
+        )
+        write_complexes(run, tmp_path / name)
+        for suffix in ("pdb", "cif"):
+            structure = gemmi.read_structure(str(tmp_path / name / f"one.{suffix}"))
+            residue = structure[0].find_cra(structure.connections[0].partner1).residue
+            at = {atom.name: atom.pos for atom in residue}
+            for first, second in pairwise(SIDE_CHAINS[kind]):
+                assert 1.35 < at[first].dist(at[second]) < 1.6, (name, first, second)
+            if kind == "THR":
+                assert 1.4 < at["CB"].dist(at["CG2"]) < 1.6
+                assert 2.2 < at["OG1"].dist(at["CG2"]) < 2.6
