@@ -92,7 +92,7 @@ class Warhead:
         Charges and stereocentres elsewhere stay; a centre that the bond makes is left open.
         """
         seen: set[str] = set()
-        for (product,) in self._reaction.RunReactants((mol,)):
+        for (product,) in self._reaction.RunReactants((_without_written_hydrogens(mol),)):
             if Chem.SanitizeMol(product, catchErrors=True) != Chem.SanitizeFlags.SANITIZE_NONE:
                 continue
             bonded = next(
@@ -100,6 +100,7 @@ class Warhead:
                 for atom in product.GetAtoms()
                 if atom.HasProp("old_mapno") and atom.GetIntProp("old_mapno") == 1
             )
+            bonded.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)  # the residue comes from another side
             for atom in product.GetAtoms():
                 for name in ("old_mapno", "react_atom_idx", "_ReactionDegreeChanged"):
                     atom.ClearProp(name)
@@ -109,6 +110,27 @@ class Warhead:
             if key not in seen:
                 seen.add(key)
                 yield product
+
+
+def _without_written_hydrogens(mol: Chem.Mol) -> Chem.Mol:
+    """Copy whose atoms have the hydrogens that their valence asks for, however they were written.
+
+    An atom in brackets (``[CH2]=C``, ``[CH2:1]``) keeps its number of hydrogens through a reaction, as if the
+    one that it gains were a radical.
+    """
+    plain = Chem.Mol(mol)
+    for atom in plain.GetAtoms():
+        if not atom.GetNoImplicit() or atom.GetNumRadicalElectrons() or atom.GetIsAromatic():
+            continue
+        written, before = atom.GetNumExplicitHs(), atom.GetTotalNumHs()
+        atom.SetNoImplicit(False)
+        atom.SetNumExplicitHs(0)
+        atom.UpdatePropertyCache(strict=False)
+        if atom.GetTotalNumHs() != before:
+            atom.SetNumExplicitHs(written)
+            atom.SetNoImplicit(True)
+            atom.UpdatePropertyCache(strict=False)
+    return plain
 
 
 def is_made_by_bonding(mol: Chem.Mol) -> bool:
@@ -122,21 +144,21 @@ WARHEADS: tuple[Warhead, ...] = (
     Warhead(
         "ketoamide",
         "[#6:3][CX3:1](=[OX1:2])[CX3:4](=[OX1:5])[NX3:6]>>[*:3][CH:1]([OH:2])[*:4](=[*:5])[*:6]",
-        "[CX4;H1:1]([OX2H])([#6])[CX3](=O)[NX3]",
+        "[CX4;H1:1]([OX2H,OX1-])([#6])[CX3](=O)[NX3]",
         (*_CYS, *_ALCOHOLS),
         "L. Zhang et al., Science 368 (2020) 409",
     ),
     Warhead(
         "activated ketone",
         "[#6;!$(C=O):3][CX3:1](=[OX1:2])[$(C(F)F),$(c(:n):[n,o,s]):4]>>[*:3][CH:1]([OH:2])[*:4]",
-        "[CX4;H1:1]([OX2H])([#6])[$(C(F)F),$(c(:n):[n,o,s])]",
+        "[CX4;H1:1]([OX2H,OX1-])([#6])[$(C(F)F),$(c(:n):[n,o,s])]",
         (*_CYS, *_ALCOHOLS),
         "S. Konno et al., Bioorg. Med. Chem. 21 (2013) 412",
     ),
     Warhead(
         "hydroxymethyl ketone",
         "[#6;!$(C=O):3][CX3:1](=[OX1:2])[CH2:4][OX2:5]>>[*:3][CH:1]([OH:2])[*:4][*:5]",
-        "[CX4;H1:1]([OX2H])([#6])[CH2][OX2]",
+        "[CX4;H1:1]([OX2H,OX1-])([#6])[CH2][OX2]",
         (*_CYS, *_ALCOHOLS),
         "R. Hoffman et al., J. Med. Chem. 63 (2020) 12725",
         reactive=False,
@@ -144,7 +166,7 @@ WARHEADS: tuple[Warhead, ...] = (
     Warhead(
         "aldehyde",
         "[#6:3][CX3;H1:1]=[OX1:2]>>[*:3][CH2:1][OH:2]",
-        "[CX4;H2:1]([OX2H])[$([CX4;H1][NX3]),c]",
+        "[CX4;H2:1]([OX2H,OX1-])[$([CX4;H1][NX3]),c]",
         (*_CYS, *_ALCOHOLS, "LYS"),
         "W. Dai et al., Science 368 (2020) 1331",
     ),
@@ -174,8 +196,8 @@ WARHEADS: tuple[Warhead, ...] = (
     ),
     Warhead(
         "enone or acrylate",
-        "[CX3;!R:1]=[CX3;!R:2][CX3:3](=[OX1:4])[OX2,#6:5]>>[C:1][C:2][*:3](=[*:4])[*:5]",
-        "[CX4;H2,H3;!R:1][CX4;H1,H2][CX3](=O)[OX2,#6]",
+        "[CX3;!R:1]=[CX3;!R:2][CX3:3](=[OX1:4])[OX2;H0,#6:5]>>[C:1][C:2][*:3](=[*:4])[*:5]",
+        "[CX4;H2,H3;!R:1][CX4;H1,H2][CX3](=O)[OX2;H0,#6]",
         _CYS,
         "J. Powers et al., Chem. Rev. 102 (2002) 4639",
         ordinary=True,
@@ -256,7 +278,7 @@ WARHEADS: tuple[Warhead, ...] = (
     ),
     Warhead(
         "disulfide",
-        "[#6:2][SX2:1][SX2][#6]>>[*:2][SH:1]",
+        "[#6:2][SX2:1]!@[SX2][#6]>>[*:2][SH:1]",
         "[SX2;H1:1][#6]",
         _CYS,
         "D. Erlanson et al., PNAS 97 (2000) 9367",

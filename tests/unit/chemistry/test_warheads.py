@@ -42,6 +42,8 @@ HARMLESS = [
     "CCS(=O)(=O)c1ccccc1",
     "CC(=O)c1ccccc1",
     "C1COCCN1c1ccccc1",
+    "OC(=O)/C=C/c1ccccc1",  # nor is a carboxylic acid
+    "OC(=O)CCCCC1CCSS1",  # lipoic acid: its halves stay one molecule
 ]
 
 
@@ -97,3 +99,27 @@ def test_each_residue_that_a_warhead_takes_is_one_that_the_program_can_turn():
     for warhead in WARHEADS:
         assert set(warhead.residues) <= set(SIDE_CHAINS)
         assert warhead.source
+
+
+def test_what_becomes_has_no_radical_however_the_query_is_written():
+    """Atoms in brackets, as with atom maps, would keep their number of hydrogens."""
+    for free in ("[CH2]=[CH]C(=O)Nc1ccccc1", "[CH2:7]=[CH:8][C:1](=O)Nc1ccccc1"):
+        [adduct] = NAMED["acrylamide"].adducts(Chem.MolFromSmiles(free))
+        assert not any(atom.GetNumRadicalElectrons() for atom in adduct.GetAtoms())
+        for atom in adduct.GetAtoms():
+            atom.SetAtomMapNum(0)
+        assert Chem.MolToSmiles(adduct) == canonical("CCC(=O)Nc1ccccc1")
+
+
+def test_the_centre_that_bonds_is_open_though_the_epoxide_has_one():
+    """The residue comes from the side away from the oxygen, and is not drawn."""
+    mol = Chem.MolFromSmiles("C[C@]1(c2ccccc2)O[C@H]1C")
+    for adduct in NAMED["epoxide"].adducts(mol):
+        [atom] = bonded(adduct)
+        assert adduct.GetAtomWithIdx(atom).GetChiralTag() == Chem.ChiralType.CHI_UNSPECIFIED
+
+
+@pytest.mark.parametrize("adduct", ["CC([O-])C(=O)NCc1ccccc1", "CC([O-])C(F)(F)F", "[O-]Cc1ccccc1"])
+def test_an_alkoxide_is_an_adduct_as_well(adduct):
+    mol = Chem.MolFromSmiles(adduct)
+    assert {atom for warhead in WARHEADS for atom in warhead.bonded_atoms(mol)}
