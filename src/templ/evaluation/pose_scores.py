@@ -13,6 +13,7 @@ from rdkit.Chem import Mol
 from templ.chemistry.receptor import Receptor
 from templ.chemistry.receptor_file import read_receptor
 from templ.errors import InputError
+from templ.evaluation.bonded_form import in_form_of
 from templ.evaluation.interface_scores import has_peppr, interface_scores
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.validity import PACKAGE as POSEBUSTERS
@@ -109,6 +110,7 @@ def _score(id: str, rank: int, pose: Mol, crystals: _Crystals, receptor: Recepto
         rmsd = symmetric_rmsd(pose, truth)
     except InputError as error:
         return PoseScore(id, rank, problem=str(error))
+    truth = in_form_of(truth, pose)
     checks = None
     if find_spec(POSEBUSTERS):
         bond = read_bond(pose)
