@@ -62,8 +62,8 @@ class Prediction:
     `predict` says what the parameters mean; `molecule` is what is posed, by default what the target's SMILES
     says; `row` is the crystal of the library whose receptor it is posed in, by default the first that is
     chosen; `name` is what a receptor is called that was given with others; `prepared` is what
-    does not depend on it; `outcome` is what is known so far, refused until it is posed; `posed_in` is the
-    receptor once it is known.
+    does not depend on it; `made_for` is the residue that `molecule` was made to bond to; `outcome` is what is
+    known so far, refused until it is posed; `posed_in` is the receptor once it is known.
     """
 
     target: Target
@@ -80,6 +80,7 @@ class Prediction:
     row: int | None = None
     name: str = ""
     prepared: Prepared | None = None
+    made_for: str = ""
 
     def __post_init__(self) -> None:
         self.outcome = Outcome(self.target.id, "refused")
@@ -161,7 +162,12 @@ class Prediction:
         """
         from templ.chemistry.isomers import most_isomers, stereoisomers
         from templ.chemistry.molecules import to_smiles
-        from templ.templates.covalent_choice import find_reaction, find_residues, free_warheads
+        from templ.templates.covalent_choice import (
+            find_reactions,
+            find_residues,
+            free_warheads,
+            other_reactions,
+        )
 
         mol, wanted = self.molecule, self.settings.covalent
         warheads = [] if mol is None else free_warheads(mol, wanted)
@@ -175,16 +181,21 @@ class Prediction:
             residues = find_residues(screened.frame.receptor, screened.templates, wanted)
         except Refusal:  # is told again once it is posed
             return [self]
-        found = find_reaction(warheads, residues)
-        if found is None:
+        found = find_reactions(warheads, residues)
+        if not found:
             return [self]
-        warhead, residue = found
+        warhead, residue = found[0]
         made = [isomer for adduct in warhead.adducts(mol) for isomer in stereoisomers(adduct)[0]]
         made = made[: most_isomers(mol)]
+        if not made:
+            return [self]
         smiles = " or ".join(dict.fromkeys(to_smiles(isomer) for isomer in made))
         self._note(f"posed as {warhead.name} bonded to {residue.label}, without the residue: {smiles}")
-        target = first.target
-        return [replace(self, target=target, molecule=isomer, prepared=None) for isomer in made]
+        self._note(*filter(None, (other_reactions(found),)))
+        return [
+            replace(self, target=first.target, molecule=isomer, prepared=None, made_for=residue.label)
+            for isomer in made
+        ]
 
     def screen(self) -> Screened:
         """Find the templates, and note what they tell before anything is posed.
@@ -221,20 +232,31 @@ class Prediction:
         return Screened(query, frame, templates, known)
 
     def choose_bond(self, screened: Screened) -> ChosenBond | None:
-        """Choose the covalent bond that poses will have; note where a residue is named and nothing bonds.
+        """Choose the covalent bond that poses will have; note what is doubtful of it, or that there is none.
 
         Raises
         ------
         Refusal
-            When the residue that is named is not in the receptor.
+            When the residue that is named, or that the query was made to bond to, is not in the receptor.
         """
-        from templ.templates.covalent_choice import AUTO, NONE, choose_bond, find_residues
+        from templ.chemistry.warheads import is_made_by_bonding
+        from templ.templates.covalent_choice import AUTO, NONE, choose_bond, doubts, find_residues
 
         frame, wanted = screened.frame, self.settings.covalent
         if frame.atoms is None or frame.receptor is None:
+            if wanted not in (AUTO, NONE):
+                self._note(f"--covalent {wanted}: there is no receptor to bond to: posed without a bond")
             return None
-        bond = choose_bond(screened.query.mol, screened.templates, self.library, frame.receptor, wanted)
-        if bond is None and wanted not in (AUTO, NONE):
+        mol, templates = screened.query.mol, screened.templates
+        bond = choose_bond(mol, templates, self.library, frame.receptor, wanted, self.made_for)
+        if bond is not None:
+            self._note(*doubts(bond, templates))
+        elif self.made_for and is_made_by_bonding(mol):
+            raise Refusal(
+                "no-such-residue",
+                f"posed as bonded to {self.made_for}, and nothing it bonds to is near the templates here",
+            )
+        elif wanted not in (AUTO, NONE):
             [residue] = find_residues(frame.receptor, screened.templates, wanted)
             self._note(f"no group of the query is known to bond to {residue.label}: posed without a bond")
         return bond
@@ -298,7 +320,12 @@ class Prediction:
         """Select poses that differ and have the query's stereochemistry, best first, and finish them."""
         import numpy as np
 
-        from templ.poses.finishing import clashes_of_first, finish_poses, in_other_pockets
+        from templ.poses.finishing import (
+            bent_bonds,
+            clashes_of_first,
+            finish_poses,
+            in_other_pockets,
+        )
         from templ.poses.pose_selection import PoseSelector
         from templ.scoring.confidence import OTHER, OWN
         from templ.scoring.ranking import selected_terms
@@ -317,7 +344,8 @@ class Prediction:
         if not best:
             raise Refusal("stereochemistry", "no pose with the query's stereochemistry could be made")
         poses = finish_poses(sample, best)
-        self._note(*filter(None, (in_other_pockets(poses), clashes_of_first(sample, best))))
+        told = (in_other_pockets(poses), clashes_of_first(sample, best), bent_bonds(sample, best))
+        self._note(*filter(None, told))
         if sample.bond is not None:
             self._note(f"bonded to the receptor, {sample.bond.why}; the first pose by {poses[0].bond}")
         return poses

@@ -151,9 +151,21 @@ def clashes_of_first(sample: Sample, selected: Sequence[SelectedPose]) -> str:
     if sample.bond is not None:
         hit[sample.bond.residue.side_chain] = False
         if not hit.any():
-            return f"the bond of the first pose to {sample.bond.residue.label} is bent or stretched"
+            return ""
     residues = residues_with(sample.receptor, hit) or ("a metal or cofactor",)
     return f"the first pose clashes with {' '.join(residues)}, which would have to move for it"
+
+
+def bent_bonds(sample: Sample, selected: Sequence[SelectedPose]) -> str:
+    """Say of which poses the bond is not as it should be; empty where none is or there is no bond."""
+    if sample.bond is None or sample.restraint is None:
+        return ""
+    sound = sample.restraint.geometry(np.array([pose.xyz for pose in selected])).sound
+    bent = [str(number + 1) for number in np.flatnonzero(~sound)]
+    if not bent:
+        return ""
+    which = f"{'poses' if len(bent) > 1 else 'pose'} {', '.join(bent)}"
+    return f"the bond of {which} to {sample.bond.residue.label} is bent or stretched"
 
 
 def _template_of(xyz: NDArray[np.float64], copied: Placement, placements: list[Placement]) -> Placement:

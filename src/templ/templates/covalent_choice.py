@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 
 from templ.chemistry.covalent import CovalentBond
+from templ.chemistry.elements import standard_name
 from templ.chemistry.geometry import squared_distances
 from templ.chemistry.molecules import positions
 from templ.chemistry.reactive_residue import SIDE_CHAINS, ReactiveResidue, reactive_residues
@@ -26,14 +27,16 @@ AUTO, NONE = "auto", "none"
 """What may be said instead of the name of a residue."""
 REACH = 6.0
 """Angstrom from the templates' atoms within which a residue can be bonded to."""
+MEANT_REACH = 12.0
+"""Angstrom: the same, for one that the query was made to bond to."""
 BOND, ACROSS = 2.2, 3.25
 """Angstrom from a template's atom to a reactive atom, wherever that turns, and to the atom before it, where
 the two are bonded; without a bond the latter is at least 3.4."""
 LIKELY = 0.6
 """Share of the templates with an atom in the same surroundings that are bonded by it, from which on a query
 is taken to be so."""
-MOST_NAMED = 12
-"""Residues that a message names."""
+MOST_NAMED, FEW_NAMED = 12, 4
+"""Residues that a message names, and ways to bond."""
 SULPHUR = 16
 WIDE = 2
 """Bonds around an atom that its surroundings reach."""
@@ -51,11 +54,14 @@ class ChosenBond:
     residue : ReactiveResidue
     why : str
         What tells it, a few words.
+    others : tuple of int
+        Atoms that could be it as well.
     """
 
     atom: int
     residue: ReactiveResidue
     why: str
+    others: tuple[int, ...] = ()
 
 
 def find_residues(receptor: Receptor, templates: Sequence[Template], wanted: str) -> list[ReactiveResidue]:
@@ -68,8 +74,8 @@ def find_residues(receptor: Receptor, templates: Sequence[Template], wanted: str
     """
     site = np.concatenate([positions(template.mol) for template in templates])
     if wanted == AUTO:
-        return reactive_residues(receptor, site, REACH)
-    named = [residue for residue in reactive_residues(receptor, site) if residue.is_called(wanted)]
+        return [residue for residue in reactive_residues(receptor, site, REACH) if not residue.held_by]
+    named = reactive_residues(receptor, site, called=wanted)
     if not named:
         near = " ".join(residue.label for residue in reactive_residues(receptor, site, REACH)) or "none"
         raise Refusal(
@@ -90,11 +96,11 @@ def check_residue(receptor: Receptor, wanted: str, path: Path) -> None:
     """
     if wanted in (AUTO, NONE):
         return
-    found = reactive_residues(receptor, receptor.atoms.xyz.astype(np.float64))
-    if any(residue.is_called(wanted) for residue in found):
+    anywhere = receptor.atoms.xyz[:1].astype(np.float64)
+    if reactive_residues(receptor, anywhere, called=wanted):
         return
-    kind = wanted.rpartition(":")[2][:3]
-    alike = [residue.label for residue in found if residue.kind == kind]
+    kind, found = wanted.rpartition(":")[2][:3], reactive_residues(receptor, anywhere)
+    alike = [residue.label for residue in found if residue.kind == standard_name(kind)]
     kinds = ", ".join(SIDE_CHAINS)
     raise InputError(
         f"--covalent {wanted}: {path} has no such residue that can bond ({kinds}), with all its atoms; "
@@ -108,18 +114,51 @@ def free_warheads(mol: Chem.Mol, wanted: str) -> list[Warhead]:
     return [warhead for warhead in able if warhead.is_free_in(mol)] if wanted != NONE else []
 
 
-def find_reaction(
+def find_reactions(
     warheads: Sequence[Warhead], residues: Iterable[ReactiveResidue]
-) -> tuple[Warhead, ReactiveResidue] | None:
-    """The first residue that one of the warheads takes, and which; None where there is no such pair."""
-    pairs = (
+) -> list[tuple[Warhead, ReactiveResidue]]:
+    """Each residue that one of the warheads takes, and which; the first is that which is posed."""
+    return [
         (warhead, residue) for residue in residues for warhead in warheads if residue.kind in warhead.residues
+    ]
+
+
+def other_reactions(reactions: Sequence[tuple[Warhead, ReactiveResidue]]) -> str:
+    """Say which of several reactions are not posed, all but the first; empty where there is one."""
+    if len(reactions) < 2:
+        return ""
+    others = [f"{warhead.name} to {residue.label}" for warhead, residue in reactions[1:]]
+    more = f" and {len(others) - FEW_NAMED} more" if len(others) > FEW_NAMED else ""
+    return (
+        f"it could also bond by its {', '.join(others[:FEW_NAMED])}{more}: --covalent names a residue, and a "
+        "query that is given as it is once bonded the group"
     )
-    return next(pairs, None)
+
+
+def doubts(bond: ChosenBond, templates: Sequence[Template]) -> Iterator[str]:
+    """Say what a user should know of a bond that was chosen."""
+    residue, label = bond.residue, bond.residue.label
+    if bond.others:
+        atoms = ", ".join(str(atom + 1) for atom in bond.others)
+        yield (
+            f"atom {bond.atom + 1} bonds, and others could as well (atoms {atoms} of the poses): the query "
+            "as it is before it bonds would tell"
+        )
+    if residue.held_by:
+        yield f"{label} is bonded to {residue.held_by} in the receptor, which the poses take no notice of"
+    site = np.concatenate([positions(template.mol) for template in templates])
+    gap = float(np.sqrt(squared_distances(residue.reactive, site).min()))
+    if gap > REACH:
+        yield f"{label} is {gap:.0f} A from the templates, which tell little of poses that are bonded to it"
 
 
 def choose_bond(
-    mol: Chem.Mol, templates: Sequence[Template], library: Library, receptor: Receptor, wanted: str
+    mol: Chem.Mol,
+    templates: Sequence[Template],
+    library: Library,
+    receptor: Receptor,
+    wanted: str,
+    made_for: str = "",
 ) -> ChosenBond | None:
     """Choose the bond that a query, as it is once bonded, is posed with; None for none.
 
@@ -131,6 +170,8 @@ def choose_bond(
         In the frame of the receptor.
     wanted : str
         ``auto``, ``none``, or the name of a residue.
+    made_for : str
+        Residue that the reaction was done for: it comes before others that are as able.
 
     Raises
     ------
@@ -143,6 +184,9 @@ def choose_bond(
     made = next((atom for atom in mol.GetAtoms() if atom.HasProp(BONDED)), None)
     if made is not None:
         warhead = next(each for each in WARHEADS if each.name == made.GetProp(BONDED))
+        if made_for:
+            site = np.concatenate([positions(template.mol) for template in templates])
+            residues = [*reactive_residues(receptor, site, MEANT_REACH, called=made_for), *residues]
         able = (residue for residue in residues if residue.kind in warhead.residues)
         return next((ChosenBond(made.GetIdx(), residue, f"by its {warhead.name}") for residue in able), None)
     said = said_bonds(templates, library)
@@ -182,7 +226,12 @@ def _shown_by_templates(
         if shown:
             first, *others = bonding[own[atom]]
             more = f" and {len(others)} more" if others else ""
-            return ChosenBond(atom, residue, f"as {first}{more} of the templates")
+            alike = [other for other in shown if share[own[other]] == share[own[atom]]]
+            if wanted != AUTO:  # what is known of the others is their kind alone
+                alike += [other for other, _ in _known_adducts(mol, residue)]
+            return ChosenBond(
+                atom, residue, f"as {first}{more} of the templates", _distinct_from(atom, alike, mol)
+            )
     return None
 
 
@@ -203,7 +252,7 @@ def bonded_atoms(
     found = dict[str, int]()
     if said is not None:
         for template, bond in zip(templates, said, strict=True):
-            if bond is not None and bond.residue == residue.kind:
+            if bond is not None and standard_name(bond.residue) == residue.kind:
                 atom = positions(template.mol)[[bond.ligand_atom]]
                 near = squared_distances(atom, residue.before).min() <= REACH**2
                 if near and can_bond(template.mol.GetAtomWithIdx(bond.ligand_atom), residue):
@@ -241,11 +290,30 @@ def can_bond(atom: Chem.Atom, residue: ReactiveResidue) -> bool:
 
 
 def _known_adduct(mol: Chem.Mol, residue: ReactiveResidue) -> ChosenBond | None:
-    """The atom by which a query is the adduct of a warhead of the table."""
-    for warhead in WARHEADS:
-        if residue.kind in warhead.residues and (atoms := warhead.bonded_atoms(mol)):
-            return ChosenBond(atoms[0], residue, f"what becomes of {warhead.name}")
-    return None
+    """The atom by which a query is the adduct of a warhead of the table, the narrowest pattern first."""
+    found = _known_adducts(mol, residue)
+    if not found:
+        return None
+    atom, name = found[0]
+    others = _distinct_from(atom, [other for other, _ in found], mol)
+    return ChosenBond(atom, residue, f"what becomes of {name}", others)
+
+
+def _known_adducts(mol: Chem.Mol, residue: ReactiveResidue) -> list[tuple[int, str]]:
+    """Atoms by which a query may be the adduct of a warhead that a residue takes, and which warhead."""
+    return [
+        (atom, warhead.name)
+        for warhead in WARHEADS
+        if residue.kind in warhead.residues
+        for atom in warhead.bonded_atoms(mol)
+    ]
+
+
+def _distinct_from(atom: int, others: Iterable[int], mol: Chem.Mol) -> tuple[int, ...]:
+    """Those of some atoms that are not as an atom is, by symmetry; one of each kind."""
+    ranks = Chem.CanonicalRankAtoms(mol, breakTies=False)
+    kinds = {ranks[other]: other for other in sorted(others, reverse=True) if ranks[other] != ranks[atom]}
+    return tuple(sorted(kinds.values()))
 
 
 def _adducts(mol: Chem.Mol) -> dict[int, str]:

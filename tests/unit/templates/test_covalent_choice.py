@@ -21,9 +21,11 @@ from templ.templates import covalent_choice
 from templ.templates.covalent_choice import (
     AUTO,
     NONE,
+    ChosenBond,
     bonded_atoms,
     choose_bond,
-    find_reaction,
+    doubts,
+    find_reactions,
     find_residues,
     free_warheads,
     said_bonds,
@@ -123,8 +125,8 @@ def test_a_free_warhead_bonds_to_a_residue_in_reach(receptor, screened, smiles, 
     found, mol = screened(smiles), heavy(parse_smiles(smiles))
     for wanted, expected in ((AUTO, auto), ("CYS145", named)):
         residues = find_residues(receptor, found.templates, wanted)
-        pair = find_reaction(free_warheads(mol, wanted), residues)
-        assert (None if pair is None else pair[0].name) == expected
+        reactions = find_reactions(free_warheads(mol, wanted), residues)
+        assert (reactions[0][0].name if reactions else None) == expected
 
 
 def test_a_free_molecule_is_posed_as_its_adduct_and_all_say_so(demo_library, receptor):
@@ -193,3 +195,94 @@ def test_a_library_with_receptors_says_which_templates_are_bonded(demo_library, 
     for kind, expected in (("CYS", {id: atom}), ("SER", {})):
         said = [replace(bond, residue=kind) if each.id == id else None for each in found.templates]
         assert bonded_atoms(found.templates, said, cysteine) == expected
+
+
+TWO_WARHEADS = "C=CC(=O)Nc1cccc(C=O)c1"
+
+
+def told(outcome):
+    return "\n".join(outcome.notes)
+
+
+def test_how_else_a_query_could_bond_is_said(demo_library, receptor):
+    settings = FAST.model_copy(update={"covalent": "CYS145"})
+    said = told(predict(TWO_WARHEADS, demo_library, settings, receptor=receptor))
+    assert "posed as aldehyde bonded to A:CYS145" in said
+    assert "it could also bond by its acrylamide to A:CYS145:" in said
+    assert "could also" not in told(predict(ALDEHYDE, demo_library, settings, receptor=receptor))
+
+
+@pytest.mark.parametrize(
+    ("smiles", "others"),
+    [
+        ("CC(=O)N1CCC(CNC(C)=O)CC1", 1),
+        ("CC(=O)N1CCN(C(C)=O)CC1", 0),  # alike by symmetry
+        ("CC(=O)Nc1cccnc1", 0),
+    ],
+)
+def test_which_other_atoms_could_have_bonded_is_said(demo_library, receptor, screened, smiles, others):
+    found = screened(smiles)
+    bond = choice(demo_library, receptor, found, "CYS145")
+    assert len(bond.others) == others
+    atoms = [found.query.mol.GetAtomWithIdx(atom) for atom in bond.others]
+    assert all(atom.GetTotalNumHs() == 3 for atom in atoms)
+    said = [note for note in doubts(bond, found.templates) if "others could as well" in note]
+    assert len(said) == bool(others)
+    for note in said:
+        assert note.startswith(f"atom {bond.atom + 1} bonds")
+        assert f"(atoms {bond.others[0] + 1} of the poses)" in note
+
+
+def test_a_named_residue_far_from_the_templates_is_said_to_be(demo_library, receptor):
+    settings = FAST.model_copy(update={"covalent": "LYS61"})
+    outcome = predict("O=Cc1cccc2c1ccnc2", demo_library, settings, receptor=receptor)
+    assert outcome.poses[0].bond.residue == "A:LYS61"
+    assert "A:LYS61 is 10 A from the templates" in told(outcome)
+
+
+def test_a_disulfide_is_left_alone_unless_it_is_named(receptor, screened, monkeypatch):
+    found = screened(ALDEHYDE)
+    held = [
+        replace(residue, held_by="A:CYS44") if residue.is_called("CYS145") else residue
+        for residue in find_residues(receptor, found.templates, AUTO)
+    ]
+    monkeypatch.setattr(covalent_choice, "reactive_residues", lambda *_, **__: held)
+    assert "A:CYS145" not in {each.label for each in find_residues(receptor, found.templates, AUTO)}
+    [cysteine] = [residue for residue in held if residue.held_by]
+    assert "A:CYS145 is bonded to A:CYS44 in the receptor" in "\n".join(
+        doubts(ChosenBond(0, cysteine, ""), found.templates)
+    )
+
+
+def test_what_was_made_to_bond_is_never_posed_without(demo_library, receptor):
+    """In the second of several receptors the residue may be another, or farther from the templates."""
+    work = Prediction(Target("q", ALDEHYDE), demo_library, FAST, receptor=receptor)
+    [work] = [replace(work, molecule=isomer) for isomer in work.isomers()]
+    form, *_ = work.bonding_forms({})
+    assert form.made_for == "A:CYS145"
+    atoms = receptor.atoms
+    sulphur = (atoms.names == "SG") | ((atoms.residue_names == "SER") & (atoms.names == "OG"))
+    sulphur |= np.isin(atoms.names, ("OG1", "NZ"))
+    without = replace(receptor, atoms=atoms.only(~sulphur))
+    outcome = replace(form, receptor=without).run()
+    assert (outcome.status, outcome.reason) == ("refused", "no-such-residue")
+    assert "posed as bonded to A:CYS145" in outcome.detail
+
+
+def test_bonds_that_are_bent_are_said_of_every_pose(demo_library, receptor):
+    """SER144 lies behind others: nothing reaches it with the angles of the table."""
+    settings = FAST.model_copy(update={"covalent": "SER144"})
+    outcome = predict("OB(O)c1cccc2c1ccnc2", demo_library, settings, receptor=receptor)
+    bent = [
+        str(pose.rank)
+        for pose in outcome.poses
+        if abs(pose.bond.at_residue - AT_RESIDUE[8]) > 15 or abs(pose.bond.at_ligand - 109.5) > 15
+    ]
+    assert bent
+    assert f"{', '.join(bent)} to A:SER144 is bent or stretched" in told(outcome)
+
+
+def test_without_a_receptor_a_named_residue_is_said_to_be_of_no_use(demo_library):
+    settings = FAST.model_copy(update={"covalent": "CYS145", "use_receptor": False})
+    outcome = predict(ALDEHYDE, demo_library, settings)
+    assert "--covalent CYS145: there is no receptor to bond to" in told(outcome)
