@@ -136,7 +136,7 @@ def names_bond(name: str, folder: Path, mode: str, id: str) -> str:
         return "free"
     mol = screened.query.mol
     residues = find_residues(receptor, screened.templates, AUTO)
-    reacts = find_reactions(free_warheads(mol, AUTO), residues)
+    reacts = find_reactions(free_warheads(mol, AUTO), residues, AUTO)
     shown = choose_bond(mol, screened.templates, chosen.library, receptor, AUTO)
     return "bonded" if reacts or shown else "free"
 

@@ -181,7 +181,7 @@ class Prediction:
             residues = find_residues(screened.frame.receptor, screened.templates, wanted)
         except Refusal:  # is told again once it is posed
             return [self]
-        found = find_reactions(warheads, residues)
+        found = find_reactions(warheads, residues, wanted)
         if not found:
             return [self]
         warhead, residue = found[0]

@@ -33,6 +33,9 @@ FINE, COARSE = 10.0, 60.0
 """Degrees between positions of a side chain with one such bond, and with several."""
 FREE = 2.8
 """Angstrom: no atom of a side chain that has turned is nearer than this to an atom of another residue."""
+BASE_AT = {16: 4.2, 8: 3.4}
+"""Angstrom from a sulphur or an oxygen, wherever it turns, to a nitrogen that takes its proton: the dyads and
+triads of proteases (S-N 3.5 to 4.0 A, O-N 2.6 to 3.2), the lysine of beta-lactamases."""
 AROUND = 15.0
 """Angstrom from the C-alpha within which other residues are looked at."""
 
@@ -60,6 +63,9 @@ class ReactiveResidue:
         and where they then are, Angstrom.
     held_by : str
         Residue or metal of the receptor that its reactive atom is bonded to already, such as ``A:CYS44``.
+    activated : bool
+        A histidine or a lysine is in reach that takes its proton, or it begins its chain, as the threonine of
+        a proteasome does.
     """
 
     label: str
@@ -72,6 +78,7 @@ class ReactiveResidue:
     moving: NDArray[np.intp] = field(repr=False)
     moved: Array = field(repr=False)
     held_by: str = ""
+    activated: bool = False
 
     def is_called(self, name: str) -> bool:
         """Whether a name is this residue's, as `is_called` says."""
@@ -179,7 +186,25 @@ def _residue(receptor: Receptor, kind: str, index: dict[str, int]) -> ReactiveRe
         rows[2:],
         turned[:, 2:],
         _held_by(receptor, int(last), own),
+        _is_activated(receptor, int(last), own, turned[:, len(names) - 1]),
     )
+
+
+def _is_activated(receptor: Receptor, atom: int, own: NDArray[np.bool_], reactive: Array) -> bool:
+    """Whether a base is near a reactive atom, wherever it turns, shape (positions, 3)."""
+    atoms, residues = receptor.atoms, receptor.residues
+    reach = BASE_AT.get(int(atoms.elements[atom]))
+    if reach is None:
+        return False
+    kinds = {str(name): standard_name(str(name)) for name in np.unique(atoms.residue_names)}
+    histidines = [name for name, kind in kinds.items() if kind == "HIS"]
+    lysines = [name for name, kind in kinds.items() if kind == "LYS"]
+    base = np.isin(atoms.residue_names, histidines) & np.isin(atoms.names, ("ND1", "NE2"))
+    base |= np.isin(atoms.residue_names, lysines) & (atoms.names == "NZ")
+    if int(atoms.residues[atom]) in (0, *residues.ends.tolist()):
+        base |= own & (atoms.names == "N")
+    near = atoms.xyz[base].astype(np.float64)
+    return bool(squared_distances(reactive, near).min(initial=np.inf) <= reach**2)
 
 
 def _held_by(receptor: Receptor, atom: int, own: NDArray[np.bool_]) -> str:

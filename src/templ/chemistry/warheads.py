@@ -49,6 +49,8 @@ class Warhead:
         A free group near such a residue is taken to bond; others (nitriles, alkynes) mostly do not.
     ordinary : bool
         What it becomes is a group that many ligands have which never bonded (an acetamide).
+    seldom : tuple of str
+        Those of the residues that it takes where they are named alone.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Warhead:
     source: str
     reactive: bool = True
     ordinary: bool = False
+    seldom: tuple[str, ...] = ()
 
     @cached_property
     def _free(self) -> Chem.Mol:
@@ -138,28 +141,30 @@ def is_made_by_bonding(mol: Chem.Mol) -> bool:
     return any(atom.HasProp(BONDED) for atom in mol.GetAtoms())
 
 
-_CYS, _ALCOHOLS = ("CYS",), ("SER", "THR")
+_CYS = ("CYS",)
+ALCOHOLS = ("SER", "THR")
+"""Residues that bond to little unless something takes their proton."""
 
 WARHEADS: tuple[Warhead, ...] = (
     Warhead(
         "ketoamide",
         "[#6:3][CX3:1](=[OX1:2])[CX3:4](=[OX1:5])[NX3:6]>>[*:3][CH:1]([OH:2])[*:4](=[*:5])[*:6]",
         "[CX4;H1:1]([OX2H,OX1-])([#6])[CX3](=O)[NX3]",
-        (*_CYS, *_ALCOHOLS),
+        (*_CYS, *ALCOHOLS),
         "L. Zhang et al., Science 368 (2020) 409",
     ),
     Warhead(
         "activated ketone",
         "[#6;!$(C=O):3][CX3:1](=[OX1:2])[$(C(F)F),$(c(:n):[n,o,s]):4]>>[*:3][CH:1]([OH:2])[*:4]",
         "[CX4;H1:1]([OX2H,OX1-])([#6])[$(C(F)F),$(c(:n):[n,o,s])]",
-        (*_CYS, *_ALCOHOLS),
+        (*_CYS, *ALCOHOLS),
         "S. Konno et al., Bioorg. Med. Chem. 21 (2013) 412",
     ),
     Warhead(
         "hydroxymethyl ketone",
         "[#6;!$(C=O):3][CX3:1](=[OX1:2])[CH2:4][OX2:5]>>[*:3][CH:1]([OH:2])[*:4][*:5]",
         "[CX4;H1:1]([OX2H,OX1-])([#6])[CH2][OX2]",
-        (*_CYS, *_ALCOHOLS),
+        (*_CYS, *ALCOHOLS),
         "R. Hoffman et al., J. Med. Chem. 63 (2020) 12725",
         reactive=False,
     ),
@@ -167,7 +172,7 @@ WARHEADS: tuple[Warhead, ...] = (
         "aldehyde",
         "[#6:3][CX3;H1:1]=[OX1:2]>>[*:3][CH2:1][OH:2]",
         "[CX4;H2:1]([OX2H,OX1-])[$([CX4;H1][NX3]),c]",
-        (*_CYS, *_ALCOHOLS, "LYS"),
+        (*_CYS, *ALCOHOLS, "LYS"),
         "W. Dai et al., Science 368 (2020) 1331",
     ),
     Warhead(
@@ -185,6 +190,7 @@ WARHEADS: tuple[Warhead, ...] = (
         (*_CYS, "LYS"),
         "P. Schwartz et al., PNAS 111 (2014) 173",
         ordinary=True,
+        seldom=("LYS",),
     ),
     Warhead(
         "substituted acrylamide",
@@ -236,7 +242,7 @@ WARHEADS: tuple[Warhead, ...] = (
         "nitrile",
         "[$([CX4][NX3]),$([c]:n):3][CX2:1]#[NX1:2]>>[*:3][CH:1]=[NH:2]",
         "[CX3;H1:1](=[NX2;H1])[#6]",
-        (*_CYS, *_ALCOHOLS),
+        (*_CYS, *ALCOHOLS),
         "D. Owen et al., Science 374 (2021) 1586",
         reactive=False,
     ),
@@ -244,7 +250,7 @@ WARHEADS: tuple[Warhead, ...] = (
         "boronic acid",
         "[BX3:1]([OX2,OX1:2])[OX2,OX1:3]>>[BH-:1]([*:2])[*:3]",
         "[BX4;H1:1]([OX2,OX1])[OX2,OX1]",
-        (*_ALCOHOLS, "CYS"),
+        (*ALCOHOLS, "CYS"),
         "A. Paramore, S. Frantz, Nat. Rev. Drug Discov. 2 (2003) 611",
     ),
     Warhead(
@@ -259,7 +265,7 @@ WARHEADS: tuple[Warhead, ...] = (
         "epoxide",
         "[CX4:1]1[OX2:2][CX4:3]1>>[C:1][C:3][OH:2]",
         "",
-        (*_CYS, *_ALCOHOLS),
+        (*_CYS, *ALCOHOLS),
         "J. Powers et al., Chem. Rev. 102 (2002) 4639",
     ),
     Warhead(

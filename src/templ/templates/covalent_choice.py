@@ -18,7 +18,7 @@ from templ.chemistry.molecules import positions
 from templ.chemistry.reactive_residue import SIDE_CHAINS, ReactiveResidue, reactive_residues
 from templ.chemistry.receptor import Receptor
 from templ.chemistry.rotors import AMIDE
-from templ.chemistry.warheads import BONDED, LENGTHS, WARHEADS, Warhead
+from templ.chemistry.warheads import ALCOHOLS, BONDED, LENGTHS, WARHEADS, Warhead
 from templ.errors import InputError, Refusal
 from templ.library.store import Library
 from templ.templates.screening import Template
@@ -115,12 +115,24 @@ def free_warheads(mol: Chem.Mol, wanted: str) -> list[Warhead]:
 
 
 def find_reactions(
-    warheads: Sequence[Warhead], residues: Iterable[ReactiveResidue]
+    warheads: Sequence[Warhead], residues: Iterable[ReactiveResidue], wanted: str
 ) -> list[tuple[Warhead, ReactiveResidue]]:
-    """Each residue that one of the warheads takes, and which; the first is that which is posed."""
-    return [
-        (warhead, residue) for residue in residues for warhead in warheads if residue.kind in warhead.residues
+    """Each residue that one of the warheads takes, and which; the first is that which is posed.
+
+    Activated residues come first; where none is named, an alcohol that is not activated does not bond.
+    """
+    found = [
+        (warhead, residue)
+        for residue in residues
+        for warhead in warheads
+        if residue.kind in warhead.residues and (wanted != AUTO or _takes_unasked(warhead, residue))
     ]
+    return sorted(found, key=lambda pair: not pair[1].activated)
+
+
+def _takes_unasked(warhead: Warhead, residue: ReactiveResidue) -> bool:
+    """Whether a warhead takes a residue that nobody named."""
+    return residue.kind not in warhead.seldom and (residue.kind not in ALCOHOLS or residue.activated)
 
 
 def other_reactions(reactions: Sequence[tuple[Warhead, ReactiveResidue]]) -> str:

@@ -46,8 +46,8 @@ def test_a_position_in_another_residue_is_none(receptor, residues):
     for residue in residues:
         own = atoms.residues[residue.side_chain[0]]
         others = atoms.xyz[atoms.residues != own]
-        gaps = np.linalg.norm(residue.reactive[1:, None] - others, axis=-1)
-        assert (gaps >= FREE - 1e-6).all()
+        for moved in np.moveaxis(residue.moved[1:], 1, 0):  # each atom that turns, not the last alone
+            assert np.linalg.norm(moved[:, None] - others, axis=-1).min(initial=np.inf) >= FREE - 1e-6
 
 
 def test_the_nearest_comes_first_and_those_out_of_reach_are_left_out(receptor, residues):
@@ -169,3 +169,10 @@ def test_a_reactive_atom_that_is_bonded_already_is_said_by_what(receptor, residu
     )
     [held] = reactive_residues(replace(receptor, atoms=zinc), cysteine.reactive[:1], called="CYS145")
     assert held.held_by == "ZN"
+
+
+def test_a_base_or_the_end_of_the_chain_activates_a_residue(residues):
+    """CYS145 has HIS41, SER1 its own nitrogen, CYS85 HIS163; those beside them nothing."""
+    activated = {residue.label for residue in residues if residue.activated}
+    assert {"A:CYS145", "A:SER1", "A:CYS85"} <= activated
+    assert {"A:SER144", "A:THR25", "A:CYS44", "A:LYS61"}.isdisjoint(activated)

@@ -9,6 +9,7 @@ import pytest
 
 from templ.chemistry.covalent import CovalentBond
 from templ.chemistry.molecules import heavy, parse_smiles, positions
+from templ.chemistry.reactive_residue import reactive_residues
 from templ.chemistry.receptor_file import read_receptor
 from templ.chemistry.warheads import AT_RESIDUE, LENGTHS
 from templ.errors import Refusal
@@ -125,7 +126,7 @@ def test_a_free_warhead_bonds_to_a_residue_in_reach(receptor, screened, smiles, 
     found, mol = screened(smiles), heavy(parse_smiles(smiles))
     for wanted, expected in ((AUTO, auto), ("CYS145", named)):
         residues = find_residues(receptor, found.templates, wanted)
-        reactions = find_reactions(free_warheads(mol, wanted), residues)
+        reactions = find_reactions(free_warheads(mol, wanted), residues, wanted)
         assert (reactions[0][0].name if reactions else None) == expected
 
 
@@ -286,3 +287,19 @@ def test_without_a_receptor_a_named_residue_is_said_to_be_of_no_use(demo_library
     settings = FAST.model_copy(update={"covalent": "CYS145", "use_receptor": False})
     outcome = predict(ALDEHYDE, demo_library, settings)
     assert "--covalent CYS145: there is no receptor to bond to" in told(outcome)
+
+
+def test_a_residue_that_nobody_named_bonds_where_it_would(receptor):
+    """A serine without a base is as good as any alcohol; lysines take few acrylamides."""
+    middle = receptor.atoms.xyz[:1].astype(np.float64)
+    names = ("SER144", "THR25", "LYS61", "CYS145")
+    residues = [residue for name in names for residue in reactive_residues(receptor, middle, called=name)]
+    for smiles, auto, named in (
+        ("O=Cc1ccccc1", ["CYS145", "LYS61"], ["CYS145", "SER144", "THR25", "LYS61"]),
+        ("C=CC(=O)NC", ["CYS145"], ["CYS145", "LYS61"]),
+        ("OB(O)c1ccccc1", ["CYS145"], ["CYS145", "SER144", "THR25"]),
+    ):
+        warheads = free_warheads(parse_smiles(smiles), AUTO)
+        for wanted, expected in ((AUTO, auto), ("SER144", named)):
+            found = [residue.label[2:] for _, residue in find_reactions(warheads, residues, wanted)]
+            assert found == expected
