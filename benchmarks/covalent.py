@@ -28,7 +28,7 @@ from sets import ALL, open_set
 from templ import Library, open_library, predict, read_receptor
 from templ.chemistry.molecules import positions, to_smiles
 from templ.chemistry.receptor import Receptor
-from templ.chemistry.warheads import AT_RESIDUE, LENGTHS
+from templ.chemistry.warheads import AT_RESIDUE, bond_length
 from templ.errors import Refusal
 from templ.evaluation.comparison import mcnemar
 from templ.evaluation.rmsd import symmetric_rmsd
@@ -95,7 +95,7 @@ def pose(folder: Path, covalent: str, id: str) -> Row:
     )
     bonds = [each.bond for each in outcome.poses if each.bond is not None]
     sound = all(
-        abs(bond.length - LENGTHS[each.mol.GetAtomWithIdx(bond.atom).GetAtomicNum(), 16]) <= 0.1
+        abs(bond.length - bond_length(each.mol.GetAtomWithIdx(bond.atom), 16)) <= 0.1
         and abs(bond.at_residue - AT_RESIDUE[16]) <= 15
         for each in outcome.poses
         if (bond := each.bond) is not None

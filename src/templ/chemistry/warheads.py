@@ -20,6 +20,8 @@ LENGTHS = {
 }  # fmt: skip
 """Angstrom, by the elements of the ligand's atom and the residue's: means of the Cambridge database (F. Allen
 et al., J. Chem. Soc. Perkin Trans. 2 (1987) S1)."""
+FLAT_LENGTHS = {(6, 16): 1.76, (6, 8): 1.34}
+"""The same where the ligand's atom is flat: thioesters, thioimidates, vinyl sulfides; esters, imidates."""
 AT_RESIDUE = {16: 102.0, 8: 115.0, 7: 113.0}
 """Degrees at the residue's sulphur, oxygen or nitrogen (from the same)."""
 AT_LIGAND = {Chem.HybridizationType.SP2: 120.0, Chem.HybridizationType.SP: 180.0}
@@ -27,6 +29,13 @@ AT_LIGAND = {Chem.HybridizationType.SP2: 120.0, Chem.HybridizationType.SP: 180.0
 TETRAHEDRAL = 109.5
 BONDED = "bonded to the protein"
 """Property of the atom of an adduct that the bond was made to: the name of the warhead."""
+
+
+def bond_length(atom: Chem.Atom, element: int) -> float:
+    """Length of the bond of a ligand's atom, once bonded, to one of a residue: Angstrom."""
+    pair = (atom.GetAtomicNum(), element)
+    flat = atom.GetHybridization() == Chem.HybridizationType.SP2 and atom.GetDegree() < 3
+    return FLAT_LENGTHS[pair] if flat and pair in FLAT_LENGTHS else LENGTHS[pair]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 from rdkit import Chem
 
 from templ.chemistry.reactive_residue import SIDE_CHAINS
-from templ.chemistry.warheads import AT_RESIDUE, BONDED, LENGTHS, WARHEADS, is_made_by_bonding
+from templ.chemistry.warheads import AT_RESIDUE, BONDED, LENGTHS, WARHEADS, bond_length, is_made_by_bonding
 
 NAMED = {warhead.name: warhead for warhead in WARHEADS}
 REACTIONS = [
@@ -123,3 +123,20 @@ def test_the_centre_that_bonds_is_open_though_the_epoxide_has_one():
 def test_an_alkoxide_is_an_adduct_as_well(adduct):
     mol = Chem.MolFromSmiles(adduct)
     assert {atom for warhead in WARHEADS for atom in warhead.bonded_atoms(mol)}
+
+
+@pytest.mark.parametrize(
+    ("name", "free", "element", "length"),
+    [
+        ("beta-lactam", "O=C1CCN1c1ccccc1", 8, 1.34),  # an ester
+        ("nitrile", "CC(NC(=O)c1ccccc1)C#N", 16, 1.76),  # a thioimidate
+        ("alkyne", "C#CCNc1ccccc1", 16, 1.76),  # a vinyl sulfide
+        ("acrylamide", "C=CC(=O)Nc1ccccc1", 16, 1.81),
+        ("aldehyde", "O=Cc1ccccc1", 8, 1.43),
+        ("boronic acid", "OB(O)c1ccccc1", 8, 1.48),
+    ],
+)
+def test_a_flat_atom_has_a_shorter_bond(name, free, element, length):
+    [adduct] = NAMED[name].adducts(Chem.MolFromSmiles(free))
+    [atom] = bonded(adduct)
+    assert bond_length(adduct.GetAtomWithIdx(atom), element) == length
