@@ -146,7 +146,7 @@ def predict(
                     )
                 ),
             )
-            return _merged(work, [pose_in_best_receptor(form, given) for form in forms])
+            return _told(_merged(work, [pose_in_best_receptor(form, given) for form in forms]))
     except Refusal as refusal:
         return work.refused(refusal)
     finally:
@@ -232,6 +232,16 @@ def _merged(work: Prediction, outcomes: list[Outcome]) -> Outcome:
         notes=(*work.outcome.notes, *notes),
         seconds=_all_seconds(outcomes),
     )
+
+
+def _told(outcome: Outcome) -> Outcome:
+    """Put what there is to say of the poses, as they are ranked in the end, behind the other notes."""
+    from templ.poses.finishing import bent_bonds, in_other_pockets
+
+    if not outcome.poses:
+        return replace(outcome, pose_notes=())
+    told = filter(None, (in_other_pockets(outcome.poses), bent_bonds(outcome.poses)))
+    return replace(outcome, notes=(*outcome.notes, *outcome.pose_notes, *told), pose_notes=())
 
 
 def _target(query: str | Mol | Target) -> Target:

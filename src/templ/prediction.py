@@ -320,12 +320,7 @@ class Prediction:
         """Select poses that differ and have the query's stereochemistry, best first, and finish them."""
         import numpy as np
 
-        from templ.poses.finishing import (
-            bent_bonds,
-            clashes_of_first,
-            finish_poses,
-            in_other_pockets,
-        )
+        from templ.poses.finishing import clashes_of_first, finish_poses
         from templ.poses.pose_selection import PoseSelector
         from templ.scoring.confidence import OTHER, OWN
         from templ.scoring.ranking import selected_terms
@@ -344,10 +339,10 @@ class Prediction:
         if not best:
             raise Refusal("stereochemistry", "no pose with the query's stereochemistry could be made")
         poses = finish_poses(sample, best)
-        told = (in_other_pockets(poses), clashes_of_first(sample, best), bent_bonds(sample, best))
-        self._note(*filter(None, told))
+        told = [clashes_of_first(sample, best)]
         if sample.bond is not None:
-            self._note(f"bonded to the receptor, {sample.bond.why}; the first pose by {poses[0].bond}")
+            told.append(f"bonded to the receptor, {sample.bond.why}; the first pose by {poses[0].bond}")
+        self._know(pose_notes=tuple(filter(None, told)))
         return poses
 
     def _prepare(self) -> Prepared:

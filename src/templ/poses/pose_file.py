@@ -109,4 +109,5 @@ def read_bond(mol: Chem.Mol) -> PoseBond | None:
         return None
     residue, reactive, position, atom, length, angles = map(mol.GetProp, BOND_PROPERTIES)
     x, y, z = map(float, position.split())
-    return PoseBond(residue, reactive, (x, y, z), int(atom) - 1, float(length), *map(float, angles.split()))
+    at_residue, at_ligand = map(float, angles.split())
+    return PoseBond(residue, reactive, (x, y, z), int(atom) - 1, float(length), at_residue, at_ligand)

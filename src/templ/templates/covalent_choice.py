@@ -136,10 +136,15 @@ def _takes_unasked(warhead: Warhead, residue: ReactiveResidue) -> bool:
 
 
 def other_reactions(reactions: Sequence[tuple[Warhead, ReactiveResidue]]) -> str:
-    """Say which of several reactions are not posed, all but the first; empty where there is one."""
-    if len(reactions) < 2:
+    """Say which of several reactions, as likely as the first, are not posed; empty where there is none."""
+    likely = reactions[0][1].activated
+    others = [
+        f"{warhead.name} to {residue.label}"
+        for warhead, residue in reactions[1:]
+        if residue.activated == likely
+    ]
+    if not others:
         return ""
-    others = [f"{warhead.name} to {residue.label}" for warhead, residue in reactions[1:]]
     more = f" and {len(others) - FEW_NAMED} more" if len(others) > FEW_NAMED else ""
     return (
         f"it could also bond by its {', '.join(others[:FEW_NAMED])}{more}: --covalent names a residue, and a "

@@ -16,6 +16,7 @@ from templ.errors import Refusal
 from templ.pipeline import predict
 from templ.prediction import Prediction
 from templ.records import Target
+from templ.runs.record import Record
 from templ.settings import PredictionSettings
 from templ.sources.demo import demo_files
 from templ.templates import covalent_choice
@@ -303,3 +304,21 @@ def test_a_residue_that_nobody_named_bonds_where_it_would(receptor):
         for wanted, expected in ((AUTO, auto), ("SER144", named)):
             found = [residue.label[2:] for _, residue in find_reactions(warheads, residues, wanted)]
             assert found == expected
+
+
+def test_of_isomers_the_notes_of_poses_are_of_those_handed_out(demo_library, receptor):
+    """An epoxide bonds at either carbon: each is posed, and what is said of a first pose is of one only."""
+    settings = FAST.model_copy(update={"covalent": "CYS145"})
+    outcome = predict("c1cc(OC[C@@H]2CO2)cnc1", demo_library, settings, receptor=receptor)
+    assert len({pose.smiles for pose in outcome.poses}) == 2
+    said = [note for note in outcome.notes if note.startswith("bonded to the receptor")]
+    assert said == [f"bonded to the receptor, by its epoxide; the first pose by {outcome.poses[0].bond}"]
+    assert not outcome.pose_notes
+
+
+def test_the_record_keeps_the_bond(demo_library, receptor):
+    outcome = predict(ALDEHYDE, demo_library, FAST, receptor=receptor)
+    record = Record.of(outcome, Target("query", ALDEHYDE))
+    assert Record.from_line(record.to_line()) == record
+    assert [pose.bond.atom for pose in record.poses] == [pose.bond.atom for pose in outcome.poses]
+    assert record.poses[0].bond.sound
