@@ -99,8 +99,11 @@ def check_residue(receptor: Receptor, wanted: str, path: Path) -> None:
     anywhere = receptor.atoms.xyz[:1].astype(np.float64)
     if reactive_residues(receptor, anywhere, called=wanted):
         return
-    kind, found = wanted.rpartition(":")[2][:3], reactive_residues(receptor, anywhere)
-    alike = [residue.label for residue in found if residue.kind == standard_name(kind)]
+    found = sorted(reactive_residues(receptor, anywhere), key=lambda residue: int(residue.side_chain[0]))
+    name = wanted.rpartition(":")[2]
+    numbered = [residue.label for residue in found if residue.label.rpartition(":")[2][3:] == name[3:]]
+    alike = [residue.label for residue in found if residue.kind == standard_name(name[:3])]
+    alike = list(dict.fromkeys((*numbered, *alike)))
     kinds = ", ".join(SIDE_CHAINS)
     raise InputError(
         f"--covalent {wanted}: {path} has no such residue that can bond ({kinds}), with all its atoms; "
@@ -201,11 +204,12 @@ def choose_bond(
     made = next((atom for atom in mol.GetAtoms() if atom.HasProp(BONDED)), None)
     if made is not None:
         warhead = next(each for each in WARHEADS if each.name == made.GetProp(BONDED))
+        able = [residue for _, residue in find_reactions([warhead], residues, wanted)]
         if made_for:
             site = np.concatenate([positions(template.mol) for template in templates])
-            residues = [*reactive_residues(receptor, site, MEANT_REACH, called=made_for), *residues]
-        able = (residue for residue in residues if residue.kind in warhead.residues)
-        return next((ChosenBond(made.GetIdx(), residue, f"by its {warhead.name}") for residue in able), None)
+            meant = reactive_residues(receptor, site, MEANT_REACH, called=made_for)
+            able = [*(residue for residue in meant if residue.kind in warhead.residues), *able]
+        return ChosenBond(made.GetIdx(), able[0], f"by its {warhead.name}") if able else None
     said = said_bonds(templates, library)
     for residue in residues:
         bonded = bonded_atoms(templates, said, residue)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from templ.chemistry.molecules import heavy, parse_smiles, positions
 from templ.chemistry.reactive_residue import reactive_residues
 from templ.chemistry.receptor_file import read_receptor
 from templ.chemistry.warheads import AT_RESIDUE, LENGTHS
-from templ.errors import Refusal
+from templ.errors import InputError, Refusal
 from templ.pipeline import predict
 from templ.prediction import Prediction
 from templ.records import Target
@@ -25,6 +26,7 @@ from templ.templates.covalent_choice import (
     NONE,
     ChosenBond,
     bonded_atoms,
+    check_residue,
     choose_bond,
     doubts,
     find_reactions,
@@ -263,9 +265,7 @@ def test_what_was_made_to_bond_is_never_posed_without(demo_library, receptor):
     form, *_ = work.bonding_forms({})
     assert form.made_for == "A:CYS145"
     atoms = receptor.atoms
-    sulphur = (atoms.names == "SG") | ((atoms.residue_names == "SER") & (atoms.names == "OG"))
-    sulphur |= np.isin(atoms.names, ("OG1", "NZ"))
-    without = replace(receptor, atoms=atoms.only(~sulphur))
+    without = replace(receptor, atoms=atoms.only(atoms.names != "SG"))  # serines stay, with no base near
     outcome = replace(form, receptor=without).run()
     assert (outcome.status, outcome.reason) == ("refused", "no-such-residue")
     assert "posed as bonded to A:CYS145" in outcome.detail
@@ -282,6 +282,12 @@ def test_bonds_that_are_bent_are_said_of_every_pose(demo_library, receptor):
     ]
     assert bent
     assert f"{', '.join(bent)} to A:SER144 is bent or stretched" in told(outcome)
+
+
+@pytest.mark.parametrize("name", ["C:CYS145", "SER145"])
+def test_a_message_names_what_is_at_that_number_first(receptor, name):
+    with pytest.raises(InputError, match=r"x\.pdb has no such residue .*; it has A:CYS145 A:"):
+        check_residue(receptor, name, Path("x.pdb"))
 
 
 def test_without_a_receptor_a_named_residue_is_said_to_be_of_no_use(demo_library):
