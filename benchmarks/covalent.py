@@ -38,14 +38,9 @@ from templ.prediction import Prediction
 from templ.records import Target
 from templ.settings import PredictionSettings
 from templ.sources.demo import demo_files
-from templ.templates.covalent_choice import (
-    AUTO,
-    NONE,
-    choose_bond,
-    find_reactions,
-    find_residues,
-    free_warheads,
-)
+from templ.templates.covalent_choice import choose_bond
+from templ.templates.covalent_reaction import find_reactions, free_warheads
+from templ.templates.residue_choice import AUTO, NONE, find_residues
 from templ.templates.rule import TemplateRule
 
 RESIDUE, REACH = "CYS145", 2.3

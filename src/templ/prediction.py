@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from templ.library.store import Library
     from templ.poses.finishing import Sample
     from templ.templates.covalent_choice import ChosenBond
+    from templ.templates.covalent_reaction import Reaction
     from templ.templates.frame import Frame
     from templ.templates.mcs import Core
     from templ.templates.receptor_choice import ReceptorChoice
@@ -62,7 +63,7 @@ class Prediction:
     `predict` says what the parameters mean; `molecule` is what is posed, by default what the target's SMILES
     says; `row` is the crystal of the library whose receptor it is posed in, by default the first that is
     chosen; `name` is what a receptor is called that was given with others; `prepared` is what
-    does not depend on it; `made_for` is the residue that `molecule` was made to bond to; `outcome` is what is
+    does not depend on it; `reaction` is what made `molecule`, where a warhead bonds; `outcome` is what is
     known so far, refused until it is posed; `posed_in` is the receptor once it is known.
     """
 
@@ -80,7 +81,7 @@ class Prediction:
     row: int | None = None
     name: str = ""
     prepared: Prepared | None = None
-    made_for: str = ""
+    reaction: Reaction | None = None
 
     def __post_init__(self) -> None:
         self.outcome = Outcome(self.target.id, "refused")
@@ -160,41 +161,24 @@ class Prediction:
 
         `given` are receptors by name, where there are several; the first decides.
         """
-        from templ.chemistry.isomers import most_isomers, stereoisomers
-        from templ.chemistry.molecules import to_smiles
-        from templ.templates.covalent_choice import (
-            find_reactions,
-            find_residues,
-            free_warheads,
-            other_reactions,
-        )
+        from templ.templates.covalent_reaction import free_warheads, react
 
         mol, wanted = self.molecule, self.settings.covalent
-        warheads = [] if mol is None else free_warheads(mol, wanted)
-        if mol is None or not warheads or not self.settings.use_receptor:
+        if mol is None or not free_warheads(mol, wanted) or not self.settings.use_receptor:
             return [self]
         first = replace(self, receptor=next(iter(given.values()), self.receptor))
         try:
             screened = first.screen()
-            if screened.frame.receptor is None:
-                return [self]
-            residues = find_residues(screened.frame.receptor, screened.templates, wanted)
+            receptor = screened.frame.receptor
+            reaction = None if receptor is None else react(mol, receptor, screened.templates, wanted)
         except Refusal:  # is told again once it is posed
             return [self]
-        found = find_reactions(warheads, residues, wanted)
-        if not found:
+        if reaction is None:
             return [self]
-        warhead, residue = found[0]
-        made = [isomer for adduct in warhead.adducts(mol) for isomer in stereoisomers(adduct)[0]]
-        made = made[: most_isomers(mol)]
-        if not made:
-            return [self]
-        smiles = " or ".join(dict.fromkeys(to_smiles(isomer) for isomer in made))
-        self._note(f"posed as {warhead.name} bonded to {residue.label}, without the residue: {smiles}")
-        self._note(*filter(None, (other_reactions(found),)))
+        self._note(*filter(None, (reaction.others,)))
         return [
-            replace(self, target=first.target, molecule=isomer, prepared=None, made_for=residue.label)
-            for isomer in made
+            replace(self, target=first.target, molecule=isomer, prepared=None, reaction=reaction)
+            for isomer in reaction.made
         ]
 
     def screen(self) -> Screened:
@@ -239,8 +223,8 @@ class Prediction:
         Refusal
             When the residue that is named, or that the query was made to bond to, is not in the receptor.
         """
-        from templ.chemistry.warheads import is_made_by_bonding
-        from templ.templates.covalent_choice import AUTO, NONE, choose_bond, doubts, find_residues
+        from templ.templates.covalent_choice import choose_bond, doubts
+        from templ.templates.residue_choice import AUTO, NONE, find_residues
 
         frame, wanted = screened.frame, self.settings.covalent
         if frame.atoms is None or frame.receptor is None:
@@ -248,14 +232,14 @@ class Prediction:
                 self._note(f"--covalent {wanted}: there is no receptor to bond to: posed without a bond")
             return None
         mol, templates = screened.query.mol, screened.templates
-        bond = choose_bond(mol, templates, self.library, frame.receptor, wanted, self.made_for)
+        meant = "" if self.reaction is None else self.reaction.residue
+        bond = choose_bond(mol, templates, self.library, frame.receptor, wanted, meant)
         if bond is not None:
-            self._note(*doubts(bond, templates))
-        elif self.made_for and is_made_by_bonding(mol):
-            raise Refusal(
-                "no-such-residue",
-                f"posed as bonded to {self.made_for}, and nothing it bonds to is near the templates here",
-            )
+            made = [] if self.reaction is None else [self.reaction.note(bond.residue.label)]
+            self._note(*made, *doubts(bond, templates))
+        elif self.reaction is not None:
+            detail = f"posed as bonded to {meant}, and nothing it bonds to is near the templates here"
+            raise Refusal("no-such-residue", detail)
         elif wanted not in (AUTO, NONE):
             [residue] = find_residues(frame.receptor, screened.templates, wanted)
             self._note(f"no group of the query is known to bond to {residue.label}: posed without a bond")

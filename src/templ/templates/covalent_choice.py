@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from rdkit import Chem
@@ -15,18 +14,15 @@ from templ.chemistry.covalent import CovalentBond
 from templ.chemistry.elements import standard_name
 from templ.chemistry.geometry import squared_distances
 from templ.chemistry.molecules import positions
-from templ.chemistry.reactive_residue import SIDE_CHAINS, ReactiveResidue, reactive_residues
+from templ.chemistry.reactive_residue import ReactiveResidue, reactive_residues
 from templ.chemistry.receptor import Receptor
 from templ.chemistry.rotors import AMIDE
-from templ.chemistry.warheads import ALCOHOLS, BONDED, LENGTHS, WARHEADS, Warhead
-from templ.errors import InputError, Refusal
+from templ.chemistry.warheads import BONDED, LENGTHS, WARHEADS
 from templ.library.store import Library
+from templ.templates.covalent_reaction import find_reactions
+from templ.templates.residue_choice import AUTO, NONE, REACH, find_residues
 from templ.templates.screening import Template
 
-AUTO, NONE = "auto", "none"
-"""What may be said instead of the name of a residue."""
-REACH = 6.0
-"""Angstrom from the templates' atoms within which a residue can be bonded to."""
 MEANT_REACH = 12.0
 """Angstrom: the same, for one that the query was made to bond to."""
 BOND, ACROSS = 2.2, 3.25
@@ -35,8 +31,6 @@ the two are bonded; without a bond the latter is at least 3.4."""
 LIKELY = 0.6
 """Share of the templates with an atom in the same surroundings that are bonded by it, from which on a query
 is taken to be so."""
-MOST_NAMED, FEW_NAMED = 12, 4
-"""Residues that a message names, and ways to bond."""
 SULPHUR = 16
 WIDE = 2
 """Bonds around an atom that its surroundings reach."""
@@ -64,97 +58,6 @@ class ChosenBond:
     others: tuple[int, ...] = ()
 
 
-def find_residues(receptor: Receptor, templates: Sequence[Template], wanted: str) -> list[ReactiveResidue]:
-    """Residues that may be bonded to, nearest to the templates first: those in reach, or the one named.
-
-    Raises
-    ------
-    Refusal
-        When the residue that is named is not there, or of no kind that bonds.
-    """
-    site = np.concatenate([positions(template.mol) for template in templates])
-    if wanted == AUTO:
-        return [residue for residue in reactive_residues(receptor, site, REACH) if not residue.held_by]
-    named = reactive_residues(receptor, site, called=wanted)
-    if not named:
-        near = " ".join(residue.label for residue in reactive_residues(receptor, site, REACH)) or "none"
-        raise Refusal(
-            "no-such-residue",
-            f"--covalent {wanted}: the receptor has no such residue that can bond, with all its atoms; near "
-            f"the templates there are: {near}",
-        )
-    return named[:1]
-
-
-def check_residue(receptor: Receptor, wanted: str, path: Path) -> None:
-    """Refuse a residue that the queries are to bond to and the receptor has not.
-
-    Raises
-    ------
-    InputError
-        When it has no such residue of a kind that bonds, with all its atoms.
-    """
-    if wanted in (AUTO, NONE):
-        return
-    anywhere = receptor.atoms.xyz[:1].astype(np.float64)
-    if reactive_residues(receptor, anywhere, called=wanted):
-        return
-    found = sorted(reactive_residues(receptor, anywhere), key=lambda residue: int(residue.side_chain[0]))
-    name = wanted.rpartition(":")[2]
-    numbered = [residue.label for residue in found if residue.label.rpartition(":")[2][3:] == name[3:]]
-    alike = [residue.label for residue in found if residue.kind == standard_name(name[:3])]
-    alike = list(dict.fromkeys((*numbered, *alike)))
-    kinds = ", ".join(SIDE_CHAINS)
-    raise InputError(
-        f"--covalent {wanted}: {path} has no such residue that can bond ({kinds}), with all its atoms; "
-        f"it has {' '.join(alike[:MOST_NAMED]) or 'none of this kind'}"
-    )
-
-
-def free_warheads(mol: Chem.Mol, wanted: str) -> list[Warhead]:
-    """Groups of a query that bond: where no residue is named, not those that mostly do not."""
-    able = (warhead for warhead in WARHEADS if warhead.reactive or wanted != AUTO)
-    return [warhead for warhead in able if warhead.is_free_in(mol)] if wanted != NONE else []
-
-
-def find_reactions(
-    warheads: Sequence[Warhead], residues: Iterable[ReactiveResidue], wanted: str
-) -> list[tuple[Warhead, ReactiveResidue]]:
-    """Each residue that one of the warheads takes, and which; the first is that which is posed.
-
-    Activated residues come first; where none is named, an alcohol that is not activated does not bond.
-    """
-    found = [
-        (warhead, residue)
-        for residue in residues
-        for warhead in warheads
-        if residue.kind in warhead.residues and (wanted != AUTO or _takes_unasked(warhead, residue))
-    ]
-    return sorted(found, key=lambda pair: not pair[1].activated)
-
-
-def _takes_unasked(warhead: Warhead, residue: ReactiveResidue) -> bool:
-    """Whether a warhead takes a residue that nobody named."""
-    return residue.kind not in warhead.seldom and (residue.kind not in ALCOHOLS or residue.activated)
-
-
-def other_reactions(reactions: Sequence[tuple[Warhead, ReactiveResidue]]) -> str:
-    """Say which of several reactions, as likely as the first, are not posed; empty where there is none."""
-    likely = reactions[0][1].activated
-    others = [
-        f"{warhead.name} to {residue.label}"
-        for warhead, residue in reactions[1:]
-        if residue.activated == likely
-    ]
-    if not others:
-        return ""
-    more = f" and {len(others) - FEW_NAMED} more" if len(others) > FEW_NAMED else ""
-    return (
-        f"it could also bond by its {', '.join(others[:FEW_NAMED])}{more}: --covalent names a residue, and a "
-        "query that is given as it is once bonded the group"
-    )
-
-
 def doubts(bond: ChosenBond, templates: Sequence[Template]) -> Iterator[str]:
     """Say what a user should know of a bond that was chosen."""
     residue, label = bond.residue, bond.residue.label
@@ -178,7 +81,7 @@ def choose_bond(
     library: Library,
     receptor: Receptor,
     wanted: str,
-    made_for: str = "",
+    meant: str = "",
 ) -> ChosenBond | None:
     """Choose the bond that a query, as it is once bonded, is posed with; None for none.
 
@@ -190,7 +93,7 @@ def choose_bond(
         In the frame of the receptor.
     wanted : str
         ``auto``, ``none``, or the name of a residue.
-    made_for : str
+    meant : str
         Residue that the reaction was done for: it comes before others that are as able.
 
     Raises
@@ -205,10 +108,10 @@ def choose_bond(
     if made is not None:
         warhead = next(each for each in WARHEADS if each.name == made.GetProp(BONDED))
         able = [residue for _, residue in find_reactions([warhead], residues, wanted)]
-        if made_for:
+        if meant:
             site = np.concatenate([positions(template.mol) for template in templates])
-            meant = reactive_residues(receptor, site, MEANT_REACH, called=made_for)
-            able = [*(residue for residue in meant if residue.kind in warhead.residues), *able]
+            named = reactive_residues(receptor, site, MEANT_REACH, called=meant)
+            able = [*(residue for residue in named if residue.kind in warhead.residues), *able]
         return ChosenBond(made.GetIdx(), able[0], f"by its {warhead.name}") if able else None
     said = said_bonds(templates, library)
     for residue in residues:

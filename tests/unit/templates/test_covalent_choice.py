@@ -20,20 +20,10 @@ from templ.records import Target
 from templ.runs.record import Record
 from templ.settings import PredictionSettings
 from templ.sources.demo import demo_files
-from templ.templates import covalent_choice
-from templ.templates.covalent_choice import (
-    AUTO,
-    NONE,
-    ChosenBond,
-    bonded_atoms,
-    check_residue,
-    choose_bond,
-    doubts,
-    find_reactions,
-    find_residues,
-    free_warheads,
-    said_bonds,
-)
+from templ.templates import covalent_choice, residue_choice
+from templ.templates.covalent_choice import ChosenBond, bonded_atoms, choose_bond, doubts, said_bonds
+from templ.templates.covalent_reaction import find_reactions, free_warheads
+from templ.templates.residue_choice import AUTO, NONE, check_residue, find_residues
 from templ.templates.rule import TemplateRule
 
 FAST = PredictionSettings(conformers=5, minimised=15, rounds=0, top=3, starts=60, docked=15)
@@ -250,7 +240,7 @@ def test_a_disulfide_is_left_alone_unless_it_is_named(receptor, screened, monkey
         replace(residue, held_by="A:CYS44") if residue.is_called("CYS145") else residue
         for residue in find_residues(receptor, found.templates, AUTO)
     ]
-    monkeypatch.setattr(covalent_choice, "reactive_residues", lambda *_, **__: held)
+    monkeypatch.setattr(residue_choice, "reactive_residues", lambda *_, **__: held)
     assert "A:CYS145" not in {each.label for each in find_residues(receptor, found.templates, AUTO)}
     [cysteine] = [residue for residue in held if residue.held_by]
     assert "A:CYS145 is bonded to A:CYS44 in the receptor" in "\n".join(
@@ -263,7 +253,7 @@ def test_what_was_made_to_bond_is_never_posed_without(demo_library, receptor):
     work = Prediction(Target("q", ALDEHYDE), demo_library, FAST, receptor=receptor)
     [work] = [replace(work, molecule=isomer) for isomer in work.isomers()]
     form, *_ = work.bonding_forms({})
-    assert form.made_for == "A:CYS145"
+    assert form.reaction.residue == "A:CYS145"
     atoms = receptor.atoms
     without = replace(receptor, atoms=atoms.only(atoms.names != "SG"))  # serines stay, with no base near
     outcome = replace(form, receptor=without).run()
@@ -328,3 +318,15 @@ def test_the_record_keeps_the_bond(demo_library, receptor):
     assert Record.from_line(record.to_line()) == record
     assert [pose.bond.atom for pose in record.poses] == [pose.bond.atom for pose in outcome.poses]
     assert record.poses[0].bond.sound
+
+
+def test_the_note_names_the_residue_of_the_receptor_that_the_poses_are_in(demo_library, receptor):
+    """The reaction is found in the first receptor; the next may number its residues otherwise."""
+    work = Prediction(Target("q", ALDEHYDE), demo_library, FAST, receptor=receptor)
+    [work] = [replace(work, molecule=isomer) for isomer in work.isomers()]
+    form, *_ = work.bonding_forms({})
+    residues = receptor.residues
+    other = replace(receptor, residues=replace(residues, numbers=residues.numbers - 150))
+    outcome = replace(form, receptor=other).run()
+    assert {pose.bond.residue for pose in outcome.poses} == {"A:CYS-5"}
+    assert any(note.startswith("posed as aldehyde bonded to A:CYS-5, ") for note in outcome.notes)
