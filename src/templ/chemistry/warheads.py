@@ -14,6 +14,8 @@ from functools import cached_property
 from rdkit import Chem
 from rdkit.Chem import rdChemReactions
 
+from templ.chemistry.molecules import quiet_rdkit
+
 LENGTHS = {
     (6, 16): 1.81, (6, 8): 1.43, (6, 7): 1.47, (5, 8): 1.48, (5, 16): 1.93, (16, 16): 2.03, (16, 8): 1.60,
     (16, 7): 1.63,
@@ -263,6 +265,13 @@ WARHEADS: tuple[Warhead, ...] = (
         "A. Paramore, S. Frantz, Nat. Rev. Drug Discov. 2 (2003) 611",
     ),
     Warhead(
+        "boronate",  # the acid with water: the residue takes its place
+        "[#6:4][BX4-:1]([OX2,OX1:2])([OX2,OX1:3])[OX2H]>>[*:4][BH-:1]([*:2])[*:3]",
+        "",
+        (*ALCOHOLS, "CYS"),
+        "A. Paramore, S. Frantz, Nat. Rev. Drug Discov. 2 (2003) 611",
+    ),
+    Warhead(
         "beta-lactam",
         "[OX1:2]=[CX3:1]1[C:3][C:4][NX3:5]1>>[*:2]=[CH:1][*:3][*:4][NH:5]",
         "[CX3;H1:1](=[OX1])[CX4][CX4][NX3;H1]",
@@ -300,3 +309,17 @@ WARHEADS: tuple[Warhead, ...] = (
     ),
 )
 """Narrowest adduct first where several fit one atom."""
+
+
+def bonded_forms(mol: Chem.Mol) -> Iterator[Chem.Mol]:
+    """Yield what a molecule becomes by each warhead that it has, atoms where they were.
+
+    What the reaction makes has no atom that was not there; a halogen or another leaving group is gone.
+    """
+    with quiet_rdkit():
+        mol = Chem.Mol(mol)
+        if Chem.SanitizeMol(mol, catchErrors=True) != Chem.SanitizeFlags.SANITIZE_NONE:
+            return
+        for warhead in WARHEADS:
+            if warhead.is_free_in(mol):
+                yield from warhead.adducts(mol)

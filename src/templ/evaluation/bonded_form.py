@@ -2,26 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from rdkit import Chem
 
-from templ.chemistry.molecules import heavy, ligand_key, quiet_rdkit
-from templ.chemistry.warheads import WARHEADS
-
-
-def bonded_forms(mol: Chem.Mol) -> Iterator[Chem.Mol]:
-    """Yield what a molecule becomes by each warhead that it has, atoms where they were.
-
-    What the reaction makes has no atom that was not there; a halogen or another leaving group is gone.
-    """
-    with quiet_rdkit():
-        mol = Chem.Mol(mol)
-        if Chem.SanitizeMol(mol, catchErrors=True) != Chem.SanitizeFlags.SANITIZE_NONE:
-            return
-        for warhead in WARHEADS:
-            if warhead.is_free_in(mol):
-                yield from warhead.adducts(mol)
+from templ.chemistry.molecules import heavy, ligand_key
+from templ.chemistry.warheads import bonded_forms
 
 
 def in_form_of(truth: Chem.Mol, pose: Chem.Mol) -> Chem.Mol:

@@ -6,8 +6,8 @@ from rdkit import Chem
 from rdkit.Chem import rdMolAlign
 
 from templ.chemistry.molecules import has_3d, quiet_rdkit, skeleton
+from templ.chemistry.warheads import bonded_forms
 from templ.errors import InputError
-from templ.evaluation.bonded_form import bonded_forms
 
 MAX_MATCHES = 100_000
 """Symmetric atom assignments tried, about half a second. A molecule with more (ten tert-butyl groups) gets

@@ -26,6 +26,7 @@ REACTIONS = [
     ("nitrile", "CC(NC(=O)c1ccccc1)C#N", ["CC(C=N)NC(=O)c1ccccc1"]),
     ("cyanamide", "CN(C#N)C", ["CN(C)C=N"]),
     ("boronic acid", "OB(O)c1ccccc1", ["O[BH-](O)c1ccccc1"]),
+    ("boronate", "O[B-](O)(O)c1ccccc1", ["O[BH-](O)c1ccccc1"]),
     ("vinyl sulfone", "C=CS(=O)(=O)c1ccccc1", ["CCS(=O)(=O)c1ccccc1"]),
     ("epoxide", "c1ccccc1OCC1CO1", ["CC(O)COc1ccccc1", "OCCCOc1ccccc1"]),
     ("alkyne", "C#CCNc1ccccc1", ["C=CCNc1ccccc1"]),

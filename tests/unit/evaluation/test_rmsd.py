@@ -12,9 +12,10 @@ from rdkit import Chem
 from rdkit.Chem import AllChem
 from spyrmsd.rmsd import symmrmsd
 
+from templ.chemistry.warheads import bonded_forms
 from templ.errors import InputError
 from templ.evaluation import rmsd
-from templ.evaluation.bonded_form import bonded_forms, in_form_of
+from templ.evaluation.bonded_form import in_form_of
 from templ.evaluation.rmsd import symmetric_rmsd
 
 POLARIS = Path(__file__).parents[3] / ".." / "shared" / "data" / "polaris"
