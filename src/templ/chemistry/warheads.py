@@ -213,8 +213,8 @@ WARHEADS: tuple[Warhead, ...] = (
     ),
     Warhead(
         "enone or acrylate",
-        "[CX3;!R:1]=[CX3;!R:2][CX3:3](=[OX1:4])[OX2;H0,#6:5]>>[C:1][C:2][*:3](=[*:4])[*:5]",
-        "[CX4;H2,H3;!R:1][CX4;H1,H2][CX3](=O)[OX2;H0,#6]",
+        "[CX3;!R:1]=[CX3;!R:2][CX3:3](=[OX1:4])[OX2&H0,#6:5]>>[C:1][C:2][*:3](=[*:4])[*:5]",
+        "[CX4;H2,H3;!R:1][CX4;H1,H2][CX3](=O)[OX2&H0,#6]",
         _CYS,
         "J. Powers et al., Chem. Rev. 102 (2002) 4639",
         ordinary=True,

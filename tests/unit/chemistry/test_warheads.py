@@ -16,6 +16,7 @@ REACTIONS = [
     ("substituted acrylamide", "C=C(C)C(=O)Nc1ccccc1", ["CC(C)C(=O)Nc1ccccc1"]),
     ("substituted acrylamide", "O=C(/C=C/c1ccccc1)NC", ["CNC(=O)CCc1ccccc1"]),
     ("enone or acrylate", "C=CC(=O)OC", ["CCC(=O)OC"]),
+    ("enone or acrylate", "C=CC(=O)c1ccccc1", ["CCC(=O)c1ccccc1"]),
     ("chloroacetamide", "ClCC(=O)Nc1ccccc1", ["CC(=O)Nc1ccccc1"]),
     ("aldehyde", "O=C[C@H](CC1CCNC1=O)NC(C)=O", ["CC(=O)N[C@H](CO)CC1CCNC1=O"]),
     ("ketoamide", "CC(=O)C(=O)NCc1ccccc1", ["CC(O)C(=O)NCc1ccccc1"]),
