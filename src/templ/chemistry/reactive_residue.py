@@ -36,6 +36,8 @@ FREE = 2.8
 BASE_AT = {16: 4.2, 8: 3.4}
 """Angstrom from a sulphur or an oxygen, wherever it turns, to a nitrogen that takes its proton: the dyads and
 triads of proteases (S-N 3.5 to 4.0 A, O-N 2.6 to 3.2), the lysine of beta-lactamases."""
+BASES = (("HIS", "ND1"), ("HIS", "NE2"), ("LYS", "NZ"))
+NITROGEN = 7
 AROUND = 15.0
 """Angstrom from the C-alpha within which other residues are looked at."""
 
@@ -170,9 +172,13 @@ def _residue(receptor: Receptor, kind: str, index: dict[str, int]) -> ReactiveRe
     own = atoms.residues == atoms.residues[last]
     others = atoms.xyz[~own] - start[0]
     near = others[(others**2).sum(axis=1) < AROUND**2]
-    free = np.arange(len(turned))
+    free, steps = np.arange(len(turned)), round(len(turned) ** (1 / TURNING[kind]))
     for atom in range(2, len(rows)):
-        apart = squared_distances(turned[free, atom] - start[0], near).min(axis=1, initial=np.inf)
+        # The bonds before an atom move it, those after it do not.
+        alike = len(turned) // steps ** min(atom - 1, TURNING[kind])
+        places, which = np.unique(free // alike, return_inverse=True)
+        xyz = turned[places * alike, atom]
+        apart = squared_distances(xyz - start[0], near).min(axis=1, initial=np.inf)[which]
         free = free[(apart >= FREE**2) | (free == 0)]  # the crystal has it there
     turned = turned[free]
     return ReactiveResidue(
@@ -196,13 +202,14 @@ def _is_activated(receptor: Receptor, atom: int, own: NDArray[np.bool_], reactiv
     reach = BASE_AT.get(int(atoms.elements[atom]))
     if reach is None:
         return False
-    kinds = {str(name): standard_name(str(name)) for name in np.unique(atoms.residue_names)}
-    histidines = [name for name, kind in kinds.items() if kind == "HIS"]
-    lysines = [name for name, kind in kinds.items() if kind == "LYS"]
-    base = np.isin(atoms.residue_names, histidines) & np.isin(atoms.names, ("ND1", "NE2"))
-    base |= np.isin(atoms.residue_names, lysines) & (atoms.names == "NZ")
-    if int(atoms.residues[atom]) in (0, *residues.ends.tolist()):
-        base |= own & (atoms.names == "N")
+    around = np.flatnonzero(((atoms.xyz - reactive[0]) ** 2).sum(axis=1) < AROUND**2)
+    begins = int(atoms.residues[atom]) in (0, *residues.ends.tolist())
+    base = [
+        row
+        for row in around[atoms.elements[around] == NITROGEN].tolist()
+        if (standard_name(str(atoms.residue_names[row])), str(atoms.names[row])) in BASES
+        or (begins and own[row] and atoms.names[row] == "N")
+    ]
     near = atoms.xyz[base].astype(np.float64)
     return bool(squared_distances(reactive, near).min(initial=np.inf) <= reach**2)
 
