@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 SURE = 0.85
 """Confidence of a first pose from which on no further receptor is tried."""
-METHOD_VERSION = 8
+METHOD_VERSION = 9
 """Raise it with every change that moves poses: runs of another version are not resumed or merged."""
 
 PARTS = (
