@@ -169,15 +169,17 @@ class Prediction:
         first = replace(self, receptor=next(iter(given.values()), self.receptor))
         try:
             screened = first.screen()
-            receptor = screened.frame.receptor
-            reaction = None if receptor is None else react(mol, receptor, screened.templates, wanted)
+            if screened.frame.receptor is None:
+                return [self]
+            reactions, others = react(mol, screened.frame.receptor, screened.templates, wanted)
         except Refusal:  # is told again once it is posed
             return [self]
-        if reaction is None:
+        if not reactions:
             return [self]
-        self._note(*filter(None, (reaction.others,)))
+        self._note(*filter(None, (others,)))
         return [
             replace(self, target=first.target, molecule=isomer, prepared=None, reaction=reaction)
+            for reaction in reactions
             for isomer in reaction.made
         ]
 

@@ -176,8 +176,8 @@ def _residue(receptor: Receptor, kind: str, index: dict[str, int]) -> ReactiveRe
     for atom in range(2, len(rows)):
         # The bonds before an atom move it, those after it do not.
         alike = len(turned) // steps ** min(atom - 1, TURNING[kind])
-        places, which = np.unique(free // alike, return_inverse=True)
-        xyz = turned[places * alike, atom]
+        distinct, which = np.unique(free // alike, return_inverse=True)
+        xyz = turned[distinct * alike, atom]
         apart = squared_distances(xyz - start[0], near).min(axis=1, initial=np.inf)[which]
         free = free[(apart >= FREE**2) | (free == 0)]  # the crystal has it there
     turned = turned[free]

@@ -16,7 +16,7 @@ from templ.templates.residue_choice import AUTO, NONE, find_residues
 from templ.templates.screening import Template
 
 FEW_NAMED = 4
-"""Ways to bond that a note names."""
+"""Residues that a note names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,11 @@ class Reaction:
         To this, such as ``A:CYS145``.
     made : tuple of rdkit.Chem.Mol
         Isomers of what it becomes, at least one; in each the atom that bonds has the property `BONDED`.
-    others : str
-        How else it could bond, as a note; empty where nothing is as likely.
     """
 
     warhead: str
     residue: str
     made: tuple[Chem.Mol, ...]
-    others: str
 
     def note(self, residue: str) -> str:
         """Say what is posed, bonded to a residue: that of another receptor may have another name."""
@@ -46,8 +43,19 @@ class Reaction:
         return f"posed as {self.warhead} bonded to {residue}, without the residue: {smiles}"
 
 
-def react(mol: Chem.Mol, receptor: Receptor, templates: Sequence[Template], wanted: str) -> Reaction | None:
-    """Let the likeliest warhead of a query bond to the residue that it takes; None where there is no pair.
+def react(
+    mol: Chem.Mol, receptor: Receptor, templates: Sequence[Template], wanted: str
+) -> tuple[list[Reaction], str]:
+    """Let the warheads of a query bond to the likeliest residue that one takes.
+
+    Of several warheads each that is as reactive as the first takes part.
+
+    Returns
+    -------
+    reactions : list of Reaction
+        Empty where no warhead meets a residue that it takes.
+    others : str
+        To which residues it could bond as well, as a note; empty where none is as likely.
 
     Raises
     ------
@@ -57,11 +65,15 @@ def react(mol: Chem.Mol, receptor: Receptor, templates: Sequence[Template], want
     residues = find_residues(receptor, templates, wanted)
     found = find_reactions(free_warheads(mol, wanted), residues, wanted)
     if not found:
-        return None
-    warhead, residue = found[0]
-    made = [isomer for adduct in warhead.adducts(mol) for isomer in stereoisomers(adduct)[0]]
-    made = made[: most_isomers(mol)]
-    return Reaction(warhead.name, residue.label, tuple(made), other_reactions(found)) if made else None
+        return [], ""
+    first, residue = found[0]
+    reactions, left = list[Reaction](), most_isomers(mol)
+    for warhead, near in found:
+        if near is residue and warhead.reactive == first.reactive:
+            made = [isomer for adduct in warhead.adducts(mol) for isomer in stereoisomers(adduct)[0]][:left]
+            left -= len(made)
+            reactions += [Reaction(warhead.name, residue.label, tuple(made))] if made else []
+    return reactions, other_residues(found)
 
 
 def free_warheads(mol: Chem.Mol, wanted: str) -> list[Warhead]:
@@ -73,9 +85,10 @@ def free_warheads(mol: Chem.Mol, wanted: str) -> list[Warhead]:
 def find_reactions(
     warheads: Sequence[Warhead], residues: Iterable[ReactiveResidue], wanted: str
 ) -> list[tuple[Warhead, ReactiveResidue]]:
-    """Each residue that one of the warheads takes, and which; the first is that which is posed.
+    """Each residue that one of the warheads takes, and which; the likeliest first.
 
-    Activated residues come first; where none is named, an alcohol that is not activated does not bond.
+    Activated residues and reactive warheads come first; where none is named, an alcohol that is not activated
+    does not bond.
     """
     found = [
         (warhead, residue)
@@ -83,7 +96,7 @@ def find_reactions(
         for warhead in warheads
         if residue.kind in warhead.residues and (wanted != AUTO or _takes_unasked(warhead, residue))
     ]
-    return sorted(found, key=lambda pair: not pair[1].activated)
+    return sorted(found, key=lambda pair: (not pair[1].activated, not pair[0].reactive))
 
 
 def _takes_unasked(warhead: Warhead, residue: ReactiveResidue) -> bool:
@@ -91,18 +104,12 @@ def _takes_unasked(warhead: Warhead, residue: ReactiveResidue) -> bool:
     return residue.kind not in warhead.seldom and (residue.kind not in ALCOHOLS or residue.activated)
 
 
-def other_reactions(reactions: Sequence[tuple[Warhead, ReactiveResidue]]) -> str:
-    """Say which of several reactions, as likely as the first, are not posed; empty where there is none."""
-    likely = reactions[0][1].activated
-    others = [
-        f"{warhead.name} to {residue.label}"
-        for warhead, residue in reactions[1:]
-        if residue.activated == likely
-    ]
+def other_residues(reactions: Sequence[tuple[Warhead, ReactiveResidue]]) -> str:
+    """Say which residues are as likely as that of the first reaction; empty where there is none."""
+    _, first = reactions[0]
+    likely = (near for _, near in reactions if near is not first and near.activated == first.activated)
+    others = list(dict.fromkeys(near.label for near in likely))
     if not others:
         return ""
     more = f" and {len(others) - FEW_NAMED} more" if len(others) > FEW_NAMED else ""
-    return (
-        f"it could also bond by its {', '.join(others[:FEW_NAMED])}{more}: --covalent names a residue, and a "
-        "query that is given as it is once bonded the group"
-    )
+    return f"it could bond to {', '.join(others[:FEW_NAMED])}{more} instead, which --covalent names"

@@ -22,7 +22,7 @@ from templ.settings import PredictionSettings
 from templ.sources.demo import demo_files
 from templ.templates import covalent_choice, residue_choice
 from templ.templates.covalent_choice import ChosenBond, bonded_atoms, choose_bond, doubts, said_bonds
-from templ.templates.covalent_reaction import find_reactions, free_warheads
+from templ.templates.covalent_reaction import find_reactions, free_warheads, other_residues
 from templ.templates.residue_choice import AUTO, NONE, check_residue, find_residues
 from templ.templates.rule import TemplateRule
 
@@ -198,12 +198,27 @@ def told(outcome):
     return "\n".join(outcome.notes)
 
 
-def test_how_else_a_query_could_bond_is_said(demo_library, receptor):
+def test_of_two_warheads_each_is_posed(demo_library, receptor):
     settings = FAST.model_copy(update={"covalent": "CYS145"})
-    said = told(predict(TWO_WARHEADS, demo_library, settings, receptor=receptor))
-    assert "posed as aldehyde bonded to A:CYS145" in said
-    assert "it could also bond by its acrylamide to A:CYS145:" in said
-    assert "could also" not in told(predict(ALDEHYDE, demo_library, settings, receptor=receptor))
+    outcome = predict(TWO_WARHEADS, demo_library, settings, receptor=receptor)
+    said = told(outcome)
+    assert "posed as aldehyde bonded to A:CYS145, without the residue: C=CC(=O)Nc1cccc(CO)c1" in said
+    assert "posed as acrylamide bonded to A:CYS145, without the residue: CCC(=O)Nc1cccc(C=O)c1" in said
+    bonded = {pose.mol.GetAtomWithIdx(pose.bond.atom).GetTotalDegree() for pose in outcome.poses}
+    assert bonded == {4}
+    with_nitrile = predict("C[C@H](C#N)NC(=O)c1cccc(C=O)c1", demo_library, settings, receptor=receptor)
+    assert "nitrile" not in told(with_nitrile), "what mostly does not bond leaves it to what does"
+
+
+def test_to_which_residues_a_query_could_bond_instead_is_said(receptor, screened):
+    mol = parse_smiles("O=Cc1ccccc1")
+    residues = find_residues(receptor, screened(ALDEHYDE).templates, AUTO)
+    plain = [replace(residue, activated=False) for residue in residues if residue.kind == "CYS"]
+    found = find_reactions(free_warheads(mol, AUTO), plain, AUTO)
+    assert other_residues(found) == "it could bond to A:CYS44 instead, which --covalent names"
+    found = find_reactions(free_warheads(mol, AUTO), residues, AUTO)
+    assert found[0][1].label == "A:CYS145"
+    assert other_residues(found) == "", "CYS145 has a base, CYS44 has none"
 
 
 @pytest.mark.parametrize(
