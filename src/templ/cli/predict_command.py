@@ -268,13 +268,13 @@ def parse_by(text: str) -> Literal["sequence", "embedding", "all"]:
 
 def parse_covalent(text: str) -> str:
     """Read ``--covalent``; `InputError` when it names no residue."""
-    from templ.settings import COVALENT
+    from templ.settings import COVALENT, spelled
 
-    if re.fullmatch(COVALENT, text) is None:
+    if re.fullmatch(COVALENT, spelled(text)) is None:
         raise InputError(
             f"--covalent {text}: expected a residue such as CYS145 or A:CYS145, or auto, or none"
         )
-    return text
+    return spelled(text)
 
 
 LONGEST_NAME = 5
