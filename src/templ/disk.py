@@ -7,6 +7,7 @@ import fcntl
 import os
 import resource
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,19 +19,24 @@ GONE = (
     "is not there any more: it was deleted or moved while it was written; bring it back, then start the "
     "same command again"
 )
+MENDS_OF_ANY = {
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "remove the link that leads in a circle",
+    errno.EIO: "see to the disk",
+    errno.ESTALE: "bring its file system back",
+    errno.EMFILE: "allow more open files (ulimit -n), or give fewer --workers",
+    errno.ENFILE: "end programs that have many files open, or give fewer --workers",
+}
+"""What mends an error of the system, whether a file was read or written."""
 MENDS = {
     errno.ENOENT: "make the folder first",
     errno.ENOTDIR: "move the file that is in the way of the folder",
     errno.EEXIST: "move the file that is in the way of the folder",
     errno.EISDIR: "move the folder that has this name",
-    errno.ENAMETOOLONG: "choose a shorter name",
-    errno.ELOOP: "remove the link that leads in a circle",
     errno.EFBIG: "allow larger files (ulimit -f)",
-    errno.EIO: "see to the disk",
-    errno.ESTALE: "bring its file system back",
-    errno.EMFILE: "allow more open files (ulimit -n), or fewer --workers",
-    errno.ENFILE: "end programs that have many files open, or give fewer --workers",
+    **MENDS_OF_ANY,
 }
+"""What mends one of writing."""
 NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}
 MOST_OPEN_FILES = 65_536
 """Enough for any run; some systems allow a billion, and programs that they start then count through all."""
@@ -38,9 +44,14 @@ LOCK_TRIES = 100
 """More in a row than any number of processes would delete a lock file in that moment."""
 
 
-def mend_of(error: OSError, otherwise: str = "free space or correct the permissions") -> str:
-    """Say what mends an error of the operating system."""
-    return MENDS.get(error.errno or 0, otherwise)
+def mend_of(error: OSError) -> str:
+    """Say what mends an error of the system in writing."""
+    return MENDS.get(error.errno or 0, "free space or correct the permissions")
+
+
+def mend_of_reading(error: OSError, otherwise: str) -> str:
+    """Say what mends an error of the system in reading; `otherwise` where it is none of disk or system."""
+    return MENDS_OF_ANY.get(error.errno or 0, otherwise)
 
 
 @contextmanager
@@ -70,7 +81,9 @@ def path_text(path: str | Path) -> str:
     """
     text = str(path)
     if text != printable(text):
-        raise InputError(f"not UTF-8: '{printable(text)}'; rename it")
+        utf_8 = sys.getfilesystemencoding() == "utf-8"
+        mend = "rename it" if utf_8 else "or this shell is not: export LC_ALL=C.UTF-8 PYTHONUTF8=1"
+        raise InputError(f"not UTF-8: '{printable(text)}'; {mend}")
     return text
 
 

@@ -29,6 +29,14 @@ def run(*words, cwd, **environment):
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
+def test_a_shell_of_few_letters_is_what_is_told_to_mend(tmp_path):
+    """Python takes UTF-8 in the locale C by itself, unless it is told not to, or another is set."""
+    few = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    code, output, errors = run("library", "info", "\u00fc.templ", cwd=tmp_path, **few)
+    assert (code, output) == (2, "")
+    assert errors.endswith("or this shell is not: export LC_ALL=C.UTF-8 PYTHONUTF8=1\n")
+
+
 LONG = "x" * 300
 
 

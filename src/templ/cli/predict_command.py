@@ -191,6 +191,7 @@ def predict(
             ),
             columns=TableColumns(smiles_column, id_column),
             replace_other=smiles is not None,
+            on_start=say if smiles is None else lambda line: None,
             on_progress=tell,
         )
     for note in run.manifest.notes:

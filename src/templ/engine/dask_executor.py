@@ -116,8 +116,11 @@ class DaskExecutor:
 
     def __str__(self) -> str:
         if self._local:
-            return f"a Dask cluster of {self._local} workers on this machine"
-        return f"the Dask cluster at {self._settings.on.removeprefix(SCHEME)}"
+            unused = ["--workers"] if self._settings.workers != "auto" else []
+            return f"a Dask cluster of {self._local} workers on this machine{_unused(unused)}"
+        given = {"--workers": self._settings.workers != "auto", "--memory": self._settings.memory is not None}
+        unused = [option for option, is_given in given.items() if is_given]
+        return f"the Dask cluster at {self._settings.on.removeprefix(SCHEME)}{_unused(unused)}"
 
     def run(
         self,
@@ -159,6 +162,10 @@ class DaskExecutor:
             raise TemplError(
                 f"--on {self._settings.on}: the cluster could not be started ({error})"
             ) from None
+
+
+def _unused(options: Sequence[str]) -> str:
+    return f"; {' and '.join(options)} not used: the cluster has its own" if options else ""
 
 
 def _wait_for_greeting(address: str) -> None:

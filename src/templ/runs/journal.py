@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from templ.disk import Closing, GrowingFile, replacing
+from templ.disk import Closing, GrowingFile, mend_of_reading, replacing
 from templ.errors import RunError
 from templ.runs.record import Record
 
@@ -175,7 +175,8 @@ def all_lines(path: Path) -> Iterator[Line]:
     try:
         file = path.open("rb")
     except OSError as error:
-        raise RunError(f"{path} cannot be read ({error.strerror}): name the folder of a run") from error
+        mend = mend_of_reading(error, "name the folder of a run")
+        raise RunError(f"{path} cannot be read ({error.strerror}): {mend}") from error
     with file:
         start = 0
         for number, text in enumerate(file, 1):

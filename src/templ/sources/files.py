@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from templ.disk import mend_of
+from templ.disk import mend_of_reading
 from templ.errors import InputError
 
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -86,7 +86,7 @@ def open_input(path: str | Path) -> Iterator[gzip.GzipFile | io.BufferedReader]:
             f"{path} is not a gzip file; rename it without .gz if it is not compressed"
         ) from None
     except OSError as error:
-        mend = mend_of(error, "check its permissions")
+        mend = mend_of_reading(error, "check its permissions")
         raise InputError(f"{path} cannot be read: {error.strerror or error}; {mend}") from None
 
 

@@ -135,6 +135,19 @@ def test_queries_come_back_in_their_order_with_a_table(demo_path, tmp_path):
     assert not {"cpu_s", "wall_s", "uss_bytes"} & set(rows[0])  # equal queries have equal tables
 
 
+def test_what_is_done_again_of_a_list_is_said(demo_path, tmp_path):
+    (tmp_path / "q.smi").write_text("CC(=O)Nc1cnccc1C a\nCCC(=O)Nc1cnccc1C b\n")
+    words = ("predict", "-l", demo_path, "-q", "q.smi", "-o", "p.sdf", "--top", "1")
+    first = run(*words, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    poses = tmp_path / "p.run" / "poses" / "0000.sdf"
+    poses.write_bytes(poses.read_bytes()[:-1])
+    again = run(*words, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    said = "1 molecules are done again: their poses are missing or damaged\n"
+    assert (said in first.stderr, said in again.stderr) == (False, True)
+
+
 def test_a_query_that_cannot_be_read_is_a_failure_in_the_table(demo_path, tmp_path):
     (tmp_path / "q.smi").write_text("C1CC ring\nCC(=O)Nc1cnccc1C good\n")
     words = ("predict", "-l", demo_path, "-q", "q.smi", "-o", "all.sdf", "--top", "1")

@@ -102,3 +102,23 @@ def test_seconds_of_a_chunk_are_those_of_its_work(monkeypatch):
     monkeypatch.setattr(chunks.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(chunks.LocalExecutor, "run", done)
     assert chunks._done(chunk("one"), None).seconds == 7.0
+
+
+@pytest.mark.parametrize(
+    ("on", "options", "says"),
+    [
+        ("dask://a:1", {}, "the Dask cluster at a:1"),
+        (
+            "dask://a:1",
+            {"workers": 2, "memory": 2**32},
+            "the Dask cluster at a:1; --workers and --memory not used: the cluster has its own",
+        ),
+        (
+            "local:2",
+            {"workers": 2, "memory": 2**32},
+            "a Dask cluster of 2 workers on this machine; --workers not used: the cluster has its own",
+        ),
+    ],
+)
+def test_what_a_cluster_does_not_use_is_said(on, options, says):
+    assert str(dask_executor.DaskExecutor(RunSettings(on=on, **options))) == says
