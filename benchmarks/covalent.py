@@ -28,7 +28,7 @@ from sets import ALL, open_set
 from templ import Library, open_library, predict, read_receptor
 from templ.chemistry.molecules import positions, to_smiles
 from templ.chemistry.receptor import Receptor
-from templ.chemistry.warheads import AT_RESIDUE, LENGTHS
+from templ.chemistry.warheads import AT_RESIDUE, bond_length
 from templ.errors import Refusal
 from templ.evaluation.comparison import mcnemar
 from templ.evaluation.rmsd import symmetric_rmsd
@@ -38,14 +38,9 @@ from templ.prediction import Prediction
 from templ.records import Target
 from templ.settings import PredictionSettings
 from templ.sources.demo import demo_files
-from templ.templates.covalent_choice import (
-    AUTO,
-    NONE,
-    choose_bond,
-    find_reaction,
-    find_residues,
-    free_warheads,
-)
+from templ.templates.covalent_choice import choose_bond
+from templ.templates.covalent_reaction import find_reactions, free_warheads
+from templ.templates.residue_choice import AUTO, NONE, find_residues
 from templ.templates.rule import TemplateRule
 
 RESIDUE, REACH = "CYS145", 2.3
@@ -95,7 +90,7 @@ def pose(folder: Path, covalent: str, id: str) -> Row:
     )
     bonds = [each.bond for each in outcome.poses if each.bond is not None]
     sound = all(
-        abs(bond.length - LENGTHS[each.mol.GetAtomWithIdx(bond.atom).GetAtomicNum(), 16]) <= 0.1
+        abs(bond.length - bond_length(each.mol.GetAtomWithIdx(bond.atom), 16)) <= 0.1
         and abs(bond.at_residue - AT_RESIDUE[16]) <= 15
         for each in outcome.poses
         if (bond := each.bond) is not None
@@ -136,7 +131,7 @@ def names_bond(name: str, folder: Path, mode: str, id: str) -> str:
         return "free"
     mol = screened.query.mol
     residues = find_residues(receptor, screened.templates, AUTO)
-    reacts = find_reaction(free_warheads(mol, AUTO), residues)
+    reacts = find_reactions(free_warheads(mol, AUTO), residues, AUTO)
     shown = choose_bond(mol, screened.templates, chosen.library, receptor, AUTO)
     return "bonded" if reacts or shown else "free"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,15 +14,33 @@ from typing import IO, BinaryIO, Self, TextIO
 
 from templ.errors import InputError, StorageError, TemplError
 
+GONE = (
+    "is not there any more: it was deleted or moved while it was written; bring it back, then start the "
+    "same command again"
+)
 MENDS = {
     errno.ENOENT: "make the folder first",
     errno.ENOTDIR: "move the file that is in the way of the folder",
     errno.EEXIST: "move the file that is in the way of the folder",
     errno.EISDIR: "move the folder that has this name",
+    errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "remove the link that leads in a circle",
+    errno.EFBIG: "allow larger files (ulimit -f)",
+    errno.EIO: "see to the disk",
+    errno.ESTALE: "bring its file system back",
+    errno.EMFILE: "allow more open files (ulimit -n), or fewer --workers",
+    errno.ENFILE: "end programs that have many files open, or give fewer --workers",
 }
 NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS}
+MOST_OPEN_FILES = 65_536
+"""Enough for any run; some systems allow a billion, and programs that they start then count through all."""
 LOCK_TRIES = 100
 """More in a row than any number of processes would delete a lock file in that moment."""
+
+
+def mend_of(error: OSError, otherwise: str = "free space or correct the permissions") -> str:
+    """Say what mends an error of the operating system."""
+    return MENDS.get(error.errno or 0, otherwise)
 
 
 @contextmanager
@@ -30,9 +49,8 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        mend = MENDS.get(error.errno or 0, "free space or correct the permissions")
         raise StorageError(
-            f"{path} cannot be written ({error.strerror}): {mend}, "
+            f"{path} cannot be written ({error.strerror}): {mend_of(error)}, "
             "then start the same command again; what was finished before is kept"
         ) from error
 
@@ -54,6 +72,14 @@ def path_text(path: str | Path) -> str:
     if text != printable(text):
         raise InputError(f"not UTF-8: '{printable(text)}'; rename it")
     return text
+
+
+def allow_open_files() -> None:
+    """Let this process have as many files open as the system allows: often 1024 are set, and more allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
 
 
 def sync_file(file: IO[bytes]) -> None:
@@ -211,7 +237,8 @@ class GrowingFile(Closing):
         Parameters
         ----------
         data : bytes
-            All of it or nothing is added.
+            All of it or nothing is added; nothing where the file has been deleted or moved meanwhile, for
+            then nobody would find it.
         durable : bool
             Wait until the disk has it. Without that it is safe only after `sync`.
 
@@ -223,6 +250,8 @@ class GrowingFile(Closing):
         start, descriptor = self.end, self._file.fileno()
         try:
             with storage_errors(self.path):
+                if durable:
+                    self._refuse_if_gone()
                 rest = memoryview(data)
                 while rest:
                     rest = rest[os.pwrite(descriptor, rest, start + len(data) - len(rest)) :]
@@ -235,6 +264,14 @@ class GrowingFile(Closing):
             raise
         self.end = start + len(data)
         return start
+
+    def _refuse_if_gone(self) -> None:
+        try:
+            there = os.path.samestat(os.fstat(self._file.fileno()), self.path.stat())
+        except FileNotFoundError:
+            there = False
+        if not there:
+            raise StorageError(f"{self.path} {GONE}")
 
     def cut(self, end: int) -> None:
         """Throw away everything from offset `end` on."""

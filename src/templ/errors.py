@@ -85,9 +85,9 @@ def first_fault(error: ValidationError, model: type[BaseModel] | None = None) ->
     return f"{name} is {shown}: {first['msg']}"
 
 
-def _meant(place: tuple[int | str, ...], model: Any) -> str:  # noqa: ANN401  any annotation of a field
+def _meant(path: tuple[int | str, ...], model: Any) -> str:  # noqa: ANN401  any annotation of a field
     """Which field may have been meant by an unknown one, or which there are."""
-    *inside, name = map(str, place)
+    *inside, name = map(str, path)
     for part in inside:
         field = getattr(model, "model_fields", {}).get(part)
         model = None if field is None else field.annotation

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SURE = 0.85
 """Confidence of a first pose from which on no further receptor is tried."""
-METHOD_VERSION = 8
+METHOD_VERSION = 9
 """Raise it with every change that moves poses: runs of another version are not resumed or merged."""
 
 PARTS = (
@@ -49,9 +49,11 @@ PARTS = (
     "templ.scoring.pocket",
     "templ.templates.applicability",
     "templ.templates.covalent_choice",
+    "templ.templates.covalent_reaction",
     "templ.templates.frame",
     "templ.templates.other_crystals",
     "templ.templates.receptor_choice",
+    "templ.templates.residue_choice",
     "templ.templates.screening",
     "templ.templates.warnings",
     "threadpoolctl",
@@ -148,7 +150,7 @@ def predict(
                     )
                 ),
             )
-            return _merged(work, [pose_in_best_receptor(form, given) for form in forms])
+            return _told(_merged(work, [pose_in_best_receptor(form, given) for form in forms]))
     except Refusal as refusal:
         return work.refused(refusal)
     finally:
@@ -254,6 +256,16 @@ def _check_kinds(query: object, library: object, settings: object, receptor: obj
     for what, value, kind, expected in kinds:
         if not isinstance(value, kind):
             raise InputError(f"{what} is {reprlib.repr(value)}; expected {expected}")
+
+
+def _told(outcome: Outcome) -> Outcome:
+    """Put what there is to say of the poses, as they are ranked in the end, behind the other notes."""
+    from templ.poses.finishing import bent_bonds, in_other_pockets
+
+    if not outcome.poses:
+        return replace(outcome, pose_notes=())
+    told = filter(None, (in_other_pockets(outcome.poses), bent_bonds(outcome.poses)))
+    return replace(outcome, notes=(*outcome.notes, *outcome.pose_notes, *told), pose_notes=())
 
 
 def _target(query: str | Mol | Target) -> Target:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from templ.library.store import Library
     from templ.poses.finishing import Sample
     from templ.templates.covalent_choice import ChosenBond
+    from templ.templates.covalent_reaction import Reaction
     from templ.templates.frame import Frame
     from templ.templates.mcs import Core
     from templ.templates.receptor_choice import ReceptorChoice
@@ -62,8 +63,8 @@ class Prediction:
     `predict` says what the parameters mean; `molecule` is what is posed, by default what the target's SMILES
     says; `row` is the crystal of the library whose receptor it is posed in, by default the first that is
     chosen; `name` is what a receptor is called that was given with others; `prepared` is what
-    does not depend on it; `outcome` is what is known so far, refused until it is posed; `posed_in` is the
-    receptor once it is known.
+    does not depend on it; `reaction` is what made `molecule`, where a warhead bonds; `outcome` is what is
+    known so far, refused until it is posed; `posed_in` is the receptor once it is known.
     """
 
     target: Target
@@ -80,6 +81,7 @@ class Prediction:
     row: int | None = None
     name: str = ""
     prepared: Prepared | None = None
+    reaction: Reaction | None = None
 
     def __post_init__(self) -> None:
         self.outcome = Outcome(self.target.id, "refused")
@@ -159,32 +161,27 @@ class Prediction:
 
         `given` are receptors by name, where there are several; the first decides.
         """
-        from templ.chemistry.isomers import most_isomers, stereoisomers
-        from templ.chemistry.molecules import to_smiles
-        from templ.templates.covalent_choice import find_reaction, find_residues, free_warheads
+        from templ.templates.covalent_reaction import free_warheads, react
 
         mol, wanted = self.molecule, self.settings.covalent
-        warheads = [] if mol is None else free_warheads(mol, wanted)
-        if mol is None or not warheads or not self.settings.use_receptor:
+        if mol is None or not free_warheads(mol, wanted) or not self.settings.use_receptor:
             return [self]
         first = replace(self, receptor=next(iter(given.values()), self.receptor))
         try:
             screened = first.screen()
             if screened.frame.receptor is None:
                 return [self]
-            residues = find_residues(screened.frame.receptor, screened.templates, wanted)
+            reactions, others = react(mol, screened.frame.receptor, screened.templates, wanted)
         except Refusal:  # is told again once it is posed
             return [self]
-        found = find_reaction(warheads, residues)
-        if found is None:
+        if not reactions:
             return [self]
-        warhead, residue = found
-        made = [isomer for adduct in warhead.adducts(mol) for isomer in stereoisomers(adduct)[0]]
-        made = made[: most_isomers(mol)]
-        smiles = " or ".join(dict.fromkeys(to_smiles(isomer) for isomer in made))
-        self._note(f"posed as {warhead.name} bonded to {residue.label}, without the residue: {smiles}")
-        target = first.target
-        return [replace(self, target=target, molecule=isomer, prepared=None) for isomer in made]
+        self._note(*filter(None, (others,)))
+        return [
+            replace(self, target=first.target, molecule=isomer, prepared=None, reaction=reaction)
+            for reaction in reactions
+            for isomer in reaction.made
+        ]
 
     def screen(self) -> Screened:
         """Find the templates, and note what they tell before anything is posed.
@@ -221,20 +218,31 @@ class Prediction:
         return Screened(query, frame, templates, known)
 
     def choose_bond(self, screened: Screened) -> ChosenBond | None:
-        """Choose the covalent bond that poses will have; note where a residue is named and nothing bonds.
+        """Choose the covalent bond that poses will have; note what is doubtful of it, or that there is none.
 
         Raises
         ------
         Refusal
-            When the residue that is named is not in the receptor.
+            When the residue that is named, or that the query was made to bond to, is not in the receptor.
         """
-        from templ.templates.covalent_choice import AUTO, NONE, choose_bond, find_residues
+        from templ.templates.covalent_choice import choose_bond, doubts
+        from templ.templates.residue_choice import AUTO, NONE, find_residues
 
         frame, wanted = screened.frame, self.settings.covalent
         if frame.atoms is None or frame.receptor is None:
+            if wanted not in (AUTO, NONE):
+                self._note(f"--covalent {wanted}: there is no receptor to bond to: posed without a bond")
             return None
-        bond = choose_bond(screened.query.mol, screened.templates, self.library, frame.receptor, wanted)
-        if bond is None and wanted not in (AUTO, NONE):
+        mol, templates = screened.query.mol, screened.templates
+        meant = "" if self.reaction is None else self.reaction.residue
+        bond = choose_bond(mol, templates, self.library, frame.receptor, wanted, meant)
+        if bond is not None:
+            made = [] if self.reaction is None else [self.reaction.note(bond.residue.label)]
+            self._note(*made, *doubts(bond, templates))
+        elif self.reaction is not None:
+            detail = f"posed as bonded to {meant}, and nothing it bonds to is near the templates here"
+            raise Refusal("no-such-residue", detail)
+        elif wanted not in (AUTO, NONE):
             [residue] = find_residues(frame.receptor, screened.templates, wanted)
             self._note(f"no group of the query is known to bond to {residue.label}: posed without a bond")
         return bond
@@ -301,7 +309,7 @@ class Prediction:
         """Select poses that differ and have the query's stereochemistry, best first, and finish them."""
         import numpy as np
 
-        from templ.poses.finishing import clashes_of_first, finish_poses, in_other_pockets
+        from templ.poses.finishing import clashes_of_first, finish_poses
         from templ.poses.pose_selection import PoseSelector
         from templ.scoring.confidence import OTHER, OWN
         from templ.scoring.ranking import selected_terms
@@ -320,9 +328,10 @@ class Prediction:
         if not best:
             raise Refusal("stereochemistry", "no pose with the query's stereochemistry could be made")
         poses = finish_poses(sample, best)
-        self._note(*filter(None, (in_other_pockets(poses), clashes_of_first(sample, best))))
+        told = [clashes_of_first(sample, best)]
         if sample.bond is not None:
-            self._note(f"bonded to the receptor, {sample.bond.why}; the first pose by {poses[0].bond}")
+            told.append(f"bonded to the receptor, {sample.bond.why}; the first pose by {poses[0].bond}")
+        self._know(pose_notes=tuple(filter(None, told)))
         return poses
 
     def _prepare(self) -> Prepared:

@@ -6,7 +6,7 @@ None of them holds more than one target's data; those that cross a process borde
 from __future__ import annotations
 
 import datetime
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import TYPE_CHECKING, Literal
 
@@ -137,6 +137,8 @@ class PoseBond:
         Angstrom.
     at_residue, at_ligand : float
         Degrees at the two atoms; at the ligand's the one that is farthest from what it should be.
+    sound : bool
+        Whether length and angles are as they should be.
     """
 
     residue: str
@@ -146,6 +148,18 @@ class PoseBond:
     length: float
     at_residue: float
     at_ligand: float
+    sound: bool = True
+
+    def rounded(self) -> PoseBond:
+        """Return it as it is kept: to 0.001 Angstrom and 0.1 degrees."""
+        x, y, z = (round(number, 3) for number in self.position)
+        return replace(
+            self,
+            position=(x, y, z),
+            length=round(self.length, 3),
+            at_residue=round(self.at_residue, 1),
+            at_ligand=round(self.at_ligand, 1),
+        )
 
     def __str__(self) -> str:
         angles = f"angles {self.at_residue:.0f} and {self.at_ligand:.0f} degrees"
@@ -241,6 +255,9 @@ class Outcome:
         Best first.
     notes : tuple of str
         What the user should know: a salt was stripped, a fallback was used.
+    pose_notes : tuple of str
+        What is true of the first pose alone, while isomers and receptors are still being chosen from; among
+        `notes` in the end.
     templates_allowed, templates_used : int
         Library entries that the rule let through, and those whose coordinates were copied.
     best_tanimoto : float
@@ -264,6 +281,7 @@ class Outcome:
     detail: str = ""
     poses: tuple[Pose, ...] = ()
     notes: tuple[str, ...] = ()
+    pose_notes: tuple[str, ...] = ()
     templates_allowed: int = 0
     templates_used: int = 0
     best_tanimoto: float = 0.0

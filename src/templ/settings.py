@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
-COVALENT = r"^(auto|none|(\w+:)?[A-Z]{3}-?\d+[A-Z]?)$"
-"""What may be said of the residue that queries bond to."""
+COVALENT = r"^(auto|none|([^:\s]+:)?[A-Z]{3}-?\d+[A-Z]?)$"
+"""What may be said of the residue that queries bond to, once `spelled`."""
+
+
+def spelled(residue: str) -> str:
+    """Write a residue as files do: its name in capitals, its chain as it is; ``auto`` and ``none`` small.
+
+    Examples
+    --------
+    >>> spelled("a:Cys145"), spelled("AUTO")
+    ('a:CYS145', 'auto')
+    """
+    chain, colon, name = residue.strip().rpartition(":")
+    small = name.lower()
+    return f"{chain}{colon}{small if small in ('auto', 'none') else name.upper()}"
+
+
+def _spelled(given: object) -> object:
+    return spelled(given) if isinstance(given, str) else given
 
 
 class PredictionSettings(BaseModel):
@@ -83,7 +100,7 @@ class PredictionSettings(BaseModel):
     min_identity: float = Field(default=0.3, ge=0, le=1)
     receptors: int = Field(default=2, ge=1)
     use_receptor: bool = True
-    covalent: str = Field(default="auto", pattern=COVALENT)
+    covalent: Annotated[str, BeforeValidator(_spelled)] = Field(default="auto", pattern=COVALENT)
     states: bool = False
     max_heavy_atoms: int = Field(default=120, ge=1)
     max_residues: int = Field(default=8, ge=1)

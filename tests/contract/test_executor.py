@@ -112,6 +112,20 @@ def test_every_task_gives_one_result_with_its_value(engine, workers):
     assert all(result.uss_bytes > 0 and result.wall_s > 0 and not result.detail for result in results)
 
 
+def test_work_is_done_in_the_folder_it_was_made_in(engine, monkeypatch, tmp_path):
+    """Relative paths are relative to it; a worker of Dask was started in another."""
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        (found,) = engine(["folder"])
+        assert found.value == str(folder)
+
+
+def test_work_of_a_folder_that_is_not_on_this_machine_is_done(make, make_work):
+    (found,) = make().run(replace(make_work(), folder="/none"), ["echo 1"])
+    assert fetched(found).value == "1"
+
+
 def test_no_tasks_give_no_results(engine):
     assert list(engine([])) == []
 

@@ -132,7 +132,7 @@ def test_a_query_cut_short_costs_only_itself(predict, tmp_path, sdf):
 
 def test_rows_of_a_table_that_cannot_be_read_cost_only_themselves(predict, tmp_path):
     """Malformed, without SMILES, not UTF-8, and one whose quotes never end."""
-    content = f'id,smiles\na,{SMILES}\nb\n"c"x,CCN\n\xff,CCN\nd,{SMILES}C\ne,"CCO\nf,CCO\n'
+    content = f'id,smiles\na,{SMILES}\nb\n"c"x,CCN\n\xff,CCN\nd,{SMILES}C\ne,"CCO\nf,{SMILES}CC\n'
     (tmp_path / "q.csv").write_bytes(content.encode("latin-1"))
     templ(*predict("--queries", "q.csv", "--top", "1"), cwd=tmp_path, check=1)
     rows = read_table(tmp_path)
@@ -143,10 +143,11 @@ def test_rows_of_a_table_that_cannot_be_read_cost_only_themselves(predict, tmp_p
         ("\N{REPLACEMENT CHARACTER}", "failed"),
         ("d", "posed"),
         ("q-6", "failed"),
+        ("f", "posed"),
     ]
     for (_, _, reason, detail), fault in zip(
         (row for row in rows if row[1] == "failed"),
-        ("line 3: no SMILES", "line 4: malformed row", "line 5: not UTF-8", "line 8: malformed row"),
+        ("line 3: no SMILES", "line 4: malformed row", "line 5: not UTF-8", "line 7: malformed row"),
         strict=True,
     ):
         assert reason == "unreadable"
@@ -236,6 +237,23 @@ def test_an_output_that_would_cost_a_file(demo_path, tmp_path):
     refused(*one, "-o", "folder.sdf", cwd=tmp_path, saying="folder.sdf is a directory")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.sdf", "poses.csv", "r.pdb"]
     assert (tmp_path / "r.pdb").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("option", "file"),
+    [
+        ("--extra-poses", "poses.sdf"),
+        ("--template-ids", "poses.csv"),
+        ("--config", "poses.csv"),
+        ("--site", "poses.sdf"),
+        ("--sequence", "poses.csv"),
+    ],
+)
+def test_no_file_that_is_read_is_written_over(predict, tmp_path, option, file):
+    (tmp_path / file).write_text("seed = 2\n")
+    words = predict("--smiles", SMILES, option, tmp_path / file)
+    refused(*words, cwd=tmp_path, saying=f"{file} would be overwritten by the results; choose another -o")
+    assert [path.name for path in tmp_path.iterdir()] == [file]
 
 
 def test_a_receptor_that_is_none(predict, tmp_path):

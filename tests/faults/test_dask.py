@@ -398,6 +398,9 @@ def test_a_client_that_is_killed_goes_on(cluster, kinase_path, tmp_path):
         ("nowhere", "--on nowhere: expected dask://HOST:PORT or local:N"),
         ("dask://machine", "--on dask://machine: no scheduler is found there"),
         ("local:0", "--on local:0: expected dask://HOST:PORT or local:N"),
+        ("local:" + "9" * 5000, "99: expected dask://HOST:PORT or local:N"),
+        ("local:999999999", "--on local:999999999: 0 MiB for each worker are not enough, at least 384 MiB"),
+        ("dask://[::1]:9", r"--on dask://\[::1\]:9: no scheduler is found there .*refused|Cannot assign"),
         ("dask://127.0.0.1:9", "--on dask://127.0.0.1:9: no scheduler is found there"),
     ],
 )
@@ -424,6 +427,33 @@ def test_a_cluster_of_this_machine(kinase_path, tmp_path, expected, request):
     assert contents(run_loo(tmp_path / "run", kinase_path, "local:2", limit=4)) == expected[:4]
 
 
+@pytest.mark.slow
+def test_a_script_is_not_run_again_by_the_workers_of_a_cluster_of_this_machine(tmp_path, helpers):
+    """It needs no ``if __name__ == "__main__":``."""
+    (tmp_path / "script.py").write_text(
+        "import sys\n"
+        "print('begins', flush=True)\n"
+        f"sys.path.insert(0, {str(helpers)!r})\n"
+        "from templ.engine.executor import Work, choose_executor\n"
+        "from templ.settings import RunSettings\n"
+        "executor = choose_executor(RunSettings(on='local:1', memory=2**30))\n"
+        "tasks = ['echo 1', 'echo 2']\n"
+        "print([result.kind for result in executor.run(Work('engine_work:open_work', {}), tasks)])\n"
+        "print(sys.modules['__main__'].__file__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(helpers), *filter(None, sys.path)])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.stdout.splitlines() == ["begins", "['done', 'done']", str(tmp_path / "script.py")], (
+        done.stderr
+    )
+
+
 def test_memory_is_that_of_all_processes(calm):
     """What each held last, added up; a process that does a second chunk is counted once."""
     seen = []
@@ -431,11 +461,11 @@ def test_memory_is_that_of_all_processes(calm):
     run._threads = {"tcp://a": 2, "tcp://b": 1}
     processes = ("tcp://a 1 on a", "tcp://a 2 on a", "tcp://b 1 on b")
     for process, tree in zip([*processes, processes[0]], (5, 7, 1, 6), strict=True):
-        run._tell(ChunkResult([], {"tree": tree, "workers": [tree - 1]}, process))
+        run._tell(ChunkResult([], {"tree": tree, "workers": [tree - 1]}, process, 1.0))
     assert [sample["tree"] for sample in seen] == [5, 12, 13, 14]
     assert seen[-1]["workers"] == [5, 6, 0]
     run._threads = {"tcp://b": 1, "tcp://c": 1}  # a worker was lost, and another took its place
-    run._tell(ChunkResult([], {"tree": 2, "workers": [1]}, "tcp://c 1 on c"))
+    run._tell(ChunkResult([], {"tree": 2, "workers": [1]}, "tcp://c 1 on c", 1.0))
     assert seen[-1]["tree"] == 3
 
 
@@ -463,11 +493,11 @@ def test_a_task_is_not_blamed_for_workers_that_others_kill(monkeypatch):
     run, sent = dask_executor._DaskRun(None, None, (), RunSettings(), None), []
     monkeypatch.setattr(run, "_send", sent.append)
     run._size = 64
-    assert list(run._ended_chunk(KilledFuture(), ("a", "b"), 30.0)) == []
+    assert list(run._ended_chunk(KilledFuture(), ("a", "b"))) == []
     assert (sent, run._size) == ([("a",), ("b",)], 1)
     for _ in range(dask_executor.ALONE - 1):
-        assert list(run._ended_chunk(KilledFuture(), ("a",), 30.0)) == []
-    [result] = run._ended_chunk(KilledFuture(), ("a",), 30.0)
+        assert list(run._ended_chunk(KilledFuture(), ("a",))) == []
+    [result] = run._ended_chunk(KilledFuture(), ("a",))
     assert (result.task, result.kind) == ("a", "crash")
     assert sent[2:] == [("a",)] * (dask_executor.ALONE - 1)
 

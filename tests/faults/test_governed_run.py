@@ -154,7 +154,7 @@ def test_a_library_that_is_replaced_under_a_run_is_refused(tmp_path, demo_path):
 
     smaller = tmp_path / "smaller.templ"
     with open_library(demo_path) as demo:
-        entries = [Entry(demo.entry(row).id, demo.ligand(row), f"x#{row}") for row in range(100, 240)]
+        entries = [Entry(demo.entry(row).id, demo.ligand(row), f"x#{row}") for row in range(100, len(demo))]
     build_library(smaller, entries, ledger=Ledger())
     journal = tmp_path / "run" / "results.jsonl"
 

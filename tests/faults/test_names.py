@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from program import run_templ
 from rdkit import Chem
 
 import templ
@@ -26,6 +27,30 @@ def run(*words, cwd, **environment):
     command = [os.fsencode(str(word)) for word in (sys.executable, "-m", "templ", *words)]
     done = subprocess.run(command, cwd=cwd, env=os.environ | environment, capture_output=True, timeout=120)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+LONG = "x" * 300
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("library", "build", LONG, "--ligands", demo_files().ligands),
+        ("library", "info", LONG),
+        ("predict", "--library", LONG, "--smiles", SMILES, "--quiet"),
+        ("benchmark", "run", "demo-mpro", "--dry-run", "-o", LONG),
+        ("benchmark", "status", LONG),
+        ("benchmark", "merge", LONG, LONG),
+        ("demo", "mpro", LONG),
+    ],
+    ids=lambda words: " ".join(map(str, words[:2])),
+)
+def test_names_that_are_too_long_are_the_users(tmp_path, words):
+    done = run_templ(*words, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
+    assert done.stderr.startswith("templ: error: ")
+    assert LONG in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

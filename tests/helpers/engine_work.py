@@ -232,6 +232,7 @@ ACTIONS = {
     "allocate": lambda size: len(bytearray(int(size))),
     "echo": str,
     "pid": lambda _: os.getpid(),
+    "folder": lambda _: str(Path.cwd()),
     "huge": lambda size: b"x" * int(size),
     "fail": fail,
     "fail-in-library": lambda argument: globals()["fail_in_library"](argument),

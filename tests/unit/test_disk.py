@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -78,6 +80,37 @@ def test_a_torn_piece_that_cannot_be_removed_is_covered_by_the_next(tmp_path, mo
                 file.append(b"torn")
         file.append(b"whole")
     assert (tmp_path / "grows").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("change", ["deleted", "moved", "replaced"])
+def test_what_nobody_would_find_is_not_written(tmp_path, change):
+    """A folder that is cleaned up under a run: to go on for hours and then say so would lose it all."""
+    path = tmp_path / "run" / "grows"
+    path.parent.mkdir()
+    with GrowingFile(path) as file:
+        file.append(b"whole")
+        path.parent.rename(tmp_path / "elsewhere")
+        if change == "replaced":
+            path.parent.mkdir()
+            path.write_bytes(b"other")
+        if change == "deleted":
+            (tmp_path / "elsewhere" / "grows").unlink()
+        with pytest.raises(StorageError, match=f"{path} is not there any more"):
+            file.append(b"lost")
+        if change == "moved":
+            (tmp_path / "elsewhere").rename(path.parent)
+            file.append(b"!")
+            assert path.read_bytes() == b"whole!"
+
+
+def test_as_many_files_may_be_open_as_the_system_allows():
+    code = (
+        "import resource as r; from templ.disk import allow_open_files;"
+        "r.setrlimit(r.RLIMIT_NOFILE, (64, 300)); allow_open_files();"
+        "print(r.getrlimit(r.RLIMIT_NOFILE))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "(300, 300)\n"
 
 
 def test_replacing_shows_the_new_content_only_when_it_is_whole(tmp_path):

@@ -26,6 +26,8 @@ def test_a_misspelt_setting_is_an_error(kind):
         {"conformers": 0},
         {"min_tanimoto": 1.5},
         {"max_residues": 0},
+        {"covalent": "145"},
+        {"covalent": 145},
     ],
 )
 def test_science_settings_out_of_range(wrong):
@@ -45,3 +47,17 @@ def test_machine_settings_out_of_range(wrong):
 def test_settings_cannot_change_under_a_run():
     with pytest.raises(ValidationError, match="frozen"):
         PredictionSettings().seed = 2
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("cys145", "CYS145"),
+        (" A:Cys145", "A:CYS145"),
+        ("a:CYS145a", "a:CYS145A"),
+        ("A-2:LYS-5", "A-2:LYS-5"),
+        ("AUTO", "auto"),
+    ],
+)
+def test_a_residue_may_be_spelled_as_one_likes_but_for_its_chain(given, kept):
+    assert PredictionSettings(covalent=given).covalent == kept

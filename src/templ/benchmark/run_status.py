@@ -64,10 +64,15 @@ def status_of(folder: Path) -> RunStatus:
         When the folder is no run.
     """
     run = load_run(folder)
-    counts = {"posed": 0, "refused": 0, "failed": 0}
-    for record in _records(run):
-        counts[record.status] += 1
-    processes = [folder, *(folder / PROCESSES_FOLDER).glob("*")]
+    try:
+        counts = _counts(run)
+    except RunError:
+        counts = None
+    if run.manifest.finished is None and (now := load_run(folder)).manifest.finished is not None:
+        run, counts = now, None  # its parts were put together, and deleted, while they were looked at
+    if counts is None:
+        counts = _counts(run)
+    processes = [run.path, *(run.path / PROCESSES_FOLDER).glob("*")]
     at_it = [process for process in processes if is_locked(process / LOCK_NAME)]
     state: State = "running" if at_it else "stopped"
     if run.manifest.finished is not None:
@@ -78,9 +83,18 @@ def status_of(folder: Path) -> RunStatus:
     return RunStatus(folder, state, run.manifest.targets, sum(counts.values()), **counts, speed=speed)
 
 
+def _counts(run: Run) -> dict[str, int]:
+    """Count the records of a run so far, by how they ended."""
+    counts = {"posed": 0, "refused": 0, "failed": 0}
+    for record in _records(run):
+        counts[record.status] += 1
+    return counts
+
+
 def _records(run: Run) -> Iterator[Record]:
-    """Records of a run so far; of one that processes do together, those of its parts."""
-    if not (attempts := latest_attempts(run.path)):
+    """Records of a run so far; of one that processes do together, those of its parts until it is finished."""
+    attempts = latest_attempts(run.path) if run.manifest.finished is None else {}
+    if not attempts:
         if len(run):
             yield from run
         return

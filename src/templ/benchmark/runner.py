@@ -198,9 +198,9 @@ def write_summary(folder: str | Path) -> Summary:
 def _work(benchmark: Benchmark, identity: Identity) -> Work:
     """What the workers of a run are told."""
     context = {
-        "library": str(benchmark.library),
-        "targets": str(benchmark.targets),
-        "splits": None if benchmark.splits is None else str(benchmark.splits),
+        "library": str(Path(benchmark.library).absolute()),
+        "targets": str(Path(benchmark.targets).absolute()),
+        "splits": None if benchmark.splits is None else str(Path(benchmark.splits).absolute()),
         "digests": [identity.library, identity.truth],
         "rule": identity.rule,
         "settings": identity.settings,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from templ.chemistry.elements import COVALENT_RADII
-from templ.chemistry.receptor import Receptor
+from templ.chemistry.receptor import MAIN_CHAIN, Receptor
 from templ.chemistry.structure_header import AtomName
 
 SLACK = 0.3
@@ -53,6 +53,9 @@ def covalent_bond(
 ) -> CovalentBond | None:
     """Find the shortest bond between a ligand and the chains of its receptor.
 
+    One to a side chain goes before one to a main chain: by the latter a part of a peptide that is deposited
+    as a ligand hangs on the rest of it.
+
     Parameters
     ----------
     xyz, elements : array of shape (atoms, 3), sequence of int
@@ -83,7 +86,7 @@ def covalent_bond(
     ]
     if not found:
         return None
-    length, ligand, atom = min(found)
+    length, ligand, atom = min(found, key=lambda bond: (str(atoms.names[bond[2]]) in MAIN_CHAIN, *bond))
     name = name_of(atom)
     return CovalentBond(
         str(atoms.residue_names[atom]),

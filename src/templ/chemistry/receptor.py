@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -254,13 +254,6 @@ def without_side_chain(receptor: Receptor, label: str) -> Receptor:
     """Leave out the side chain of one residue, such as ``A:CYS145``: what is bonded to it does not clash."""
     kept = ~_has_residue(receptor, label) | np.isin(receptor.atoms.names, MAIN_CHAIN)
     return replace(receptor, atoms=receptor.atoms.only(kept))
-
-
-def with_atom_at(receptor: Receptor, label: str, name: str, position: Sequence[float]) -> Receptor:
-    """Move an atom of one residue, such as ``A:CYS145``, to a position, Angstrom."""
-    moved = _has_residue(receptor, label) & (receptor.atoms.names == name)
-    xyz = np.where(moved[:, None], np.asarray(position, np.float32), receptor.atoms.xyz)
-    return replace(receptor, atoms=replace(receptor.atoms, xyz=xyz))
 
 
 def _has_residue(receptor: Receptor, label: str) -> NDArray[np.bool_]:

@@ -14,12 +14,16 @@ from functools import cached_property
 from rdkit import Chem
 from rdkit.Chem import rdChemReactions
 
+from templ.chemistry.molecules import quiet_rdkit
+
 LENGTHS = {
     (6, 16): 1.81, (6, 8): 1.43, (6, 7): 1.47, (5, 8): 1.48, (5, 16): 1.93, (16, 16): 2.03, (16, 8): 1.60,
     (16, 7): 1.63,
 }  # fmt: skip
 """Angstrom, by the elements of the ligand's atom and the residue's: means of the Cambridge database (F. Allen
 et al., J. Chem. Soc. Perkin Trans. 2 (1987) S1)."""
+FLAT_LENGTHS = {(6, 16): 1.76, (6, 8): 1.34}
+"""The same where the ligand's atom is flat: thioesters, thioimidates, vinyl sulfides; esters, imidates."""
 AT_RESIDUE = {16: 102.0, 8: 115.0, 7: 113.0}
 """Degrees at the residue's sulphur, oxygen or nitrogen (from the same)."""
 AT_LIGAND = {Chem.HybridizationType.SP2: 120.0, Chem.HybridizationType.SP: 180.0}
@@ -27,6 +31,13 @@ AT_LIGAND = {Chem.HybridizationType.SP2: 120.0, Chem.HybridizationType.SP: 180.0
 TETRAHEDRAL = 109.5
 BONDED = "bonded to the protein"
 """Property of the atom of an adduct that the bond was made to: the name of the warhead."""
+
+
+def bond_length(atom: Chem.Atom, element: int) -> float:
+    """Length of the bond of a ligand's atom, once bonded, to one of a residue: Angstrom."""
+    pair = (atom.GetAtomicNum(), element)
+    flat = atom.GetHybridization() == Chem.HybridizationType.SP2 and atom.GetDegree() < 3
+    return FLAT_LENGTHS[pair] if flat and pair in FLAT_LENGTHS else LENGTHS[pair]
 
 
 @dataclass(frozen=True)
@@ -49,6 +60,8 @@ class Warhead:
         A free group near such a residue is taken to bond; others (nitriles, alkynes) mostly do not.
     ordinary : bool
         What it becomes is a group that many ligands have which never bonded (an acetamide).
+    seldom : tuple of str
+        Those of the residues that it takes where they are named alone.
     """
 
     name: str
@@ -58,6 +71,7 @@ class Warhead:
     source: str
     reactive: bool = True
     ordinary: bool = False
+    seldom: tuple[str, ...] = ()
 
     @cached_property
     def _free(self) -> Chem.Mol:
@@ -92,7 +106,7 @@ class Warhead:
         Charges and stereocentres elsewhere stay; a centre that the bond makes is left open.
         """
         seen: set[str] = set()
-        for (product,) in self._reaction.RunReactants((mol,)):
+        for (product,) in self._reaction.RunReactants((_without_written_hydrogens(mol),)):
             if Chem.SanitizeMol(product, catchErrors=True) != Chem.SanitizeFlags.SANITIZE_NONE:
                 continue
             bonded = next(
@@ -100,6 +114,7 @@ class Warhead:
                 for atom in product.GetAtoms()
                 if atom.HasProp("old_mapno") and atom.GetIntProp("old_mapno") == 1
             )
+            bonded.SetChiralTag(Chem.ChiralType.CHI_UNSPECIFIED)  # the residue comes from another side
             for atom in product.GetAtoms():
                 for name in ("old_mapno", "react_atom_idx", "_ReactionDegreeChanged"):
                     atom.ClearProp(name)
@@ -111,41 +126,64 @@ class Warhead:
                 yield product
 
 
+def _without_written_hydrogens(mol: Chem.Mol) -> Chem.Mol:
+    """Copy whose atoms have the hydrogens that their valence asks for, however they were written.
+
+    An atom in brackets (``[CH2]=C``, ``[CH2:1]``) keeps its number of hydrogens through a reaction, as if the
+    one that it gains were a radical.
+    """
+    plain = Chem.Mol(mol)
+    for atom in plain.GetAtoms():
+        if not atom.GetNoImplicit() or atom.GetNumRadicalElectrons() or atom.GetIsAromatic():
+            continue
+        written, before = atom.GetNumExplicitHs(), atom.GetTotalNumHs()
+        atom.SetNoImplicit(False)
+        atom.SetNumExplicitHs(0)
+        atom.UpdatePropertyCache(strict=False)
+        if atom.GetTotalNumHs() != before:
+            atom.SetNumExplicitHs(written)
+            atom.SetNoImplicit(True)
+            atom.UpdatePropertyCache(strict=False)
+    return plain
+
+
 def is_made_by_bonding(mol: Chem.Mol) -> bool:
     """Whether a molecule is what a reaction of the table made."""
     return any(atom.HasProp(BONDED) for atom in mol.GetAtoms())
 
 
-_CYS, _ALCOHOLS = ("CYS",), ("SER", "THR")
+_CYS = ("CYS",)
+ALCOHOLS = ("SER", "THR")
+"""Residues that bond to little unless something takes their proton."""
 
 WARHEADS: tuple[Warhead, ...] = (
     Warhead(
         "ketoamide",
         "[#6:3][CX3:1](=[OX1:2])[CX3:4](=[OX1:5])[NX3:6]>>[*:3][CH:1]([OH:2])[*:4](=[*:5])[*:6]",
-        "[CX4;H1:1]([OX2H])([#6])[CX3](=O)[NX3]",
-        (*_CYS, *_ALCOHOLS),
+        "[CX4;H1:1]([OX2H,OX1-])([#6])[CX3](=O)[NX3]",
+        (*_CYS, *ALCOHOLS),
         "L. Zhang et al., Science 368 (2020) 409",
     ),
     Warhead(
         "activated ketone",
         "[#6;!$(C=O):3][CX3:1](=[OX1:2])[$(C(F)F),$(c(:n):[n,o,s]):4]>>[*:3][CH:1]([OH:2])[*:4]",
-        "[CX4;H1:1]([OX2H])([#6])[$(C(F)F),$(c(:n):[n,o,s])]",
-        (*_CYS, *_ALCOHOLS),
+        "[CX4;H1:1]([OX2H,OX1-])([#6])[$(C(F)F),$(c(:n):[n,o,s])]",
+        (*_CYS, *ALCOHOLS),
         "S. Konno et al., Bioorg. Med. Chem. 21 (2013) 412",
     ),
     Warhead(
         "hydroxymethyl ketone",
         "[#6;!$(C=O):3][CX3:1](=[OX1:2])[CH2:4][OX2:5]>>[*:3][CH:1]([OH:2])[*:4][*:5]",
-        "[CX4;H1:1]([OX2H])([#6])[CH2][OX2]",
-        (*_CYS, *_ALCOHOLS),
+        "[CX4;H1:1]([OX2H,OX1-])([#6])[CH2][OX2]",
+        (*_CYS, *ALCOHOLS),
         "R. Hoffman et al., J. Med. Chem. 63 (2020) 12725",
         reactive=False,
     ),
     Warhead(
         "aldehyde",
         "[#6:3][CX3;H1:1]=[OX1:2]>>[*:3][CH2:1][OH:2]",
-        "[CX4;H2:1]([OX2H])[$([CX4;H1][NX3]),c]",
-        (*_CYS, *_ALCOHOLS, "LYS"),
+        "[CX4;H2:1]([OX2H,OX1-])[$([CX4;H1][NX3]),c]",
+        (*_CYS, *ALCOHOLS, "LYS"),
         "W. Dai et al., Science 368 (2020) 1331",
     ),
     Warhead(
@@ -163,6 +201,7 @@ WARHEADS: tuple[Warhead, ...] = (
         (*_CYS, "LYS"),
         "P. Schwartz et al., PNAS 111 (2014) 173",
         ordinary=True,
+        seldom=("LYS",),
     ),
     Warhead(
         "substituted acrylamide",
@@ -174,8 +213,8 @@ WARHEADS: tuple[Warhead, ...] = (
     ),
     Warhead(
         "enone or acrylate",
-        "[CX3;!R:1]=[CX3;!R:2][CX3:3](=[OX1:4])[OX2,#6:5]>>[C:1][C:2][*:3](=[*:4])[*:5]",
-        "[CX4;H2,H3;!R:1][CX4;H1,H2][CX3](=O)[OX2,#6]",
+        "[CX3;!R:1]=[CX3;!R:2][CX3:3](=[OX1:4])[OX2&H0,#6:5]>>[C:1][C:2][*:3](=[*:4])[*:5]",
+        "[CX4;H2,H3;!R:1][CX4;H1,H2][CX3](=O)[OX2&H0,#6]",
         _CYS,
         "J. Powers et al., Chem. Rev. 102 (2002) 4639",
         ordinary=True,
@@ -214,7 +253,7 @@ WARHEADS: tuple[Warhead, ...] = (
         "nitrile",
         "[$([CX4][NX3]),$([c]:n):3][CX2:1]#[NX1:2]>>[*:3][CH:1]=[NH:2]",
         "[CX3;H1:1](=[NX2;H1])[#6]",
-        (*_CYS, *_ALCOHOLS),
+        (*_CYS, *ALCOHOLS),
         "D. Owen et al., Science 374 (2021) 1586",
         reactive=False,
     ),
@@ -222,7 +261,14 @@ WARHEADS: tuple[Warhead, ...] = (
         "boronic acid",
         "[BX3:1]([OX2,OX1:2])[OX2,OX1:3]>>[BH-:1]([*:2])[*:3]",
         "[BX4;H1:1]([OX2,OX1])[OX2,OX1]",
-        (*_ALCOHOLS, "CYS"),
+        (*ALCOHOLS, "CYS"),
+        "A. Paramore, S. Frantz, Nat. Rev. Drug Discov. 2 (2003) 611",
+    ),
+    Warhead(
+        "boronate",  # the acid with water: the residue takes its place
+        "[#6:4][BX4-:1]([OX2,OX1:2])([OX2,OX1:3])[OX2H]>>[*:4][BH-:1]([*:2])[*:3]",
+        "",
+        (*ALCOHOLS, "CYS"),
         "A. Paramore, S. Frantz, Nat. Rev. Drug Discov. 2 (2003) 611",
     ),
     Warhead(
@@ -237,7 +283,7 @@ WARHEADS: tuple[Warhead, ...] = (
         "epoxide",
         "[CX4:1]1[OX2:2][CX4:3]1>>[C:1][C:3][OH:2]",
         "",
-        (*_CYS, *_ALCOHOLS),
+        (*_CYS, *ALCOHOLS),
         "J. Powers et al., Chem. Rev. 102 (2002) 4639",
     ),
     Warhead(
@@ -256,10 +302,24 @@ WARHEADS: tuple[Warhead, ...] = (
     ),
     Warhead(
         "disulfide",
-        "[#6:2][SX2:1][SX2][#6]>>[*:2][SH:1]",
+        "[#6:2][SX2:1]!@[SX2][#6]>>[*:2][SH:1]",
         "[SX2;H1:1][#6]",
         _CYS,
         "D. Erlanson et al., PNAS 97 (2000) 9367",
     ),
 )
 """Narrowest adduct first where several fit one atom."""
+
+
+def bonded_forms(mol: Chem.Mol) -> Iterator[Chem.Mol]:
+    """Yield what a molecule becomes by each warhead that it has, atoms where they were.
+
+    What the reaction makes has no atom that was not there; a halogen or another leaving group is gone.
+    """
+    with quiet_rdkit():
+        mol = Chem.Mol(mol)
+        if Chem.SanitizeMol(mol, catchErrors=True) != Chem.SanitizeFlags.SANITIZE_NONE:
+            return
+        for warhead in WARHEADS:
+            if warhead.is_free_in(mol):
+                yield from warhead.adducts(mol)

@@ -29,11 +29,18 @@ from templ.cli import (
 )
 from templ.cli.options import reset_quiet
 from templ.cli.streams import discard_output, output_is_closed, prepare_streams
-from templ.disk import path_text
+from templ.disk import MENDS, mend_of, path_text
 from templ.errors import InputError, StorageError, TemplError
 
 INTERNAL_FAULT = 3
-REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES}
+OF_SYSTEM = {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM}
+"""Faults that are of no file: there are too many of them, or of processes, or too little memory."""
+REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, *MENDS, *OF_SYSTEM}
+EDGE_MENDS = {
+    errno.ENOENT: "check the path, or bring back what was there",
+    errno.EAGAIN: "allow more processes (ulimit -u), or fewer --workers",
+    errno.ENOMEM: "free memory, or give fewer --workers",
+}
 SIGNAL_CODE = 128
 """Plus the signal's number: 130 for Ctrl-C, 143 for SIGTERM, as a shell reports them."""
 
@@ -109,8 +116,8 @@ class _ExitCodes:
             return
         if isinstance(error, OSError) and error.errno in REFUSED_BY_SYSTEM:
             discard_output()
-            what = error.filename or "the output"
-            error = StorageError(f"{what}: {error.strerror}; free space or correct the permissions")
+            what = error.filename or ("the system" if error.errno in OF_SYSTEM else "the output")
+            error = StorageError(f"{what}: {error.strerror}; {EDGE_MENDS.get(error.errno, mend_of(error))}")
         if isinstance(error, OSError) and error.errno == errno.EBADF and output_is_closed():
             discard_output()
             error = StorageError("there is something to print, and standard output is closed; leave out >&-")
@@ -128,7 +135,19 @@ def _end(message: str, code: int) -> NoReturn:
 def _stop(number: int, frame: FrameType | None) -> NoReturn:
     """End in order on Ctrl-C and SIGTERM: what is open is closed and workers are stopped on the way out."""
     signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not break the clean-up
-    _end("interrupted; a run goes on when the same command is given again", SIGNAL_CODE + number)
+    message, code = "interrupted; a run goes on when the same command is given again", SIGNAL_CODE + number
+    if _is_importing(frame):
+        # What is just being loaded may be C++, which aborts on any exception; a run stands being ended so.
+        print(f"templ: {message}", file=sys.stderr, flush=True)
+        os._exit(code)
+    _end(message, code)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a module is being loaded in a frame."""
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
 
 
 def main() -> None:

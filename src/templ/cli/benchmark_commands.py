@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from templ.cli.options import (
     JOIN,
     LARGEST_SEED,
     MEMORY,
+    NUMBER,
     ON,
     QUIET,
     RECYCLE,
@@ -278,10 +280,10 @@ def parse_own_site(text: str) -> Literal["own", "none"]:
 
 def parse_shard(text: str) -> tuple[int, int]:
     """Read ``--shard``; `InputError` when it is not I/N."""
-    index, mark, count = text.partition("/")
-    if not (mark and index.isdecimal() and count.isdecimal()):
+    found = re.fullmatch(f"({NUMBER})/({NUMBER})", text)
+    if found is None or not int(found[2]):
         raise InputError(f"--shard {text}: expected I/N, such as 1/4")
-    return int(index), int(count)
+    return int(found[1]), int(found[2])
 
 
 def _say_start(folder: Path, begun: set[Path], started: list[str]) -> None:

@@ -13,6 +13,15 @@ from templ.errors import InputError
 
 SHORT_OF_END_S = 60
 """Seconds before its end at which SLURM tells a job, which then ends in order and is queued again."""
+SMALLEST_JOB_MIB = 512
+"""Memory of a job: the budget of a run is 80 % of it, and less than 384 MiB are refused."""
+NOT_FOR_JOBS = {
+    "--shard": "the jobs of a script share the run out by --join",
+    "--dry-run": "nothing would be predicted",
+    "--smiles": "jobs share a list out, give it by --queries",
+    "-s": "jobs share a list out, give it by --queries",
+}
+"""Options of commands that jobs cannot do together, and why."""
 app = typer.Typer(help="Scripts for clusters.", no_args_is_help=True)
 
 
@@ -30,18 +39,28 @@ def script(
     if scheduler not in SCRIPTS:
         raise InputError(f"{scheduler}: expected {', '.join(SCRIPTS)}")
     words = joining(command)
+    mib = (parse_memory(memory) or 0) // 2**20
+    if mib < SMALLEST_JOB_MIB:
+        raise InputError(f"--memory {memory}: a job needs at least {SMALLEST_JOB_MIB}MiB")
     told = {
         "jobs": jobs,
+        "array": PBS_ARRAY.format(jobs=jobs) if jobs > 1 else "",
         "cores": cores,
-        "mib": max(1, (parse_memory(memory) or 0) // 2**20),
+        "mib": mib,
         "hours": hours,
-        "image": json.dumps(image),
+        "image": _yaml(image),
         "command": shlex.join(words),
-        "words": json.dumps(words),
+        # Kubernetes puts the value of a variable X where it reads $(X), but for $$(X).
+        "words": _yaml([word.replace("$(", "$$(") for word in words]),
         "folder": shlex.quote(str(Path.cwd())),
         "before_end": SHORT_OF_END_S,
     }
     typer.echo(SCRIPTS[scheduler].format(**told), nl=False)
+
+
+def _yaml(value: str | list[str]) -> str:
+    """Write what YAML reads as this; escapes of JSON for letters beyond 16 bits are none of YAML."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def joining(command: list[str]) -> list[str]:
@@ -54,8 +73,9 @@ def joining(command: list[str]) -> list[str]:
     """
     if command[:3] != ["templ", "benchmark", "run"] and command[:2] != ["templ", "predict"]:
         raise InputError(f"{shlex.join(command)}: expected templ benchmark run ... or templ predict ...")
-    if any(word.startswith("--shard") for word in command):
-        raise InputError("--shard: leave it out; the jobs of a script share the run out by --join")
+    for option, why in NOT_FOR_JOBS.items():
+        if any(word == option or word.startswith(f"{option}=") for word in command):
+            raise InputError(f"{option}: leave it out; {why}")
     return [*command, *([] if "--join" in command else ["--join"])]
 
 
@@ -77,11 +97,12 @@ trap 'kill -TERM $run; wait $run; scontrol requeue "$SLURM_JOB_ID"; exit' USR1
 wait $run
 """
 
+PBS_ARRAY = "#PBS -J 1-{jobs}\n"
+"""PBS takes no array of one job."""
 PBS = """\
 #!/bin/bash
 #PBS -N templ
-#PBS -J 1-{jobs}
-#PBS -l select=1:ncpus={cores}:mem={mib}mb
+{array}#PBS -l select=1:ncpus={cores}:mem={mib}mb
 #PBS -l walltime={hours}:00:00
 #PBS -r y
 cd {folder} || exit

@@ -67,10 +67,23 @@ JOIN = typer.Option(
     False, "--join", help="Do the run together with other processes that are given the same command."
 )
 RECYCLE = typer.Option(25, "--recycle-after", min=1, help="Tasks after which a worker is replaced.")
+NUMBER = r"\d{1,9}"
+"""A whole number that means something; Python refuses to read one of thousands of digits."""
+UNITS = {
+    "": 1,
+    "k": 10**3,
+    "m": 10**6,
+    "g": 10**9,
+    "t": 10**12,
+    "ki": 2**10,
+    "mi": 2**20,
+    "gi": 2**30,
+    "ti": 2**40,
+}
 LEAST_BARE = 2**20
 """Bytes: a smaller size without a unit lacks one."""
-
-UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+MOST_MEMORY = 2**50
+"""Bytes; no machine has more, and what is near 2^63 cannot be set as a limit."""
 
 
 def parse_memory(text: str | None) -> int | None:
@@ -83,20 +96,20 @@ def parse_memory(text: str | None) -> int | None:
     """
     if text is None:
         return None
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmg]?i?)b?", text.strip().lower())
-    if found is None or found[2] not in UNITS or not float(found[1]):
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) *([kmgt]?i?)b?", text.strip().lower())
+    size = 0.0 if found is None else float(found[1]) * UNITS.get(found[2], 0)
+    if found is None or not 1 <= size <= MOST_MEMORY:
         raise InputError(f"--memory {text}: expected a size such as 8GiB or 800MB")
-    size = int(float(found[1]) * UNITS[found[2]])
     if not found[2] and size < LEAST_BARE:
-        raise InputError(f"--memory {text}: that is {size} bytes; expected a size such as {text}GiB")
-    return size
+        raise InputError(f"--memory {text}: that is {size:g} bytes; expected a size such as {text}GiB")
+    return int(size)
 
 
 def parse_workers(text: str) -> int | Literal["auto"]:
     """Read ``--workers``; `InputError` when it is neither ``auto`` nor a positive number."""
     if text == "auto":
         return "auto"
-    if text.isdecimal() and int(text) > 0:
+    if re.fullmatch(NUMBER, text) and int(text) > 0:
         return int(text)
     raise InputError(f"--workers {text}: expected auto or a number of at least 1")
 

@@ -151,8 +151,8 @@ def predict(
         parse_smiles(smiles)  # a single SMILES that cannot be read is an error at once
     if queries is not None and not exists(queries) and _is_smiles(str(queries)):
         raise InputError(f"--queries {queries}: no such file; a SMILES is given by --smiles")
-    if queries is not None and queries.resolve() in {out.resolve(), out.with_suffix(".csv").resolve()}:
-        raise InputError(f"{queries} would be overwritten by the results; choose another -o")
+    read = [queries, extra_poses, template_ids, config, *receptor]
+    _refuse_overwriting(out, [*read, *(Path(text) for text in (site, sequence) if text is not None)])
 
     own = {name: context.params[name] for name in SETTINGS if _is_given(context, name)}
     if "by" in own:
@@ -219,6 +219,14 @@ def predict(
         raise typer.Exit(1)
 
 
+def _refuse_overwriting(out: Path, inputs: list[Path | None]) -> None:
+    """Refuse to write poses or table over a file that is read."""
+    written = {out.resolve(), (out.parent / f"{out.stem}.csv").resolve()}
+    for path in inputs:
+        if path is not None and path.resolve() in written:
+            raise InputError(f"{path} would be overwritten by the results; choose another -o")
+
+
 def _is_given(context: typer.Context, name: str) -> bool:
     """Whether an option is on the command line, and no default."""
     source = context.get_parameter_source(name)
@@ -260,13 +268,13 @@ def parse_by(text: str) -> Literal["sequence", "embedding", "all"]:
 
 def parse_covalent(text: str) -> str:
     """Read ``--covalent``; `InputError` when it names no residue."""
-    from templ.settings import COVALENT
+    from templ.settings import COVALENT, spelled
 
-    if re.fullmatch(COVALENT, text) is None:
+    if re.fullmatch(COVALENT, spelled(text)) is None:
         raise InputError(
             f"--covalent {text}: expected a residue such as CYS145 or A:CYS145, or auto, or none"
         )
-    return text
+    return spelled(text)
 
 
 LONGEST_NAME = 5

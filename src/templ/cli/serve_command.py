@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from templ.web.workspace import Workspace
 
 FOLDER = Path("templ-web")
+DEMO = "demo-mpro"
+"""Name of the demo's library; that of its user, built as `templ demo mpro` says, is ``mpro``."""
 DEMO_QUERIES = (
     ("isoquinoline-amide", "O=C(Nc1cncc2ccccc12)C(C)c1cccc(Cl)c1"),
     ("methylpyridine-amide", "Cc1ccncc1NC(=O)Cc1cccc(C#N)c1"),
@@ -62,9 +64,9 @@ def serve(
             raise InputError("nothing to serve: name a template library, or --run RUN, or --demo")
         workspace = Workspace(folder.absolute(), served, run)
         token = read_token(folder / "token")
+        listening = _listen(host, port)  # before a job begins, which else would be left alone
         if demo and not workspace.jobs:
             _demo_job(workspace)
-        listening = _listen(host, port)
         port = listening.getsockname()[1]
         names = {host, "127.0.0.1", "localhost"} if host == "127.0.0.1" else {host}
         page = "latest" if demo else ""
@@ -109,7 +111,7 @@ def _demo_library(folder: Path) -> Path:
     from templ.sources.ledger import Ledger
     from templ.sources.sdf import read_sdf
 
-    path, demo, ledger = folder / "demo" / "mpro.templ", demo_files(), Ledger()
+    path, demo, ledger = folder / "demo" / f"{DEMO}.templ", demo_files(), Ledger()
     if not is_sound(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         entries = read_sdf(demo.ligands, ledger, date_property=DEMO_DATE_PROPERTY)
@@ -123,5 +125,5 @@ def _demo_job(workspace: Workspace) -> None:
     from templ.sources.queries import queries_table
     from templ.web.web_job import PredictOrder
 
-    order = PredictOrder(title="demo: five queries on Mpro", library="mpro", queries="queries.csv")
+    order = PredictOrder(title="demo: five queries on Mpro", library=DEMO, queries="queries.csv")
     workspace.submit(order, {"queries.csv": queries_table(list(DEMO_QUERIES))})

@@ -60,6 +60,7 @@ def doctor() -> None:
 
     from templ.engine.executor import choose_executor
     from templ.engine.probe import available_cores, available_memory
+    from templ.errors import BudgetError
     from templ.settings import RunSettings
 
     def show(name: str, value: str) -> None:
@@ -79,7 +80,10 @@ def doctor() -> None:
     memory, host = available_memory(), psutil.virtual_memory()
     limited = ", limited by a cgroup" if memory < 0.95 * host.available else ""
     show("memory available", f"{memory / 2**30:.1f} GiB of {host.total / 2**30:.1f} GiB{limited}")
-    show("a run would take", str(choose_executor(RunSettings())))
+    try:
+        show("a run would take", str(choose_executor(RunSettings())))
+    except BudgetError as error:  # what one comes here to learn of
+        show("a run is refused", str(error))
     parts: dict[str, list[str]] = {}
     for requirement in optional:
         name, extra = re.split(r"[ <>=;\[]", requirement)[0], requirement.rpartition("==")[2].strip(" '\"")

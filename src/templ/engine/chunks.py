@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import IO, Any
@@ -36,11 +37,15 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class ChunkResult:
-    """Results of a chunk, one a task, and the last of what was seen of memory, in the process named."""
+    """Results of a chunk, one a task, and the last of what was seen of memory, in the process named.
+
+    The seconds are those that the work took; those in which the chunk waited for a worker do not count.
+    """
 
     results: Sequence[TaskResult]
     memory: Mapping[str, Any]
     process: str
+    seconds: float
 
 
 class ChunkProcess:
@@ -116,12 +121,14 @@ def serve_chunks(orders: IO[bytes], send: Callable[[bytes], None]) -> None:
 
 def _done(chunk: Chunk, keep: Callable[[Any], Any] | None) -> ChunkResult:
     memory: dict[str, Any] = {}
+    since = time.monotonic()
     executor = LocalExecutor(choose_limits(chunk.settings, len(chunk.tasks)))
     results = [
         replace(result, value=keep(result.value)) if keep and result.kind == "done" else result
         for result in executor.run(chunk.work, chunk.tasks, memory.update)
     ]
-    return ChunkResult(results, memory, f"{os.getpid()} on {socket.gethostname()}")
+    process = f"{os.getpid()} on {socket.gethostname()}"
+    return ChunkResult(results, memory, process, time.monotonic() - since)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ Dask: M. Rocklin, Proc. 14th Python in Science Conf. (2015) 126-132.
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -22,11 +23,13 @@ from distributed import Client, Future, KilledWorker, LocalCluster, get_worker
 
 from templ.engine.chunks import Chunk, ChunkProcess, ChunkResult
 from templ.engine.executor import TaskResult, Work
+from templ.engine.local import SHARE_OF_AVAILABLE, SMALLEST_BUDGET
+from templ.engine.pool import without_main
 from templ.engine.probe import available_memory
-from templ.errors import InputError, TemplError
+from templ.errors import BudgetError, InputError, TemplError
 from templ.settings import RunSettings
 
-SCHEME, LOCAL = "dask://", "local:"
+SCHEME, LOCAL = "dask://", re.compile(r"local:(\d{1,9})")
 CHUNK_S = 20.0
 """Seconds that a chunk is to take: long beside the start of a worker, short beside a run."""
 LARGEST_CHUNK = 512
@@ -53,7 +56,7 @@ _changing = threading.Lock()
 def do_chunk(chunk: Chunk) -> ChunkResult:
     """Do a chunk in a worker of Dask; each of its threads does one at a time."""
     worker = get_worker()
-    memory = worker.memory_manager.memory_limit or int(0.8 * available_memory())
+    memory = worker.memory_manager.memory_limit or int(SHARE_OF_AVAILABLE * available_memory())
     settings = chunk.settings.model_copy(update={"memory": memory // worker.state.nthreads, "workers": 1})
     with _changing:
         process = _free.pop() if _free else ChunkProcess()
@@ -92,15 +95,24 @@ class DaskExecutor:
     ------
     InputError
         When it is neither.
+    BudgetError
+        When the workers of this machine would have less memory than they need.
     """
 
     def __init__(self, settings: RunSettings) -> None:
         self._settings = settings
         where = settings.on
-        count = where.removeprefix(LOCAL)
-        self._local = int(count) if where.startswith(LOCAL) and count.isdecimal() else 0
+        found = LOCAL.fullmatch(where)
+        self._local = int(found[1]) if found else 0
         if not self._local and not (where.startswith(SCHEME) and where.removeprefix(SCHEME)):
             raise InputError(f"--on {where}: expected dask://HOST:PORT or local:N")
+        if self._local:
+            self._memory = (settings.memory or int(SHARE_OF_AVAILABLE * available_memory())) // self._local
+            if self._memory < SMALLEST_BUDGET:
+                raise BudgetError(
+                    f"--on {where}: {self._memory / 2**20:.0f} MiB for each worker are not enough, at least "
+                    f"{SMALLEST_BUDGET / 2**20:.0f} MiB are needed; fewer workers, or more with --memory"
+                )
 
     def __str__(self) -> str:
         if self._local:
@@ -121,7 +133,8 @@ class DaskExecutor:
     def _client(self) -> Iterator[Client]:
         """Connect, or start a cluster of this machine; chunks that are out are dropped at the end."""
         if self._local:
-            with self._cluster() as cluster, Client(cluster) as client:
+            # As long as it is there: Dask starts a worker that ended again.
+            with without_main(), self._cluster() as cluster, Client(cluster) as client:
                 yield client
             return
         address = self._settings.on.removeprefix(SCHEME)
@@ -135,12 +148,11 @@ class DaskExecutor:
 
     def _cluster(self) -> LocalCluster:
         """Start a cluster of this machine."""
-        memory = self._settings.memory
         try:
             return LocalCluster(
                 n_workers=self._local,
                 threads_per_worker=1,
-                memory_limit=memory // self._local if memory else "auto",
+                memory_limit=self._memory,
                 dashboard_address="127.0.0.1:0",  # any port: another run may have Dask's own
             )
         except (RuntimeError, OSError) as error:
@@ -155,7 +167,7 @@ def _wait_for_greeting(address: str) -> None:
     With anything else that listens, such as its dashboard, Dask's client would wait for ever.
     """
     host, _, port = address.rpartition(":")
-    with socket.create_connection((host, int(port)), CONNECT_S) as connection:
+    with socket.create_connection((host.strip("[]"), int(port)), CONNECT_S) as connection:
         connection.settimeout(CONNECT_S)
         connection.recv(1)
 
@@ -174,7 +186,7 @@ class _DaskRun:
         self._client, self._work, self._settings = client, work, settings
         self._on_memory = on_memory
         self._tasks = iter(tasks)
-        self._out: dict[Future, tuple[float, Sequence[str]]] = {}
+        self._out: dict[Future, Sequence[str]] = {}
         self._came = threading.Event()
         self._size = 1
         self._given_up: Counter[str] = Counter()
@@ -189,8 +201,7 @@ class _DaskRun:
             self._fill()
             while self._out:
                 future = self._next()
-                since, tasks = self._out.pop(future)
-                yield from self._ended_chunk(future, tasks, time.monotonic() - since)
+                yield from self._ended_chunk(future, self._out.pop(future))
                 self._fill()
         finally:
             if self._out:  # it ends early: nothing goes on that nobody waits for
@@ -213,15 +224,15 @@ class _DaskRun:
     def _send(self, tasks: Sequence[str]) -> None:
         chunk = Chunk(self._work, tasks, self._settings, self._run)
         future = self._client.submit(do_chunk, chunk, pure=False)
-        self._out[future] = time.monotonic(), tasks
+        self._out[future] = tasks
         future.add_done_callback(lambda _: self._came.set())
 
-    def _ended_chunk(self, future: Future, tasks: Sequence[str], seconds: float) -> Iterator[TaskResult]:
+    def _ended_chunk(self, future: Future, tasks: Sequence[str]) -> Iterator[TaskResult]:
         """Results of a chunk; one whose workers died is done again, task by task."""
         if future.status == "finished":
             found: ChunkResult = future.result()
             future.release()
-            self._size = _next_size(len(tasks), seconds)
+            self._size = _next_size(len(tasks), found.seconds)
             self._ended += len(found.results)
             self._tell(found)
             yield from found.results

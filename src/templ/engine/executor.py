@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal, Protocol
 
@@ -29,12 +30,15 @@ class Work:
     keeper : Work, optional
         What each value goes through on the machine where it was made, before it is sent to another: it can
         keep there what is large. Where nothing is sent to another machine it is not used.
+    folder : str
+        Relative paths, in context and tasks, are relative to it, whatever the folder of a worker would be.
     """
 
     function: str
     context: Mapping[str, Any]
     preload: Sequence[str] = ()
     keeper: Work | None = None
+    folder: str = field(default_factory=os.getcwd)
 
     def open(self) -> Callable[[Any], Any]:
         """Call the function of this name, in the process that works."""
@@ -94,7 +98,8 @@ class Executor(Protocol):
         work : Work
             What to do.
         tasks : iterable of str
-            References, such as an id or a file and an offset; one is read when a worker is free for it.
+            References, such as an id or a file and an offset; one is read when a worker is free for it. Where
+            their number is known (a list), no more workers are started.
         on_memory : callable
             Told what was seen of memory, once a second, and every action with its reason.
 

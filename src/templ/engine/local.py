@@ -11,7 +11,7 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sized
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -124,10 +124,12 @@ class LocalExecutor:
         on_memory: Callable[[dict[str, Any]], None] = lambda sample: None,
     ) -> Generator[TaskResult]:
         """See `templ.engine.executor.Executor`."""
-        most = self._limits.most_workers
-        headroom = max(SMALLEST_HEADROOM, self._limits.memory // (2 if most > 1 else 1))
+        limits = self._limits
+        if isinstance(tasks, Sized):  # more workers than tasks are of no use
+            limits = replace(limits, most_workers=max(1, min(limits.most_workers, len(tasks))))
+        headroom = max(SMALLEST_HEADROOM, limits.memory // (2 if limits.most_workers > 1 else 1))
         with Pool(work, headroom, Clock()) as pool:
-            yield from _Run(pool, tasks, self._limits, on_memory).results()
+            yield from _Run(pool, tasks, limits, on_memory).results()
 
 
 class _Run:

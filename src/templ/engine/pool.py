@@ -23,7 +23,7 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any
 
-from templ.disk import Closing
+from templ.disk import Closing, allow_open_files
 from templ.engine import worker as child
 from templ.engine.executor import TaskResult, Work
 from templ.engine.probe import cpu_seconds, uss_bytes
@@ -129,13 +129,14 @@ class Pool(Closing):
         for variable in THREAD_VARIABLES:
             os.environ.setdefault(variable, "1")
         self._selector = selectors.DefaultSelector()
+        allow_open_files()  # each worker takes two
 
     def start(self) -> Worker:
         """Start one more worker; it says when it is ready."""
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
             target=child.serve,
-            args=(theirs, self._work.function, dict(self._work.context), self._headroom),
+            args=(theirs, self._work.function, dict(self._work.context), self._headroom, self._work.folder),
             daemon=True,
         )
         # A Ctrl-C that arrives while the forkserver starts would end it with a traceback of its own: it comes
@@ -143,7 +144,7 @@ class Pool(Closing):
         resource_tracker.ensure_running()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            with _no_main():
+            with without_main():
                 process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -280,8 +281,8 @@ class Pool(Closing):
 
 
 @contextmanager
-def _no_main() -> Iterator[None]:
-    """Keep workers from running the user's script again: what they do has a name of its own.
+def without_main() -> Iterator[None]:
+    """Keep processes that start from running the user's script again: what they do has a name of its own.
 
     So a call needs no ``if __name__ == "__main__":``, and may come from a notebook or from standard input.
     """

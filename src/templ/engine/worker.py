@@ -16,6 +16,7 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -33,7 +34,7 @@ LARGEST_RESULT = 16 * 2**20
 """Bytes that a result may have when it is sent; those of a prediction have about 20 thousand."""
 
 
-def serve(pipe: Connection, work: str, context: Mapping[str, Any], headroom: int) -> None:
+def serve(pipe: Connection, work: str, context: Mapping[str, Any], headroom: int, folder: str) -> None:
     """Be a worker: prepare, then follow orders until told to stop or the parent is gone.
 
     Orders are ``("task", id)``, ``("release", "")`` and ``("stop", "")``; replies are ``("ready", bytes)`` or
@@ -48,9 +49,13 @@ def serve(pipe: Connection, work: str, context: Mapping[str, Any], headroom: int
         `function` and `context` of a `templ.engine.executor.Work`.
     headroom : int
         Bytes of data that the worker may take beyond what it has at the start; 0 for no limit.
+    folder : str
+        That of the same work.
     """
     _end_with_run()
     _be_quiet()
+    with suppress(OSError):  # another machine may not have it; then a relative path is not found, and said
+        os.chdir(folder)
     try:
         perform = open_function(work, context)
     except BaseException as error:  # noqa: BLE001  the worker's edge

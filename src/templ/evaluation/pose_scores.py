@@ -13,14 +13,16 @@ from rdkit.Chem import Mol
 from templ.chemistry.receptor import Receptor
 from templ.chemistry.receptor_file import read_receptor
 from templ.errors import InputError
+from templ.evaluation.bonded_form import in_form_of
 from templ.evaluation.interface_scores import has_peppr, interface_scores
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.evaluation.validity import PACKAGE as POSEBUSTERS
 from templ.evaluation.validity import failed_checks
 from templ.library.store import Library, open_library
-from templ.poses.pose_file import read_bond
+from templ.poses.pose_file import bond_of
+from templ.sources.files import file_stem
 from templ.sources.ledger import Ledger
-from templ.sources.sdf import read_sdf
+from templ.sources.sdf import SdfRecord, read_records, read_sdf
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +86,15 @@ def score_poses(
     """
     crystals = _Crystals(Path(truth), None if truth_receptor is None else Path(truth_receptor))
     lies_in = None if receptor is None else read_receptor(Path(receptor))
-    entries = read_sdf(poses, ledger := Ledger())
+    records = read_records(poses, ledger := Ledger())
 
     def scores() -> Iterator[PoseScore]:
         ranks: Counter[str] = Counter()
         with crystals:
-            for done, entry in enumerate(entries, 1):
-                ranks[entry.id] += 1
-                yield _score(entry.id, ranks[entry.id], entry.mol, crystals, lies_in)
+            for done, record in enumerate(records, 1):
+                id = record.title or f"{file_stem(poses)}-{record.number}"
+                ranks[id] += 1
+                yield _score(id, ranks[id], record, crystals, lies_in)
                 on_progress(done)
             for row in ledger.first:
                 yield PoseScore(row.id or f"record {row.record}", 0, problem=row.reason)
@@ -99,19 +102,22 @@ def score_poses(
     return scores()
 
 
-def _score(id: str, rank: int, pose: Mol, crystals: _Crystals, receptor: Receptor | None) -> PoseScore:
+def _score(
+    id: str, rank: int, record: SdfRecord, crystals: _Crystals, receptor: Receptor | None
+) -> PoseScore:
+    pose = record.mol
     truth = crystals.pose(id)
     if truth is None:
         return PoseScore(id, rank, problem="no crystal of this id")
     crystal = crystals.receptor(id) or receptor
     lies_in = receptor or crystal
     try:
-        rmsd = symmetric_rmsd(pose, truth)
+        rmsd, bond = symmetric_rmsd(pose, truth), bond_of(record.properties)
     except InputError as error:
         return PoseScore(id, rank, problem=str(error))
+    truth = in_form_of(truth, pose)
     checks = None
     if find_spec(POSEBUSTERS):
-        bond = read_bond(pose)
         bonded_to = "" if bond is None else bond.residue
         checks = tuple(failed_checks(pose, truth=truth, receptor=lies_in, bonded_to=bonded_to))
     lddt = bisy = None

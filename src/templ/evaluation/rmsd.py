@@ -6,6 +6,7 @@ from rdkit import Chem
 from rdkit.Chem import rdMolAlign
 
 from templ.chemistry.molecules import has_3d, quiet_rdkit, skeleton
+from templ.chemistry.warheads import bonded_forms
 from templ.errors import InputError
 
 MAX_MATCHES = 100_000
@@ -18,12 +19,14 @@ def symmetric_rmsd(pose: Chem.Mol, truth: Chem.Mol) -> float:
 
     Terminal groups that resonance makes equal (carboxylate, nitro, sulfonate, amidinium) count as symmetric.
     Where the two differ in bond orders or charges (another protonation or tautomer of the same skeleton),
-    atoms are assigned by element and connectivity alone.
+    atoms are assigned by element and connectivity alone. Where one is what the other becomes once bonded to
+    a protein, without its leaving group or with its ring opened, the atoms that both have are compared.
 
     Parameters
     ----------
     pose, truth : rdkit.Chem.Mol
-        The same molecule, each with one 3D conformer, in one frame; atom order and hydrogens are free.
+        The same molecule, free or bonded, each with one 3D conformer, in one frame; atom order and hydrogens
+        are free.
         Neither is changed.
 
     Returns
@@ -49,9 +52,18 @@ def symmetric_rmsd(pose: Chem.Mol, truth: Chem.Mol) -> float:
         if rmsd is None:
             rmsd = _best_rms(skeleton(pose), skeleton(truth))
         if rmsd is None:
+            rmsd = _rms_of_bonded_forms(pose, truth)
+        if rmsd is None:
             shown = f"{Chem.MolToSmiles(pose)} against {Chem.MolToSmiles(truth)}"
             raise InputError(f"pose and truth are not the same molecule ({shown})")
         return rmsd
+
+
+def _rms_of_bonded_forms(pose: Chem.Mol, truth: Chem.Mol) -> float | None:
+    """Return the RMSD where one is what becomes of the other by a warhead, None where neither is."""
+    pairs = [(form, truth) for form in bonded_forms(pose)] + [(pose, form) for form in bonded_forms(truth)]
+    found = [_best_rms(skeleton(first), skeleton(second)) for first, second in pairs]
+    return min((rmsd for rmsd in found if rmsd is not None), default=None)
 
 
 def _heavy_with_coordinates(mol: Chem.Mol, name: str) -> Chem.Mol:

@@ -18,6 +18,7 @@ from templ.library.ids import id_hash
 from templ.runs.journal import JOURNAL_NAME, all_lines, read_lines, read_records
 from templ.runs.manifest import RunManifest, read_manifest
 from templ.runs.memory_log import read_samples
+from templ.runs.parts import latest_attempts
 from templ.runs.pose_shards import read_poses
 from templ.runs.record import Record
 from templ.runs.run_folder import run_of
@@ -71,9 +72,18 @@ class Run:
 
     def __iter__(self) -> Iterator[Record]:
         """Records one at a time, in the order of the journal; of a finished run, that of its list."""
-        if not (self.path / JOURNAL_NAME).exists():
-            raise RunError(f"{self.path} has no results yet; start the same command again to go on")
+        self._must_have_journal()
         return self._records()
+
+    def _must_have_journal(self) -> None:
+        if (self.path / JOURNAL_NAME).exists():
+            return
+        if latest_attempts(self.path):
+            raise RunError(
+                f"{self.path} is done by processes that join: results are in their parts until all is done "
+                "(`templ benchmark status` counts them); start the same command with --join to go on"
+            )
+        raise RunError(f"{self.path} has no results yet; start the same command again to go on")
 
     def _records(self) -> Iterator[Record]:
         count = 0
@@ -87,6 +97,7 @@ class Run:
 
     def damage(self) -> Iterator[str]:
         """Compare records and poses with their checksums; yield a sentence for all that is damaged."""
+        self._must_have_journal()
         number = 0
         for number, line in enumerate(all_lines(self.path / JOURNAL_NAME), 1):
             if line.record is None:

@@ -12,6 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from templ.disk import replacing
+from templ.records import PoseBond
 from templ.runs.record import PoseRecord, Record
 from templ.scoring.terms import TERMS
 from templ.templates.superposition import SUPERPOSITION
@@ -38,6 +39,11 @@ SCHEMA = pa.schema(
         "core_rmsd": pa.float64(),
         **dict.fromkeys(SUPERPOSITION, pa.float64()),
         "pocket": pa.string(),
+        "bond_residue": pa.string(),
+        "bond_residue_atom": pa.string(),
+        "bond_atom": pa.int32(),
+        "bond_length": pa.float64(),
+        "bond_angles": pa.string(),
         "rmsd": pa.float64(),
         "copy_rmsd": pa.float64(),
         "valid": pa.bool_(),
@@ -99,8 +105,20 @@ def _pose_columns(pose: PoseRecord, rank: int) -> dict[str, Any]:
         "core_rmsd": pose.core_rmsd,
         **pose.superposition,
         "pocket": " ".join(pose.pocket),
+        **({} if pose.bond is None else _bond_columns(pose.bond)),
         "rmsd": pose.rmsd,
         "copy_rmsd": pose.copy_rmsd,
+    }
+
+
+def _bond_columns(bond: PoseBond) -> dict[str, Any]:
+    """As the file of poses says it: the atom is counted from 1."""
+    return {
+        "bond_residue": bond.residue,
+        "bond_residue_atom": bond.residue_atom,
+        "bond_atom": bond.atom + 1,
+        "bond_length": bond.length,
+        "bond_angles": f"{bond.at_residue} {bond.at_ligand}",
     }
 
 

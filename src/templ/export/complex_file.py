@@ -10,7 +10,8 @@ import gemmi
 import numpy as np
 from rdkit import Chem
 
-from templ.chemistry.receptor import Receptor, with_atom_at
+from templ.chemistry.reactive_residue import turned_side_chain
+from templ.chemistry.receptor import Receptor
 from templ.disk import make_folder, replacing
 from templ.errors import InputError
 from templ.evaluation.run import Run
@@ -96,7 +97,7 @@ def complex_structure(receptor: Receptor, pose: Chem.Mol) -> gemmi.Structure:
     """
     bond = read_bond(pose)
     if bond is not None:
-        receptor = with_atom_at(receptor, bond.residue, bond.residue_atom, bond.position)
+        receptor = turned_side_chain(receptor, bond.residue, bond.position)
     structure = to_structure(receptor)
     names = {chain.name for chain in structure[0]}
     chain = gemmi.Chain(next(name for name in "LXYZWVUTSRQPONMKJIHGFEDCBA0123456789" if name not in names))
@@ -113,7 +114,7 @@ def complex_structure(receptor: Receptor, pose: Chem.Mol) -> gemmi.Structure:
     structure[0].add_chain(chain)
     structure.setup_entities()
     if bond is not None:
-        structure.connections.append(_link(bond, chain.name, atom_names(pose)[bond.atom]))
+        structure.connections.append(_link(structure, bond, chain.name, atom_names(pose)[bond.atom]))
     return structure
 
 
@@ -130,13 +131,18 @@ def without_capping_hydrogen(pose: Chem.Mol, bond: PoseBond) -> Chem.Mol:
     return cut.GetMol()
 
 
-def _link(bond: PoseBond, chain: str, atom: str) -> gemmi.Connection:
+def _link(structure: gemmi.Structure, bond: PoseBond, chain: str, atom: str) -> gemmi.Connection:
     """Say that a residue is bonded to an atom of the pose, which is in a chain of its own."""
-    where, _, residue = bond.residue.rpartition(":")
+    # By where it is, not by its name: gemmi reads insertion codes as small letters.
+    position = gemmi.Position(*bond.position)
+    its = min(
+        (each for each in structure[0].all() if each.atom.name == bond.residue_atom),
+        key=lambda each: float(each.atom.pos.dist(position)),
+    )
     connection = gemmi.Connection()
     connection.name, connection.type = "covale1", gemmi.ConnectionType.Covale
     connection.partner1 = gemmi.AtomAddress(
-        where, gemmi.SeqId(residue[3:]), residue[:3], bond.residue_atom, ANY_ALTERNATIVE
+        its.chain.name, its.residue.seqid, its.residue.name, bond.residue_atom, ANY_ALTERNATIVE
     )
     connection.partner2 = gemmi.AtomAddress(chain, gemmi.SeqId(1, " "), LIGAND, atom, ANY_ALTERNATIVE)
     connection.reported_distance = bond.length

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from string import ascii_lowercase, ascii_uppercase, digits
+
 import gemmi
 
 from templ.chemistry.receptor import Receptor
@@ -13,7 +17,8 @@ IN_NO_CHAIN = "free"
 def to_pdb(receptor: Receptor) -> str:
     """Write the atoms of a receptor as PDB.
 
-    Chains and residues keep their names and numbers. What is in no chain is written as HETATM, numbered anew.
+    Chains and residues keep their names and numbers; of chains with one name the further ones get others, for
+    else they could not be told apart. What is in no chain is written as HETATM, numbered anew.
     """
     structure = to_structure(receptor)
     structure.shorten_chain_names()
@@ -23,8 +28,9 @@ def to_pdb(receptor: Receptor) -> str:
 def to_structure(receptor: Receptor) -> gemmi.Structure:
     """Make a receptor a structure of gemmi's; see `to_pdb`."""
     model = gemmi.Model(1)
-    chains = {name: gemmi.Chain(name) for name in (*receptor.residues.chains, IN_NO_CHAIN)}
-    chain_of = receptor.residues.chain_of_each()
+    names = distinct_names(receptor.residues.chains)
+    chains = {name: gemmi.Chain(name) for name in (*names, IN_NO_CHAIN)}
+    chain_of = replace(receptor.residues, chains=names).chain_of_each()
     atoms = receptor.atoms
     current, residue = None, gemmi.Residue()
     for i in range(len(atoms)):
@@ -46,6 +52,21 @@ def to_structure(receptor: Receptor) -> gemmi.Structure:
     structure.add_model(model)
     structure.remove_empty_chains()
     return structure
+
+
+def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of chains, each that came before replaced by the first letter that is no name.
+
+    Examples
+    --------
+    >>> distinct_names(["A", "B", "A", "", ""])
+    ('A', 'B', 'C', '', 'D')
+    """
+    found: list[str] = []
+    free = (letter for letter in ascii_uppercase + ascii_lowercase + digits if letter not in names)
+    for name in names:
+        found.append(next(free, f"{name}{len(found)}") if name in found else name)
+    return tuple(found)
 
 
 def _residue(receptor: Receptor, index: int, name: str, number: int) -> gemmi.Residue:

@@ -20,8 +20,8 @@ from templ.runs.identity import software_here
 from templ.settings import PredictionSettings
 from templ.sources.files import STRUCTURE, file_digest
 from templ.sources.sequences import read_sequences
-from templ.templates.covalent_choice import AUTO, NONE, check_residue
 from templ.templates.frame import check_site
+from templ.templates.residue_choice import AUTO, NONE, check_residue
 from templ.templates.rule import TemplateRule
 from templ.templates.sequence import Aligner, related_rows
 

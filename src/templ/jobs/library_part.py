@@ -33,7 +33,7 @@ from templ.library.format import FORMAT_VERSION, Manifest
 from templ.library.store import Library, is_sound, open_library
 from templ.records import Entry
 from templ.sources.annotations import read_annotations
-from templ.sources.complexes import complex_in, find_complexes, read_or_note
+from templ.sources.complexes import find_complexes, read_found
 from templ.sources.ledger import Ledger
 from templ.sources.structure_files import (
     BondOrders,
@@ -251,7 +251,7 @@ class _Build:
         tasks = list(self._tasks(plan))
         if tasks and self._reading.kind == "structures":
             self._make_dictionary()
-        with contextlib.closing(self._executor.run(self._work, iter(tasks))) as results:
+        with contextlib.closing(self._executor.run(self._work, tasks)) as results:
             for result in results:
                 task = json.loads(result.task)
                 if result.kind == "done":
@@ -276,7 +276,7 @@ class _Build:
         if not version or (folder / "version").exists():
             return
         work = Work(DICTIONARY_FUNCTION, {"folder": str(folder)}, PRELOAD)
-        for result in self._executor.run(work, iter(["dictionary"])):
+        for result in self._executor.run(work, ["dictionary"]):
             if result.kind != "done":
                 raise InputError(
                     f"the component dictionary cannot be read ({result.detail}): pip install biotite, or "
@@ -319,8 +319,7 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], None]:
     annotations = read_annotations(Path(context["index"])) if context["index"] else {}
 
     def read_folder(path: Path, ledger: Ledger) -> Iterator[Entry]:
-        files = complex_in(path)
-        return read_or_note(files, ledger, annotations) if files else iter(())
+        return read_found(path, ledger, annotations)
 
     def read_file(path: Path, ledger: Ledger) -> Iterator[Entry]:
         return read_structure(path, orders, ledger, annotations, context["all_copies"])

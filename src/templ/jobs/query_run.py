@@ -26,6 +26,7 @@ from templ.jobs.recording import Progress
 from templ.library.store import open_library
 from templ.records import Target
 from templ.runs.identity import Identity
+from templ.runs.journal import count_records
 from templ.runs.manifest import MANIFEST_NAME, RunManifest, read_manifest, start_run
 from templ.runs.pose_shards import read_poses
 from templ.runs.record import Record
@@ -73,7 +74,8 @@ def predict_queries(
     columns : TableColumns
         Which columns of a table have the SMILES and the ids, where they have unusual names.
     replace_other : bool
-        Replace a run of other queries or settings that is there; else it is refused.
+        Replace a run of other queries or settings that is there, unless it is of more queries; else it is
+        refused.
     on_start, on_progress : callable
         Told what the run takes from the machine, then how far it is.
 
@@ -244,12 +246,24 @@ def _poses_digest(context: dict[str, Any]) -> str:
 
 
 def _remove_other(run: Path, manifest: RunManifest) -> None:
-    """Remove results of other queries or settings."""
+    """Remove results of other queries or settings, but never of more of them.
+
+    Raises
+    ------
+    RunError
+        When they are of more queries.
+    """
     if not (run / MANIFEST_NAME).exists():
         return
-    with suppress(RunError):  # of another version: it cannot be gone on with either
-        if read_manifest(run).digest == manifest.digest:
+    # Of another version it cannot be gone on with either, but its records say how much work it is.
+    queries = count_records(run)
+    with suppress(RunError):
+        other = read_manifest(run)
+        if other.digest == manifest.digest:
             return
+        queries = other.targets
+    if queries > manifest.targets:
+        raise RunError(f"{run} holds a run of {queries} queries, which would be lost; choose another -o")
     for path in run.iterdir():
         if path.is_dir() and path.name != INPUTS_FOLDER:
             shutil.rmtree(path)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from templ.chemistry.molecules import first_block, positions
+from templ.evaluation.bonded_form import in_form_of
 from templ.evaluation.crystal_frame import crystal_poses
 from templ.evaluation.equivalent_copies import copy_rmsd, motions_between_copies
 from templ.evaluation.rmsd import symmetric_rmsd
@@ -90,8 +91,8 @@ def open_work(context: Mapping[str, Any]) -> Callable[[str], MoleculeResult]:
         record = Record.of(outcome, target, index, rmsd, copies, receptor=name)
         if context["validity"] and outcome.poses:
             begin = time.perf_counter()
-            truth = crystals[0] if crystals else None
             first = outcome.poses[0]
+            truth = in_form_of(crystals[0], first.mol) if crystals else None
             bonded_to = "" if first.bond is None else first.bond.residue
             failed = failed_checks(first.mol, truth=truth, receptor=receptor, bonded_to=bonded_to)
             stages = {**record.cost.stages, "validity": round(time.perf_counter() - begin, 4)}

@@ -130,6 +130,7 @@ def _bond_of(sample: Sample, xyz: NDArray[np.float64]) -> PoseBond | None:
         float(geometry.length[0]),
         float(geometry.at_residue[0]),
         float(geometry.at_ligand[0]),
+        bool(geometry.sound[0]),
     )
 
 
@@ -151,9 +152,19 @@ def clashes_of_first(sample: Sample, selected: Sequence[SelectedPose]) -> str:
     if sample.bond is not None:
         hit[sample.bond.residue.side_chain] = False
         if not hit.any():
-            return f"the bond of the first pose to {sample.bond.residue.label} is bent or stretched"
+            return ""
     residues = residues_with(sample.receptor, hit) or ("a metal or cofactor",)
     return f"the first pose clashes with {' '.join(residues)}, which would have to move for it"
+
+
+def bent_bonds(poses: Sequence[Pose]) -> str:
+    """Say of which poses the bond to the receptor is not as it should be; empty where there is none."""
+    bent = [pose for pose in poses if pose.bond is not None and not pose.bond.sound]
+    if not bent:
+        return ""
+    which = f"{'poses' if len(bent) > 1 else 'pose'} {', '.join(str(pose.rank) for pose in bent)}"
+    where = " or ".join(dict.fromkeys(pose.bond.residue for pose in bent if pose.bond is not None))
+    return f"the bond of {which} to {where} is bent or stretched"
 
 
 def _template_of(xyz: NDArray[np.float64], copied: Placement, placements: list[Placement]) -> Placement:

@@ -81,5 +81,7 @@ def _capped(mol: Chem.Mol, added: int, atom: int) -> Chem.Mol:
     conformer.SetAtomPosition(added, Point3D(*(own + CAPPED * arm / np.linalg.norm(arm)).tolist()))
     mol.GetAtomWithIdx(added).SetAtomicNum(1)
     Chem.SanitizeMol(mol)
-    Chem.AssignStereochemistryFrom3D(mol)
+    # Of double bonds (C=N of an amidine) nobody asked which way a hydrogen points.
+    Chem.AssignAtomChiralTagsFromStructure(mol, replaceExistingTags=True)
+    Chem.AssignStereochemistry(mol, cleanIt=True, force=True)
     return mol

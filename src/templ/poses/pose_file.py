@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 
 from rdkit import Chem
 
+from templ.errors import InputError
 from templ.records import Outcome, Pose, PoseBond
 from templ.scoring.terms import TERMS
 from templ.templates.superposition import SUPERPOSITION
@@ -105,8 +107,26 @@ def _bond_properties(bond: PoseBond) -> dict[str, str]:
 
 def read_bond(mol: Chem.Mol) -> PoseBond | None:
     """Covalent bond of a pose that was read from a file; None without one."""
-    if not all(mol.HasProp(name) for name in BOND_PROPERTIES):
+    return bond_of({name: mol.GetProp(name) for name in BOND_PROPERTIES if mol.HasProp(name)})
+
+
+def bond_of(properties: Mapping[str, str]) -> PoseBond | None:
+    """Covalent bond of a pose by the data items of its file; None without one.
+
+    Raises
+    ------
+    InputError
+        When they are not what a file of poses says of a bond.
+    """
+    if not all(name in properties for name in BOND_PROPERTIES):
         return None
-    residue, reactive, position, atom, length, angles = map(mol.GetProp, BOND_PROPERTIES)
-    x, y, z = map(float, position.split())
-    return PoseBond(residue, reactive, (x, y, z), int(atom) - 1, float(length), *map(float, angles.split()))
+    residue, reactive, position, atom, length, angles = (properties[name] for name in BOND_PROPERTIES)
+    try:
+        x, y, z = map(float, position.split())
+        at_residue, at_ligand = map(float, angles.split())
+        return PoseBond(residue, reactive, (x, y, z), int(atom) - 1, float(length), at_residue, at_ligand)
+    except ValueError:
+        raise InputError(
+            f"{', '.join(BOND_PROPERTIES)}: expected a residue, an atom's name, three coordinates, a number, "
+            f"a length and two angles, not {', '.join(properties[name] for name in BOND_PROPERTIES)}"
+        ) from None

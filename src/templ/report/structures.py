@@ -12,6 +12,7 @@ from rdkit import Chem
 from rdkit.Chem import Mol
 
 from templ.chemistry.molecules import heavy, positions
+from templ.chemistry.reactive_residue import turned_side_chain
 from templ.chemistry.receptor import Receptor
 from templ.errors import LibraryError, RunError
 from templ.evaluation.crystal_frame import crystal_poses
@@ -19,6 +20,7 @@ from templ.evaluation.run import Run
 from templ.export.pdb import to_pdb
 from templ.library.store import Library, open_library
 from templ.pictures.drawings import draw, draw_pair, draw_smiles
+from templ.poses.pose_file import read_bond
 from templ.runs.record import PoseRecord, Record
 from templ.runs.run_libraries import find_receptors
 from templ.templates.frame import Frame
@@ -112,6 +114,8 @@ class Structures:
         ]
         if receptor is not None:
             near = centre if not poses else np.concatenate([centre, positions(poses[0])])
+            if poses and (bond := read_bond(poses[0])) is not None:
+                receptor = turned_side_chain(receptor, bond.residue, bond.position)
             shown["models"].append({"name": "pocket", "format": "pdb", "text": pocket_pdb(receptor, near)})
         return shown
 

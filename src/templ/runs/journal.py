@@ -188,6 +188,15 @@ def all_lines(path: Path) -> Iterator[Line]:
             start += len(text)
 
 
+def count_records(run: Path) -> int:
+    """Count the lines of a run's journal, of whatever version; none where there is no journal."""
+    try:
+        with (run / JOURNAL_NAME).open("rb") as file:
+            return sum(1 for _ in file)
+    except OSError:
+        return 0
+
+
 def _add_to_history(journal: Path, records: list[Record]) -> None:
     """Keep records in ``attempts.jsonl``, once: a start that was killed does the same again."""
     lines = b"".join(record.to_line() for record in records)

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from templ.disk import replacing
+from templ.disk import allow_open_files, replacing
 from templ.errors import RunError
 from templ.runs.journal import JOURNAL_NAME, read_records
 from templ.runs.manifest import mark_finished
@@ -24,6 +24,7 @@ def merge_shards(out: Path, shards: Sequence[Path], molecules: int) -> None:
     StorageError
         When the disk refuses; the same call begins again.
     """
+    allow_open_files()  # all shards are open at a time
     shutil.rmtree(out / POSES_FOLDER, ignore_errors=True)  # of a merge that was killed
     with PoseShards(out, in_order=True) as poses, replacing(out / JOURNAL_NAME) as results:
         for run, record in _in_order(shards, molecules):

@@ -64,14 +64,14 @@ class Lease:
         self._owner, self._renewed = owner, 0
         self._file = folder / LEASE_NAME
         with storage_errors(self._file):
-            self._file.write_text(f"{owner} 0\\n")
+            self._file.write_text(f"{owner} 0\n")
 
     def renew(self) -> None:
         """Show a sign of life; where the disk refuses it, the lease expires."""
         self._renewed += 1
         # Closed each time: only then do other machines see it. Not made where it is gone with its folder.
         with suppress(OSError), self._file.open("r+") as file:
-            file.write(f"{self._owner} {self._renewed}\\n")
+            file.write(f"{self._owner} {self._renewed}\n")
 
     @property
     def lost(self) -> bool:

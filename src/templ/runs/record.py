@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from templ.checksums import CHECKSUM, checksum
 from templ.errors import RunError, TemplError
-from templ.records import Outcome, Pose, Status, Target
+from templ.records import Outcome, Pose, PoseBond, Status, Target
 
 RECORD_VERSION = 5
 """Of the fields below. Version 1 had no field ``version``, version 2 no checksums."""
@@ -55,8 +55,8 @@ class PoseRecord:
     """One pose of a molecule, without its coordinates; docs/formats.md describes the fields.
 
     `core` pairs shared atoms: index in the query and in the template; `rmsd` is None without a crystal, and
-    `copy_rmsd` where the receptor has no two chains of one protein; `smiles` is what was posed, and `pocket`
-    the residues there.
+    `copy_rmsd` where the receptor has no two chains of one protein; `smiles` is what was posed, `pocket` the
+    residues there, and `bond` that to one of them.
     """
 
     __pydantic_config__ = STRICT
@@ -74,6 +74,7 @@ class PoseRecord:
     copy_rmsd: float | None = None
     smiles: str = ""
     pocket: tuple[str, ...] = ()
+    bond: PoseBond | None = None
 
     @classmethod
     def of(cls, pose: Pose, rmsd: float | None = None, copy_rmsd: float | None = None) -> PoseRecord:
@@ -92,6 +93,7 @@ class PoseRecord:
             copy_rmsd=None if copy_rmsd is None else round(copy_rmsd, 4),
             smiles=pose.smiles,
             pocket=pose.pocket,
+            bond=None if pose.bond is None else pose.bond.rounded(),
         )
 
 

@@ -11,6 +11,7 @@ from rdkit import Chem
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.molecules import heavy, positions, skeleton
 from templ.chemistry.rotors import saturated_rings
+from templ.chemistry.warheads import bonded_forms, is_made_by_bonding
 from templ.sampling.core_copying import copied_torsion, copy_core
 from templ.sampling.overlay import overlay_whole
 from templ.sampling.placement import Placement, as_placed
@@ -100,15 +101,19 @@ def extra_poses(query: PreparedQuery, extra: Sequence[Chem.Mol]) -> tuple[NDArra
     xyz : array, shape (poses, atoms, 3)
         Angstrom.
     left_out : int
-        Those whose heavy atoms are not bonded as the query's; bond orders and charges may differ.
+        Those whose heavy atoms are not bonded as the query's; bond orders and charges may differ, and a free
+        molecule's pose is one of what it becomes as it bonds.
     """
     found = []
     pattern = skeleton(query.mol)
+    made = is_made_by_bonding(query.mol)
     for pose in extra:
         mol = heavy(pose)
-        match = skeleton(mol).GetSubstructMatch(pattern)
-        if match and mol.GetNumAtoms() == query.mol.GetNumAtoms():
-            found.append(positions(mol)[list(match)])
+        for form in (mol, *(bonded_forms(mol) if made else ())):
+            match = skeleton(form).GetSubstructMatch(pattern)
+            if match and form.GetNumAtoms() == query.mol.GetNumAtoms():
+                found.append(positions(form)[list(match)])
+                break
     return np.array(found).reshape(-1, query.mol.GetNumAtoms(), 3), len(extra) - len(found)
 
 

@@ -10,7 +10,7 @@ from rdkit import Chem
 
 from templ.chemistry.geometry import Float, PrincipalAxes
 from templ.chemistry.reactive_residue import ReactiveResidue
-from templ.chemistry.warheads import AT_LIGAND, AT_RESIDUE, LENGTHS, TETRAHEDRAL
+from templ.chemistry.warheads import AT_LIGAND, AT_RESIDUE, TETRAHEDRAL, bond_length
 
 Floats = NDArray[np.float32]
 
@@ -87,7 +87,7 @@ class BondRestraint:
         """
         own = mol.GetAtomWithIdx(atom)
         neighbours = np.array([other.GetIdx() for other in own.GetNeighbors()], np.intp)
-        length = LENGTHS[own.GetAtomicNum(), residue.element]
+        length = bond_length(own, residue.element)
         at_residue = AT_RESIDUE[residue.element]
         # Three neighbours and the protein make four: flat only as the free molecule is drawn.
         flat = AT_LIGAND.get(own.GetHybridization(), TETRAHEDRAL)

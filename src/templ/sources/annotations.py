@@ -62,7 +62,7 @@ def read_annotations(path: str | Path) -> dict[str, Annotation]:
             if found.setdefault(id.lower(), annotation) != annotation:
                 raise InputError(f"{path}, line {line}: '{id}' was annotated otherwise before")
     except csv.Error as error:
-        raise InputError(f"{path} is not CSV that can be read ({error})") from None
+        raise InputError(f"{path} is not CSV that can be read ({error}): is a quote not closed?") from None
     if not found:
         raise InputError(
             f"{path} annotates no complex; expected a CSV with {', '.join(COLUMNS)}, or an INDEX"
@@ -71,8 +71,8 @@ def read_annotations(path: str | Path) -> dict[str, Annotation]:
 
 
 def _from_csv(path: Path, text: str) -> Iterator[tuple[int, str, Annotation]]:
-    first = text.partition("\n")[0]
-    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter_of(first), skipinitialspace=True)
+    delimiter = delimiter_of(text.partition("\n")[0])
+    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, skipinitialspace=True, strict=True)
     rows.fieldnames = [name.strip().lower() for name in rows.fieldnames or ()]
     names = rows.fieldnames
     if "id" not in names or not set(COLUMNS[1:]) & set(names):

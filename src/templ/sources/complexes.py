@@ -178,6 +178,19 @@ def read_or_note(
         ledger.add(str(files.folder), 1, 1, str(error), files.id)
 
 
+def read_found(folder: Path, ledger: Ledger, annotations: Mapping[str, Annotation]) -> Iterator[Entry]:
+    """Yield the complex of a folder that had one; what is gone since then is noted in the ledger."""
+    files, reason = None, "gone: it was a complex when the build began"
+    try:
+        files = complex_in(folder)
+    except InputError as error:
+        reason = str(error)
+    if files is None:
+        ledger.add(str(folder), 1, 1, reason, folder.name)
+    else:
+        yield from read_or_note(files, ledger, annotations)
+
+
 def _first_readable(paths: tuple[Path, ...]) -> tuple[Path, Mol]:
     """Read the ligand from the first file that gives one; the error has the reason for each file."""
     reasons = []

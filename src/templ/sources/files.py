@@ -7,11 +7,13 @@ import gzip
 import hashlib
 import io
 import re
+import stat
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from templ.disk import mend_of
 from templ.errors import InputError
 
 DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
@@ -84,7 +86,8 @@ def open_input(path: str | Path) -> Iterator[gzip.GzipFile | io.BufferedReader]:
             f"{path} is not a gzip file; rename it without .gz if it is not compressed"
         ) from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}; check its permissions") from None
+        mend = mend_of(error, "check its permissions")
+        raise InputError(f"{path} cannot be read: {error.strerror or error}; {mend}") from None
 
 
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -142,8 +145,13 @@ def check_input(path: str | Path, kind: str) -> None:
     Raises
     ------
     InputError
-        As `open_input`; also when the file is empty, binary, or a gzip file cut within its first bytes.
+        As `open_input`; also when it is a pipe, is empty or binary, or is a gzip file cut within its first
+        bytes.
     """
+    with suppress(OSError):  # which opening it tells better
+        mode = Path(path).stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise InputError(f"{path} is a pipe or device, which is read only once: save it as a file")
     with open_input(path) as stream:
         try:
             head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]

@@ -27,7 +27,8 @@ from templ.sources.files import (
     open_input,
     open_text,
 )
-from templ.sources.sdf import RECORD_END, parse_record, split_records, title_of
+from templ.sources.sdf import RECORD_END, parse_record, split_records, title_of, title_text
+from templ.sources.table_rows import TableRow, read_rows
 
 SMILES_COLUMNS = ("smiles", "canonical_smiles", "isomeric_smiles", "cxsmiles", "smi", "structure")
 ID_COLUMNS = (
@@ -39,6 +40,7 @@ DATA_ITEM = re.compile(rb"^>[^\n]*<([^<>\n]+)>[^\n]*\n([^\n]*)", re.MULTILINE)
 """A property of an SDF's record: its name, and the first line of its value."""
 EXTENSION = re.compile(r"(\|[^|]*\|)?\s*(.*)", re.DOTALL)
 """What follows a SMILES: perhaps a CXSMILES extension between bars, then the id."""
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 NOT_BLANK = re.compile(rb"\S")
 LEAST_IN_MOLECULE = 4
 """Atoms: a word that reads as a SMILES of fewer, such as CO or No, may as well be the name of a column."""
@@ -196,7 +198,8 @@ def _distinct(references: Iterator[QueryReference]) -> Iterator[QueryReference]:
             continue
         recent.add(number)
         if len(recent) == RECENT:
-            older = np.union1d(older, np.fromiter(recent, np.uint64, len(recent)))
+            older = np.concatenate([older, np.sort(np.fromiter(recent, np.uint64, len(recent)))])
+            older.sort(kind="stable")  # two runs that are sorted: merged, in little more room than they have
             recent.clear()
         yield reference
 
@@ -258,13 +261,12 @@ def _table_rows(path: Path, columns: TableColumns) -> Iterator[QueryReference]:
 
     text = lines()
     first = next(text, "")
-    reader = csv.reader(
-        chain([first], text), delimiter=delimiter_of(first), strict=True, skipinitialspace=True
-    )
-    try:
-        header = [name.strip() for name in next(reader, [])]
-    except csv.Error as error:
-        raise InputError(f"{path} has a malformed header ({error}), expected column names") from None
+    delimiter = delimiter_of(first)
+    rows = read_rows(chain([first], text), delimiter)
+    head = next(rows, TableRow(1, []))
+    if head.fault:
+        raise InputError(f"{path} has a malformed header ({head.fault}), expected column names")
+    header = [name.strip() for name in head.cells]
     smiles_at = find_column(path, header, columns.smiles, SMILES_COLUMNS, "smiles")
     if smiles_at is None:
         if any(map(_is_molecule, header)):
@@ -277,23 +279,18 @@ def _table_rows(path: Path, columns: TableColumns) -> Iterator[QueryReference]:
             "it by --smiles-column"
         )
     id_at = find_column(path, header, columns.id, ID_COLUMNS, "id")
-    index = 0
-    while True:
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            yield _reference(path, index, reader.line_num, "", "", f"malformed row: {error}")
-            index += 1
-            continue
-        if cells is None:
-            break
-        if cells:
-            cells += [""] * (len(header) - len(cells))
-            id = "" if id_at is None else cells[id_at].strip()
-            yield _reference(path, index, reader.line_num, cells[smiles_at].strip(), id)
-            index += 1
+    index, line = 0, 1
+    for index, (line, cells, fault) in enumerate(rows, 1):
+        cells += [""] * (len(header) - len(cells))
+        if any(cell.strip() for cell in cells[len(header) :]):
+            quote = f"put quotes around what has a {SEPARATORS[delimiter]} in it"
+            fault = fault or f"{len(cells)} cells, expected {len(header)} as in the header; {quote}"
+        smiles, id = cells[smiles_at].strip(), "" if id_at is None else cells[id_at].strip()
+        if "\n" in smiles or "\r" in smiles:
+            fault = fault or "a line break in its SMILES: is a quote not closed?"
+        yield _reference(path, index - 1, line, "" if fault else smiles, id, fault)
     for fault in broken:
-        yield _reference(path, index, reader.line_num, "", "", fault)
+        yield _reference(path, index, line + 1, "", "", fault)
 
 
 def _is_molecule(word: str) -> bool:
@@ -375,7 +372,7 @@ def _record_offsets(path: Path, named: str | None) -> Iterator[tuple[int, str]]:
             title = b"" if empty else data[start : title_end if title_end >= 0 else len(data)]
             if not title.strip() and not empty:  # blank lines before the record
                 title = title_of(data[start : start + HEAD_BYTES].split(b"\n")).encode()
-            told = title.decode(errors="replace").strip()
+            told = title_text(title)
             record = b"" if told and named is None else data[start : end or len(data)]
             yield start, _id_of_record(path, index, record, told, named)
             index += 1

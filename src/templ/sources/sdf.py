@@ -148,7 +148,12 @@ def title_of(lines: Sequence[bytes]) -> str:
     """Title of a record by its first lines: the first of the three before the counts."""
     counts = next((i for i, text in enumerate(lines) if text.rstrip().endswith(VERSIONS)), HEADER_LINES)
     title = lines[max(0, counts - HEADER_LINES) : counts][:1]
-    return title[0].decode(errors="replace").strip() if title else ""
+    return title_text(title[0]) if title else ""
+
+
+def title_text(line: bytes) -> str:
+    """Title as text, without the byte order mark that some editors put before the first."""
+    return line.decode(errors="replace").removeprefix("\ufeff").strip()
 
 
 def split_records(stream: io.BufferedIOBase) -> Iterator[RawRecord]:

@@ -6,7 +6,6 @@ this order. A ligand whose bond orders are unknown goes to the ledger; the other
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 import re
@@ -36,6 +35,7 @@ from templ.sources.annotations import Annotation
 from templ.sources.files import delimiter_of, file_stem, read_text
 from templ.sources.ledger import Ledger
 from templ.sources.queries import SMILES_COLUMNS, find_column
+from templ.sources.table_rows import TableRow, read_rows
 
 WWPDB_NAME = re.compile(r"pdb([0-9][a-z0-9]{3})", re.IGNORECASE)
 """Of a file in the archive of the wwPDB: ``pdb1abc.ent.gz``."""
@@ -129,8 +129,8 @@ def read_ligand_table(path: str | Path) -> dict[tuple[str, str], str]:
     """
     path = Path(path)
     text = read_text(path, "a table of ligands")
-    reader = csv.reader(io.StringIO(text), delimiter=delimiter_of(text.partition("\n")[0]))
-    header = [name.strip() for name in next(reader, [])]
+    rows = read_rows(io.StringIO(text), delimiter_of(text.partition("\n")[0]))
+    header = [name.strip() for name in next(rows, TableRow(1, [])).cells]
     smiles_at = find_column(path, header, None, SMILES_COLUMNS, "smiles")
     id_at = find_column(path, header, None, STRUCTURE_COLUMNS, "id")
     residue_at = find_column(path, header, None, RESIDUE_COLUMNS, "residue")
@@ -139,7 +139,9 @@ def read_ligand_table(path: str | Path) -> dict[tuple[str, str], str]:
             f"{path}: columns {', '.join(header)}; expected smiles, and at least one of id and residue"
         )
     found: dict[tuple[str, str], str] = {}
-    for cells in reader:
+    for line, cells, fault in rows:
+        if fault:
+            raise InputError(f"{path}, line {line}: {fault}")
         if not any(cells):
             continue
         cells += [""] * (len(header) - len(cells))
@@ -151,11 +153,11 @@ def read_ligand_table(path: str | Path) -> dict[tuple[str, str], str]:
         try:
             parse_smiles(smiles)
         except InputError as error:
-            raise InputError(f"{path}, line {reader.line_num}: {error}") from None
+            raise InputError(f"{path}, line {line}: {error}") from None
         if key == ("", ""):
-            raise InputError(f"{path}, line {reader.line_num}: neither id nor residue")
+            raise InputError(f"{path}, line {line}: neither id nor residue")
         if found.setdefault(key, smiles) != smiles:
-            raise InputError(f"{path}, line {reader.line_num}: another SMILES for {' '.join(key).strip()}")
+            raise InputError(f"{path}, line {line}: another SMILES for {' '.join(key).strip()}")
     return found
 
 

@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from rdkit import Chem
 from rdkit.Chem import rdFingerprintGenerator
 
 from templ.chemistry.covalent import CovalentBond
+from templ.chemistry.elements import standard_name
 from templ.chemistry.geometry import squared_distances
 from templ.chemistry.molecules import positions
-from templ.chemistry.reactive_residue import SIDE_CHAINS, ReactiveResidue, reactive_residues
+from templ.chemistry.reactive_residue import ReactiveResidue, reactive_residues
 from templ.chemistry.receptor import Receptor
 from templ.chemistry.rotors import AMIDE
-from templ.chemistry.warheads import BONDED, LENGTHS, WARHEADS, Warhead
-from templ.errors import InputError, Refusal
+from templ.chemistry.warheads import BONDED, LENGTHS, WARHEADS
 from templ.library.store import Library
+from templ.templates.covalent_reaction import find_reactions
+from templ.templates.residue_choice import AUTO, NONE, REACH, find_residues
 from templ.templates.screening import Template
 
-AUTO, NONE = "auto", "none"
-"""What may be said instead of the name of a residue."""
-REACH = 6.0
-"""Angstrom from the templates' atoms within which a residue can be bonded to."""
+MEANT_REACH = 12.0
+"""Angstrom: the same, for one that the query was made to bond to."""
 BOND, ACROSS = 2.2, 3.25
 """Angstrom from a template's atom to a reactive atom, wherever that turns, and to the atom before it, where
 the two are bonded; without a bond the latter is at least 3.4."""
 LIKELY = 0.6
 """Share of the templates with an atom in the same surroundings that are bonded by it, from which on a query
 is taken to be so."""
-MOST_NAMED = 12
-"""Residues that a message names."""
 SULPHUR = 16
 WIDE = 2
 """Bonds around an atom that its surroundings reach."""
@@ -51,75 +48,40 @@ class ChosenBond:
     residue : ReactiveResidue
     why : str
         What tells it, a few words.
+    others : tuple of int
+        Atoms that could be it as well.
     """
 
     atom: int
     residue: ReactiveResidue
     why: str
+    others: tuple[int, ...] = ()
 
 
-def find_residues(receptor: Receptor, templates: Sequence[Template], wanted: str) -> list[ReactiveResidue]:
-    """Residues that may be bonded to, nearest to the templates first: those in reach, or the one named.
-
-    Raises
-    ------
-    Refusal
-        When the residue that is named is not there, or of no kind that bonds.
-    """
-    site = np.concatenate([positions(template.mol) for template in templates])
-    if wanted == AUTO:
-        return reactive_residues(receptor, site, REACH)
-    named = [residue for residue in reactive_residues(receptor, site) if residue.is_called(wanted)]
-    if not named:
-        near = " ".join(residue.label for residue in reactive_residues(receptor, site, REACH)) or "none"
-        raise Refusal(
-            "no-such-residue",
-            f"--covalent {wanted}: the receptor has no such residue that can bond, with all its atoms; near "
-            f"the templates there are: {near}",
+def doubts(bond: ChosenBond, templates: Sequence[Template]) -> Iterator[str]:
+    """Say what a user should know of a bond that was chosen."""
+    residue, label = bond.residue, bond.residue.label
+    if bond.others:
+        atoms = ", ".join(str(atom + 1) for atom in bond.others)
+        yield (
+            f"atom {bond.atom + 1} bonds, and others could as well (atoms {atoms} of the poses): the query "
+            "as it is before it bonds would tell"
         )
-    return named[:1]
-
-
-def check_residue(receptor: Receptor, wanted: str, path: Path) -> None:
-    """Refuse a residue that the queries are to bond to and the receptor has not.
-
-    Raises
-    ------
-    InputError
-        When it has no such residue of a kind that bonds, with all its atoms.
-    """
-    if wanted in (AUTO, NONE):
-        return
-    found = reactive_residues(receptor, receptor.atoms.xyz.astype(np.float64))
-    if any(residue.is_called(wanted) for residue in found):
-        return
-    kind = wanted.rpartition(":")[2][:3]
-    alike = [residue.label for residue in found if residue.kind == kind]
-    kinds = ", ".join(SIDE_CHAINS)
-    raise InputError(
-        f"--covalent {wanted}: {path} has no such residue that can bond ({kinds}), with all its atoms; "
-        f"it has {' '.join(alike[:MOST_NAMED]) or 'none of this kind'}"
-    )
-
-
-def free_warheads(mol: Chem.Mol, wanted: str) -> list[Warhead]:
-    """Groups of a query that bond: where no residue is named, not those that mostly do not."""
-    able = (warhead for warhead in WARHEADS if warhead.reactive or wanted != AUTO)
-    return [warhead for warhead in able if warhead.is_free_in(mol)] if wanted != NONE else []
-
-
-def find_reaction(
-    warheads: Sequence[Warhead], residues: Iterable[ReactiveResidue]
-) -> tuple[Warhead, ReactiveResidue] | None:
-    """The first residue that one of the warheads takes, and which; None where there is no such pair."""
-    pairs = (
-        (warhead, residue) for residue in residues for warhead in warheads if residue.kind in warhead.residues
-    )
-    return next(pairs, None)
+    if residue.held_by:
+        yield f"{label} is bonded to {residue.held_by} in the receptor, which the poses take no notice of"
+    site = np.concatenate([positions(template.mol) for template in templates])
+    gap = float(np.sqrt(squared_distances(residue.reactive, site).min()))
+    if gap > REACH:
+        yield f"{label} is {gap:.0f} A from the templates, which tell little of poses that are bonded to it"
 
 
 def choose_bond(
-    mol: Chem.Mol, templates: Sequence[Template], library: Library, receptor: Receptor, wanted: str
+    mol: Chem.Mol,
+    templates: Sequence[Template],
+    library: Library,
+    receptor: Receptor,
+    wanted: str,
+    meant: str = "",
 ) -> ChosenBond | None:
     """Choose the bond that a query, as it is once bonded, is posed with; None for none.
 
@@ -131,6 +93,8 @@ def choose_bond(
         In the frame of the receptor.
     wanted : str
         ``auto``, ``none``, or the name of a residue.
+    meant : str
+        Residue that the reaction was done for: it comes before others that are as able.
 
     Raises
     ------
@@ -143,8 +107,12 @@ def choose_bond(
     made = next((atom for atom in mol.GetAtoms() if atom.HasProp(BONDED)), None)
     if made is not None:
         warhead = next(each for each in WARHEADS if each.name == made.GetProp(BONDED))
-        able = (residue for residue in residues if residue.kind in warhead.residues)
-        return next((ChosenBond(made.GetIdx(), residue, f"by its {warhead.name}") for residue in able), None)
+        able = [residue for _, residue in find_reactions([warhead], residues, wanted)]
+        if meant:
+            site = np.concatenate([positions(template.mol) for template in templates])
+            named = reactive_residues(receptor, site, MEANT_REACH, called=meant)
+            able = [*(residue for residue in named if residue.kind in warhead.residues), *able]
+        return ChosenBond(made.GetIdx(), able[0], f"by its {warhead.name}") if able else None
     said = said_bonds(templates, library)
     for residue in residues:
         bonded = bonded_atoms(templates, said, residue)
@@ -182,7 +150,12 @@ def _shown_by_templates(
         if shown:
             first, *others = bonding[own[atom]]
             more = f" and {len(others)} more" if others else ""
-            return ChosenBond(atom, residue, f"as {first}{more} of the templates")
+            alike = [other for other in shown if share[own[other]] == share[own[atom]]]
+            if wanted != AUTO:  # what is known of the others is their kind alone
+                alike += [other for other, _ in _known_adducts(mol, residue)]
+            return ChosenBond(
+                atom, residue, f"as {first}{more} of the templates", _distinct_from(atom, alike, mol)
+            )
     return None
 
 
@@ -203,7 +176,7 @@ def bonded_atoms(
     found = dict[str, int]()
     if said is not None:
         for template, bond in zip(templates, said, strict=True):
-            if bond is not None and bond.residue == residue.kind:
+            if bond is not None and standard_name(bond.residue) == residue.kind:
                 atom = positions(template.mol)[[bond.ligand_atom]]
                 near = squared_distances(atom, residue.before).min() <= REACH**2
                 if near and can_bond(template.mol.GetAtomWithIdx(bond.ligand_atom), residue):
@@ -241,11 +214,30 @@ def can_bond(atom: Chem.Atom, residue: ReactiveResidue) -> bool:
 
 
 def _known_adduct(mol: Chem.Mol, residue: ReactiveResidue) -> ChosenBond | None:
-    """The atom by which a query is the adduct of a warhead of the table."""
-    for warhead in WARHEADS:
-        if residue.kind in warhead.residues and (atoms := warhead.bonded_atoms(mol)):
-            return ChosenBond(atoms[0], residue, f"what becomes of {warhead.name}")
-    return None
+    """The atom by which a query is the adduct of a warhead of the table, the narrowest pattern first."""
+    found = _known_adducts(mol, residue)
+    if not found:
+        return None
+    atom, name = found[0]
+    others = _distinct_from(atom, [other for other, _ in found], mol)
+    return ChosenBond(atom, residue, f"what becomes of {name}", others)
+
+
+def _known_adducts(mol: Chem.Mol, residue: ReactiveResidue) -> list[tuple[int, str]]:
+    """Atoms by which a query may be the adduct of a warhead that a residue takes, and which warhead."""
+    return [
+        (atom, warhead.name)
+        for warhead in WARHEADS
+        if residue.kind in warhead.residues
+        for atom in warhead.bonded_atoms(mol)
+    ]
+
+
+def _distinct_from(atom: int, others: Iterable[int], mol: Chem.Mol) -> tuple[int, ...]:
+    """Those of some atoms that are not as an atom is, by symmetry; one of each kind."""
+    ranks = Chem.CanonicalRankAtoms(mol, breakTies=False)
+    kinds = {ranks[other]: other for other in sorted(others, reverse=True) if ranks[other] != ranks[atom]}
+    return tuple(sorted(kinds.values()))
 
 
 def _adducts(mol: Chem.Mol) -> dict[int, str]:

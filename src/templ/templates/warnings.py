@@ -12,7 +12,8 @@ from rdkit import Chem
 from templ.chemistry.molecules import first_block, ligand_key, positions
 from templ.chemistry.receptor import METALS, ON_LIGAND
 from templ.chemistry.warheads import WARHEADS
-from templ.templates.covalent_choice import AUTO, ChosenBond, find_residues
+from templ.templates.covalent_choice import ChosenBond
+from templ.templates.residue_choice import AUTO, find_residues
 
 if TYPE_CHECKING:
     from templ.chemistry.receptor import Receptor

@@ -13,7 +13,8 @@ from rdkit import Chem
 from rdkit.Chem import Mol
 
 from templ.chemistry.molecules import heavy, positions
-from templ.chemistry.receptor import AT_POSE, Receptor, with_atom_at
+from templ.chemistry.reactive_residue import turned_side_chain
+from templ.chemistry.receptor import AT_POSE, Receptor
 from templ.evaluation.run import Run, load_run
 from templ.pictures.drawings import draw, draw_pair, draw_smiles
 from templ.poses.pose_file import read_bond
@@ -106,7 +107,7 @@ def pose_view(path: str | Path, record: Record, libraries: Sequence[Path] = ()) 
         view["models"].append(_model("crystal", "crystal", truth))
     if receptor is not None:
         if poses and (bond := read_bond(poses[0])) is not None:
-            receptor = with_atom_at(receptor, bond.residue, bond.residue_atom, bond.position)
+            receptor = turned_side_chain(receptor, bond.residue, bond.position)
         near = np.concatenate([positions(mol) for mol in (*bare, *([truth] if truth is not None else []))])
         view["models"].append(
             {"name": "pocket", "kind": "pocket", "format": "pdb", "text": pocket_pdb(receptor, near)}

@@ -19,6 +19,8 @@ from templ.benchmark.runner import RunOptions, run_benchmark
 from templ.checksums import with_checksum
 from templ.cli import app
 from templ.errors import RunError
+from templ.runs.manifest import read_manifest, write_manifest
+from templ.runs.run_folder import lock_run
 from templ.settings import RunSettings
 
 FAST = {"conformers": 5, "minimised": 10, "rounds": 0, "top": 1}
@@ -90,6 +92,28 @@ def test_a_run_at_work_and_one_that_was_killed(tmp_path, kinase_path, words):
     assert (left.state, left.done) == ("stopped", left.posed)
     assert left.done
     assert status(finished, folder)[0] == 1
+
+
+def test_a_run_whose_parts_are_put_together_at_that_moment(tmp_path, monkeypatch, kinase_path):
+    """They are deleted as soon as the run is finished, and then all is in the run itself."""
+    folder = run_some(tmp_path / "a", kinase_path)
+    manifest = read_manifest(folder)
+    write_manifest(folder, manifest.model_copy(update={"finished": None}))
+
+    def finish(run):
+        write_manifest(folder, manifest)
+        return {1: folder / "parts" / "0001.1"}
+
+    monkeypatch.setattr("templ.benchmark.run_status.latest_attempts", finish)
+    found = status_of(folder)
+    assert (found.state, found.done) == ("finished", 2)
+
+
+def test_a_list_of_queries_by_the_name_of_its_poses(tmp_path, kinase_path):
+    run_some(tmp_path / "poses.run", kinase_path, dry_run=True)
+    assert status_of(tmp_path / "poses.sdf").state == "stopped"
+    with lock_run(tmp_path / "poses.run"):
+        assert status_of(tmp_path / "poses.sdf").state == "running"
 
 
 def test_speed_is_that_of_the_last_minutes_since_it_was_started(tmp_path, monkeypatch, kinase_path):

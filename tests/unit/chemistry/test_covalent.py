@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -43,3 +45,23 @@ def test_a_long_bond_needs_to_be_named(receptor):
     xyz, name = np.array([[3.8, 0, 0]]), AtomName("A", 145, " ", "SG")
     assert covalent_bond(xyz, [6], receptor) is None
     assert covalent_bond(xyz, [6], receptor, {name}).atom == "SG"
+
+
+def test_a_bond_to_a_side_chain_goes_before_one_to_the_rest_of_a_peptide(receptor):
+    """As in 2cnk: the inhibitor's first residues are a chain, its warhead a ligand that hangs on them."""
+    atoms = receptor.atoms
+    peptide = replace(
+        receptor,
+        atoms=replace(
+            atoms,
+            xyz=np.concatenate([atoms.xyz, np.array([[9.4, 0, 0]], np.float32)]),
+            elements=np.append(atoms.elements, np.uint8(6)),
+            residues=np.append(atoms.residues, np.int32(0)),
+            names=np.append(atoms.names, "C"),
+            residue_names=np.append(atoms.residue_names, "VAL"),
+            b_factors=np.append(atoms.b_factors, np.float32(0)),
+        ),
+    )
+    bond = covalent_bond(np.array([[3.31, 0, 0], [8.1, 0, 0]]), [6, 7], peptide)
+    assert (bond.atom, bond.ligand_atom) == ("SG", 0)
+    assert covalent_bond(np.array([[8.1, 0, 0]]), [7], peptide).atom == "C"

@@ -6,7 +6,7 @@ import pytest
 from rdkit import Chem
 
 from templ.chemistry.reactive_residue import SIDE_CHAINS
-from templ.chemistry.warheads import AT_RESIDUE, BONDED, LENGTHS, WARHEADS, is_made_by_bonding
+from templ.chemistry.warheads import AT_RESIDUE, BONDED, LENGTHS, WARHEADS, bond_length, is_made_by_bonding
 
 NAMED = {warhead.name: warhead for warhead in WARHEADS}
 REACTIONS = [
@@ -16,6 +16,7 @@ REACTIONS = [
     ("substituted acrylamide", "C=C(C)C(=O)Nc1ccccc1", ["CC(C)C(=O)Nc1ccccc1"]),
     ("substituted acrylamide", "O=C(/C=C/c1ccccc1)NC", ["CNC(=O)CCc1ccccc1"]),
     ("enone or acrylate", "C=CC(=O)OC", ["CCC(=O)OC"]),
+    ("enone or acrylate", "C=CC(=O)c1ccccc1", ["CCC(=O)c1ccccc1"]),
     ("chloroacetamide", "ClCC(=O)Nc1ccccc1", ["CC(=O)Nc1ccccc1"]),
     ("aldehyde", "O=C[C@H](CC1CCNC1=O)NC(C)=O", ["CC(=O)N[C@H](CO)CC1CCNC1=O"]),
     ("ketoamide", "CC(=O)C(=O)NCc1ccccc1", ["CC(O)C(=O)NCc1ccccc1"]),
@@ -26,6 +27,7 @@ REACTIONS = [
     ("nitrile", "CC(NC(=O)c1ccccc1)C#N", ["CC(C=N)NC(=O)c1ccccc1"]),
     ("cyanamide", "CN(C#N)C", ["CN(C)C=N"]),
     ("boronic acid", "OB(O)c1ccccc1", ["O[BH-](O)c1ccccc1"]),
+    ("boronate", "O[B-](O)(O)c1ccccc1", ["O[BH-](O)c1ccccc1"]),
     ("vinyl sulfone", "C=CS(=O)(=O)c1ccccc1", ["CCS(=O)(=O)c1ccccc1"]),
     ("epoxide", "c1ccccc1OCC1CO1", ["CC(O)COc1ccccc1", "OCCCOc1ccccc1"]),
     ("alkyne", "C#CCNc1ccccc1", ["C=CCNc1ccccc1"]),
@@ -42,6 +44,8 @@ HARMLESS = [
     "CCS(=O)(=O)c1ccccc1",
     "CC(=O)c1ccccc1",
     "C1COCCN1c1ccccc1",
+    "OC(=O)/C=C/c1ccccc1",  # nor is a carboxylic acid
+    "OC(=O)CCCCC1CCSS1",  # lipoic acid: its halves stay one molecule
 ]
 
 
@@ -97,3 +101,44 @@ def test_each_residue_that_a_warhead_takes_is_one_that_the_program_can_turn():
     for warhead in WARHEADS:
         assert set(warhead.residues) <= set(SIDE_CHAINS)
         assert warhead.source
+
+
+def test_what_becomes_has_no_radical_however_the_query_is_written():
+    """Atoms in brackets, as with atom maps, would keep their number of hydrogens."""
+    for free in ("[CH2]=[CH]C(=O)Nc1ccccc1", "[CH2:7]=[CH:8][C:1](=O)Nc1ccccc1"):
+        [adduct] = NAMED["acrylamide"].adducts(Chem.MolFromSmiles(free))
+        assert not any(atom.GetNumRadicalElectrons() for atom in adduct.GetAtoms())
+        for atom in adduct.GetAtoms():
+            atom.SetAtomMapNum(0)
+        assert Chem.MolToSmiles(adduct) == canonical("CCC(=O)Nc1ccccc1")
+
+
+def test_the_centre_that_bonds_is_open_though_the_epoxide_has_one():
+    """The residue comes from the side away from the oxygen, and is not drawn."""
+    mol = Chem.MolFromSmiles("C[C@]1(c2ccccc2)O[C@H]1C")
+    for adduct in NAMED["epoxide"].adducts(mol):
+        [atom] = bonded(adduct)
+        assert adduct.GetAtomWithIdx(atom).GetChiralTag() == Chem.ChiralType.CHI_UNSPECIFIED
+
+
+@pytest.mark.parametrize("adduct", ["CC([O-])C(=O)NCc1ccccc1", "CC([O-])C(F)(F)F", "[O-]Cc1ccccc1"])
+def test_an_alkoxide_is_an_adduct_as_well(adduct):
+    mol = Chem.MolFromSmiles(adduct)
+    assert {atom for warhead in WARHEADS for atom in warhead.bonded_atoms(mol)}
+
+
+@pytest.mark.parametrize(
+    ("name", "free", "element", "length"),
+    [
+        ("beta-lactam", "O=C1CCN1c1ccccc1", 8, 1.34),  # an ester
+        ("nitrile", "CC(NC(=O)c1ccccc1)C#N", 16, 1.76),  # a thioimidate
+        ("alkyne", "C#CCNc1ccccc1", 16, 1.76),  # a vinyl sulfide
+        ("acrylamide", "C=CC(=O)Nc1ccccc1", 16, 1.81),
+        ("aldehyde", "O=Cc1ccccc1", 8, 1.43),
+        ("boronic acid", "OB(O)c1ccccc1", 8, 1.48),
+    ],
+)
+def test_a_flat_atom_has_a_shorter_bond(name, free, element, length):
+    [adduct] = NAMED[name].adducts(Chem.MolFromSmiles(free))
+    [atom] = bonded(adduct)
+    assert bond_length(adduct.GetAtomWithIdx(atom), element) == length

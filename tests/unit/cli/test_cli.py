@@ -11,8 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from program import run_templ as run
 from rdkit import Chem
+from typer.testing import CliRunner
 
 import templ
+from templ.cli import app
 from templ.cli.benchmark_commands import parse_shard
 from templ.cli.options import parse_memory, parse_workers
 from templ.errors import InputError
@@ -36,6 +38,14 @@ def test_version_and_doctor(tmp_path):
     report = run("doctor", cwd=tmp_path).stdout
     for word in ("rdkit", "cores", "memory available", "a run would take"):
         assert word in report
+
+
+def test_doctor_tells_what_is_lacking_where_a_run_is_refused(monkeypatch):
+    monkeypatch.setattr("templ.engine.probe.available_memory", lambda: 300 * 2**20)
+    done = CliRunner().invoke(app, ["doctor"])
+    assert done.exit_code == 0
+    assert "a run is refused         240 MiB of memory are not enough for a run" in done.stdout
+    assert "extra web" in done.stdout
 
 
 def test_demo_copies_files_that_the_other_commands_take(tmp_path):
@@ -159,13 +169,25 @@ def test_the_library_of_a_group_only(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [(None, None), ("8GiB", 8 * 2**30), ("800MB", 800_000_000), ("1.5g", 1_500_000_000), ("2097152", 2**21)],
+    [
+        (None, None),
+        ("8GiB", 8 * 2**30),
+        ("800MB", 800_000_000),
+        ("1.5g", 1_500_000_000),
+        ("2097152", 2**21),
+        ("2TiB", 2**41),
+    ],
 )
 def test_sizes_of_memory(text, size):
     assert parse_memory(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "GiB", "-1GiB", "8 gibbons", "0", "1e9", "8"])
+@pytest.mark.parametrize(
+    "text",
+    # The last two: infinite as a float, and beyond what can be set as a limit.
+    ["", "GiB", "-1GiB", "8 gibbons", "0", "0.5", "8", "1e9", "9" * 400 + "GiB", "99999999999GiB"],
+    ids=lambda text: text[:12],
+)
 def test_what_is_no_size(text):
     with pytest.raises(InputError, match="--memory"):
         parse_memory(text)
@@ -174,7 +196,10 @@ def test_what_is_no_size(text):
 def test_workers_and_shards():
     assert (parse_workers("auto"), parse_workers("3")) == ("auto", 3)
     assert parse_shard("2/4") == (2, 4)
-    for text in ("", "2", "2/", "/4", "-1/4", "2/4/8"):
+    for text in ("0", "-1", "many", "9" * 5000):  # Python reads no number of 5000 digits
+        with pytest.raises(InputError, match="--workers"):
+            parse_workers(text)
+    for text in ("", "2", "2/", "/4", "-1/4", "2/4/8", "0/0", "1/" + "9" * 5000, "9" * 5000 + "/1"):
         with pytest.raises(InputError, match="--shard"):
             parse_shard(text)
 

@@ -54,6 +54,39 @@ def test_the_job_of_kubernetes(tmp_path):
     assert [mount["name"] for mount in container["volumeMounts"]] == [volume["name"]]
 
 
+@pytest.mark.parametrize("scheduler", ["slurm", "pbs"])
+def test_one_job_is_asked_for_as_the_scheduler_takes_it(tmp_path, scheduler):
+    printed = script(tmp_path, scheduler, "--jobs", "1", "--", *COMMAND)
+    # qsub: -J needs a first index below the last one.
+    assert ("#SBATCH --array=1-1\n" in printed, "-J" in printed) == (scheduler == "slurm", False)
+    assert all(line.startswith("#") for line in printed.splitlines()[:5])
+
+
+def test_kubernetes_gets_the_words_as_they_were_given(tmp_path):
+    """It reads $(X) as a variable, and YAML has no escapes for halves of a letter."""
+    words = ("templ", "predict", "-q", '\N{GRINNING FACE} $(HOME) $HOME "x".smi', "-l", "a\nb")
+    job = yaml.safe_load(script(tmp_path, "kubernetes", "--", *words))
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert [word.replace("$$(", "$(") for word in container["command"]] == [*words, "--join"]
+    assert "$$(HOME)" in container["command"][3]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--memory", "10MB", "--", *COMMAND), "--memory 10MB: a job needs at least 512MiB"),
+        (("--", *COMMAND, "--dry-run"), "--dry-run: leave it out; nothing would be predicted"),
+        (("--", "templ", "predict", "-s", "CCO"), "-s: leave it out; jobs share a list out"),
+        (("--", "templ", "predict", "--smiles=CCO"), "--smiles: leave it out; jobs share a list out"),
+        (("--", *COMMAND, "--shard", "1/2"), "--shard: leave it out; the jobs of a script share"),
+    ],
+)
+def test_what_jobs_cannot_do_is_refused_before_they_wait_in_a_queue(tmp_path, words, says):
+    done = run("cluster", "script", "slurm", *words, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert says in done.stderr
+
+
 def test_a_command_that_joins_already_stays_as_it_is(tmp_path):
     words = ("templ", "predict", "--join", "-q", "q.smi", "-l", "x.templ")
     assert f"exec {shlex.join(words)}\n" in script(tmp_path, "pbs", "--", *words)

@@ -128,6 +128,23 @@ def test_a_stopped_build_leaves_no_half_library(stop, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} <= {"l.templ.ledger.csv"}
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_module_is_loaded_ends_at_once(tmp_path, number):
+    """One that is written in C++ would abort at an exception, with a traceback and exit code 134."""
+    (tmp_path / "stopping.py").write_text(f"import signal\nsignal.raise_signal({int(number)})\n")
+    code = (
+        "import signal; from templ.cli import _stop\n"
+        f"signal.signal({int(number)}, _stop)\n"
+        "try: import stopping\n"
+        "finally: print('raised')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (128 + number, "")
+    assert done.stderr == "templ: interrupted; a run goes on when the same command is given again\n"
+
+
 @pytest.mark.slow
 def test_failures_above_the_allowed_end_with_1(demo_path, demo_library, helpers, tmp_path):
     ids = list(demo_library)[:3]

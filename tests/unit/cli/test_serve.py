@@ -36,6 +36,18 @@ def test_two_of_one_name(tmp_path, demo_path):
     assert "rename one" in refusal(demo_path, tmp_path / demo_path.name, "--folder", tmp_path / "web")
 
 
+def test_the_demo_beside_a_library_that_its_user_made_of_it(tmp_path, demo_path):
+    """`templ demo mpro` says how. No job is begun where the server cannot listen."""
+    assert demo_path.name == "mpro.templ"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        words = (demo_path, "--demo", "--folder", tmp_path / "web", "--port", port)
+        assert "choose another, or --port 0" in refusal(*words)
+    assert list((tmp_path / "web" / "jobs").iterdir()) == []
+
+
 def test_a_port_that_is_taken(tmp_path, demo_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from templ.engine import dask_executor
+from templ.engine import chunks, dask_executor
 from templ.engine.chunks import Chunk, ChunkResult
 from templ.engine.executor import Work
 from templ.settings import RunSettings
@@ -26,7 +26,7 @@ class Process:
     def do(self, chunk):
         assert self.alive
         type(self).while_at_it()
-        return ChunkResult([], {}, "here")
+        return ChunkResult([], {}, "here", 1.0)
 
     def is_there(self):
         return self.alive
@@ -67,3 +67,38 @@ def test_the_process_of_another_run_is_left_alone(monkeypatch):
     monkeypatch.setattr(Process, "while_at_it", staticmethod(lambda: dask_executor.stop_chunks("other")))
     dask_executor.do_chunk(chunk("one"))
     assert [process.alive for process in Process.made] == [True]
+
+
+class Ended:
+    """A chunk that was done in so many seconds, whenever it was sent."""
+
+    status = "finished"
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+    def result(self):
+        return ChunkResult([], {}, "here", self.seconds)
+
+    def release(self):
+        pass
+
+
+@pytest.mark.parametrize(("seconds", "size"), [(1.0, 16), (20.0, 8), (40.0, 4), (1000.0, 1)])
+def test_the_size_of_chunks_goes_by_the_time_of_their_work(monkeypatch, seconds, size):
+    """A chunk waits for another of its thread: by the time since it was sent, all would be half as long."""
+    monkeypatch.setattr(dask_executor, "CHUNK_S", 20.0)
+    run = dask_executor._DaskRun(None, None, (), RunSettings(), None)
+    list(run._ended_chunk(Ended(seconds), ["task"] * 8))
+    assert run._size == size
+
+
+def test_seconds_of_a_chunk_are_those_of_its_work(monkeypatch):
+    def done(self, work, tasks, on_memory):
+        now[0] += 7.0
+        return iter(())
+
+    now = [100.0]
+    monkeypatch.setattr(chunks.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(chunks.LocalExecutor, "run", done)
+    assert chunks._done(chunk("one"), None).seconds == 7.0

@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from templ.engine import probe
-from templ.engine.local import SHARE_OF_AVAILABLE, SMALLEST_BUDGET, choose_limits
+from templ.engine.executor import Work
+from templ.engine.local import SHARE_OF_AVAILABLE, SMALLEST_BUDGET, Limits, LocalExecutor, choose_limits
+from templ.engine.pool import Pool
 from templ.errors import BudgetError
 from templ.settings import RunSettings
 
@@ -31,6 +33,18 @@ def test_what_the_user_says_is_taken():
 def test_no_more_workers_than_tasks():
     assert choose_limits(RunSettings(), tasks=2).most_workers == 2
     assert choose_limits(RunSettings(workers=5), tasks=1).most_workers == 1
+
+
+@pytest.mark.parametrize(("tasks", "started"), [(["echo 1", "echo 2"], 2), (iter(["echo 1", "echo 2"]), 5)])
+def test_no_more_workers_are_started_than_there_are_tasks_in_a_list(
+    engine_work, monkeypatch, calm, tasks, started
+):
+    """A library of two complexes, built with --workers 500, is one part."""
+    count, start = [], Pool.start
+    monkeypatch.setattr(Pool, "start", lambda pool: count.append(1) or start(pool))
+    results = LocalExecutor(Limits(8 * GiB, 5, all_at_once=True)).run(Work(engine_work, {}), tasks)
+    assert len(list(results)) == 2
+    assert len(count) == started
 
 
 def test_too_little_memory_is_said_before_anything_starts():

@@ -11,10 +11,14 @@ import pytest
 from program import run_templ as templ
 from rdkit import Chem
 
+from templ.chemistry.reactive_residue import reactive_residues
+from templ.chemistry.receptor_file import read_receptor
 from templ.errors import InputError
 from templ.evaluation.interface_scores import interface_scores
 from templ.evaluation.pose_scores import score_poses
 from templ.export.pdb import to_pdb
+from templ.poses.pose_file import BOND_PROPERTIES
+from templ.sources.demo import demo_files
 
 
 def moved(mol, by):
@@ -118,3 +122,35 @@ def test_what_cannot_be_evaluated(folder, tmp_path):
         "could be judged by none.sdf; the first, 'a': no crystal of this id (a pose is titled" in done.stderr
     )
     assert done.stdout == ""  # no share of poses that nobody judged
+
+
+def test_a_bonded_pose_does_not_clash_with_its_residue(tmp_path):
+    """The bond is told by the file of poses: without it the two atoms would be far too near."""
+    receptor = read_receptor(demo_files().receptor)
+    [cysteine] = reactive_residues(receptor, receptor.atoms.xyz[:1].astype(float), called="CYS145")
+    start = cysteine.reactive[0]
+    out = start - receptor.atoms.xyz[cysteine.side_chain].mean(axis=0)
+    pose = Chem.MolFromSmiles("CC")
+    pose.AddConformer(Chem.Conformer(2))
+    out /= np.linalg.norm(out)
+    pose.GetConformer().SetPositions(np.array([start + 1.8 * out, start + 3.3 * out]))
+    pose.SetProp("_Name", "a")
+    bond = ("A:CYS145", "SG", " ".join(map(str, start)), "1", "1.8", "102 110")
+    for name, value in (
+        ("poses", bond),
+        ("bare", ()),
+        ("wrong", ("A:CYS145", "SG", "here", "1", "1.8", "102")),
+    ):
+        mol = Chem.Mol(pose)
+        for key, text in zip(BOND_PROPERTIES, value, strict=False):
+            mol.SetProp(key, text)
+        with Chem.SDWriter(str(tmp_path / f"{name}.sdf")) as writer:
+            writer.write(mol)
+
+    def scored(name):
+        [score] = score_poses(tmp_path / f"{name}.sdf", tmp_path / "bare.sdf", demo_files().receptor)
+        return score
+
+    assert "minimum_distance_to_protein" in scored("bare").failed_checks
+    assert "minimum_distance_to_protein" not in scored("poses").failed_checks
+    assert "expected a residue, an atom's name, three coordinates" in scored("wrong").problem

@@ -12,8 +12,10 @@ from rdkit import Chem
 from rdkit.Chem import AllChem
 from spyrmsd.rmsd import symmrmsd
 
+from templ.chemistry.warheads import bonded_forms
 from templ.errors import InputError
 from templ.evaluation import rmsd
+from templ.evaluation.bonded_form import in_form_of
 from templ.evaluation.rmsd import symmetric_rmsd
 
 POLARIS = Path(__file__).parents[3] / ".." / "shared" / "data" / "polaris"
@@ -184,3 +186,34 @@ def test_countless_symmetries_are_bounded_by_what_is_tried(monkeypatch):
     assert best == pytest.approx(spyrmsd(pose, truth), abs=1e-4)
     monkeypatch.setattr(rmsd, "MAX_MATCHES", 3)
     assert symmetric_rmsd(pose, truth) > best
+
+
+@pytest.mark.parametrize(
+    ("free", "bonded"),
+    [
+        ("ClCC(=O)Nc1ccccc1", "CC(=O)Nc1ccccc1"),
+        ("O=S(=O)(F)c1ccccc1", "O=[SH](=O)c1ccccc1"),
+        ("c1ccccc1OCC1CO1", "OCCCOc1ccccc1"),
+        ("O=C1CCN1c1ccccc1", "O=CCCNc1ccccc1"),
+        ("C=CC(=O)Nc1ccccc1", "CCC(=O)Nc1ccccc1"),
+        ("CC(=O)C(=O)NCc1ccccc1", "CC(O)C(=O)NCc1ccccc1"),
+    ],
+)
+def test_a_free_molecule_is_compared_with_what_it_becomes_by_the_atoms_that_both_have(free, bonded):
+    crystal = embed(free)
+    pose = next(
+        form
+        for form in bonded_forms(Chem.RemoveHs(crystal))
+        if Chem.MolToSmiles(form) == Chem.CanonSmiles(bonded)
+    )
+    pose.GetConformer().SetPositions(pose.GetConformer().GetPositions() + [0, 0, 1.5])
+    assert symmetric_rmsd(pose, crystal) == pytest.approx(1.5, abs=1e-6)
+    assert symmetric_rmsd(crystal, pose) == pytest.approx(1.5, abs=1e-6)
+    assert Chem.MolToSmiles(in_form_of(crystal, pose), isomericSmiles=False) == Chem.CanonSmiles(
+        bonded, useChiral=0
+    )
+
+
+def test_another_molecule_is_still_another():
+    with pytest.raises(InputError, match="not the same molecule"):
+        symmetric_rmsd(embed("CC(=O)Nc1ccccc1"), embed("BrCCC(=O)Nc1ccccc1"))

@@ -204,6 +204,15 @@ def test_the_run_behind_the_poses_of_predict(path, tmp_path):
         load_run(tmp_path)
 
 
+def test_a_joined_run_whose_results_are_in_its_parts(path):
+    (path / "results.jsonl").unlink()
+    (path / "parts" / "0001.1").mkdir(parents=True)
+    run = load_run(path)
+    for look in (lambda: list(run), lambda: run.summary, lambda: list(run.damage())):
+        with pytest.raises(RunError, match=r"results are in their parts until all is done .* with --join"):
+            look()
+
+
 def test_a_run_without_results_yet(path):
     (path / "results.jsonl").unlink()
     run = load_run(path)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import pytest
 
 from templ.errors import StorageError
 from templ.evaluation.run_table import COST, ROWS_AT_ONCE, SCHEMA, rows_of, table_writer
+from templ.records import PoseBond
 from templ.scoring.terms import TERMS
 from templ.templates.superposition import SUPERPOSITION
 
@@ -130,3 +132,13 @@ def test_no_cell_is_a_formula_to_a_spreadsheet(record, tmp_path, text):
         assert [(row["id"], row["rmsd"]) for row in csv.DictReader(file)] == [(f"'{text}", "1.5")]
     table = duckdb.sql(f"select id, rmsd from '{tmp_path / 'table.parquet'}'")
     assert table.fetchall() == [(text, 1.5)]
+
+
+def test_a_bond_is_told_as_in_the_file_of_poses(record):
+    bond = PoseBond("A:CYS145", "SG", (8.1, -4.0, 19.1), 3, 1.812, 102.5, 109.4)
+    bonded = record("c", (1.0, None))
+    bonded = replace(bonded, poses=(replace(bonded.poses[0], bond=bond), bonded.poses[1]))
+    first, second = rows_of(bonded)
+    told = {"residue": "A:CYS145", "residue_atom": "SG", "atom": 4, "length": 1.812, "angles": "102.5 109.4"}
+    assert {name: first[f"bond_{name}"] for name in told} == told
+    assert not any(name.startswith("bond_") for name in second)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+
 import gemmi
 import numpy as np
 import pytest
 from rdkit import Chem
 
 from templ.chemistry.molecules import heavy, positions
+from templ.chemistry.reactive_residue import SIDE_CHAINS, reactive_residues
 from templ.chemistry.receptor_file import read_receptor
-from templ.export.complex_file import write_complexes
+from templ.export.complex_file import complex_text, write_complexes
 from templ.jobs.binding_site import BindingSite
 from templ.jobs.query_run import predict_queries
-from templ.poses.pose_file import read_bond
+from templ.poses.pose_file import BOND_PROPERTIES, read_bond
 from templ.settings import PredictionSettings, RunSettings
+from templ.sources.demo import demo_files
 from templ.sources.ledger import Ledger
 from templ.sources.structure_files import BondOrders, read_structure
 
@@ -114,3 +119,59 @@ def test_the_file_of_a_bonded_pose_is_a_sound_pdb(bonded):
     assert "SG  CYS A 145" in link
     assert "LIG" in link
     assert lines.index(link) < next(i for i, line in enumerate(lines) if line.startswith("ATOM"))
+
+
+def test_the_side_chain_is_written_whole_where_it_has_turned(demo_path, tmp_path):
+    """Of a threonine two atoms turn together, of a lysine four one after the other."""
+    settings = FAST.model_copy(update={"starts": 60, "docked": 15})
+    for name, kind in (("THR25", "THR"), ("LYS61", "LYS")):
+        run = predict_queries(
+            [("one", "O=Cc1cccc2c1ccnc2")],
+            BindingSite(demo_path),
+            tmp_path / f"{name}.sdf",
+            settings.model_copy(update={"covalent": name}),
+            RunSettings(workers=1),
+        )
+        write_complexes(run, tmp_path / name)
+        for suffix in ("pdb", "cif"):
+            structure = gemmi.read_structure(str(tmp_path / name / f"one.{suffix}"))
+            residue = structure[0].find_cra(structure.connections[0].partner1).residue
+            at = {atom.name: atom.pos for atom in residue}
+            for first, second in pairwise(SIDE_CHAINS[kind]):
+                assert 1.35 < at[first].dist(at[second]) < 1.6, (name, first, second)
+            if kind == "THR":
+                assert 1.4 < at["CB"].dist(at["CG2"]) < 1.6
+                assert 2.2 < at["OG1"].dist(at["CG2"]) < 2.6
+
+
+def with_bond(receptor, label):
+    """A pose of two atoms that is bonded to a residue, as a file of poses has it."""
+    [residue] = reactive_residues(receptor, receptor.atoms.xyz[:1].astype(float), called=label)
+    pose = Chem.MolFromSmiles("CC")
+    conformer = Chem.Conformer(2)
+    conformer.SetPositions(residue.reactive[[0, 0]] + [[1.8, 0, 0], [3.3, 0, 0]])
+    pose.AddConformer(conformer)
+    values = (residue.label, residue.atom, " ".join(map(str, residue.reactive[0])), "1", "1.8", "100 110")
+    for name, value in zip(BOND_PROPERTIES, values, strict=True):
+        pose.SetProp(name, value)
+    return pose
+
+
+@pytest.mark.parametrize("suffix", [".pdb", ".cif"])
+@pytest.mark.parametrize(("chain", "insertion"), [("A", "H"), ("", " "), ("LONG", " ")])
+def test_the_link_names_the_residue_as_the_file_does(suffix, chain, insertion, tmp_path):
+    """Insertion codes keep their letter's case, chains without a name and with a long one are found."""
+    receptor = read_receptor(demo_files().receptor)
+    residues = receptor.residues
+    codes = "".join(
+        insertion if number == 145 else code
+        for number, code in zip(residues.numbers, residues.insertions, strict=True)
+    )
+    receptor = replace(receptor, residues=replace(residues, chains=(chain,), insertions=codes))
+    path = tmp_path / f"x{suffix}"
+    path.write_text(complex_text(receptor, with_bond(receptor, f"CYS145{insertion.strip()}"), suffix))
+    structure = gemmi.read_structure(str(path))
+    [link] = structure.connections
+    assert link.partner1.res_id.seqid.icode == insertion
+    ends = [structure[0].find_cra(end).atom.pos for end in (link.partner1, link.partner2)]
+    assert ends[0].dist(ends[1]) == pytest.approx(1.8, abs=0.01)

@@ -86,3 +86,31 @@ def test_what_is_in_no_chain_is_divided_into_its_molecules(with_free_molecules):
     ]
     assert in_chains == [("A", "7"), ("B", "7C")]
     assert len({chain.name for chain in model}) == 3
+
+
+def test_two_chains_of_one_name_are_written_as_two(tmp_path):
+    """As molecular dynamics writes them: without names, numbered from 1 each."""
+    receptor = read_receptor(demo_files().receptor)
+    atoms, first = receptor.atoms, receptor.residues
+    twice = Receptor(
+        Residues(
+            ("", ""),
+            np.array([len(first), 2 * len(first)], np.int32),
+            first.sequence * 2,
+            np.tile(first.numbers, 2),
+            first.insertions * 2,
+            np.concatenate([first.ca, first.ca + np.float32(90)]),
+        ),
+        Atoms(
+            np.concatenate([atoms.xyz, atoms.xyz + np.float32(90)]),
+            np.tile(atoms.elements, 2),
+            np.concatenate([atoms.residues, np.where(atoms.residues < 0, -1, atoms.residues + len(first))]),
+            np.tile(atoms.names, 2),
+            np.tile(atoms.residue_names, 2),
+            np.tile(atoms.b_factors, 2),
+        ),
+        receptor.pocket,
+    )
+    found = read(twice, tmp_path).residues
+    assert found.chains == ("", "A")
+    assert found.sequence == first.sequence * 2

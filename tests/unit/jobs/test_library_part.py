@@ -15,7 +15,7 @@ from templ.jobs.library_part import build_complexes
 from templ.library.build import build_library, building_folder
 from templ.library.store import open_library
 from templ.settings import RunSettings
-from templ.sources.complexes import read_complexes
+from templ.sources.complexes import find_complexes, read_complexes
 from templ.sources.demo import demo_files
 from templ.sources.ledger import Ledger
 
@@ -74,6 +74,26 @@ def test_parts_give_the_library_that_one_pass_gives(tmp_path, folder):
     assert left_out == [(ledger.first[0].id, ledger.first[0].reason)]
     assert told == [2, 4, 6, 7] or sorted(told) == sorted({*told, 7})
     assert not list(tmp_path.glob(".*"))
+
+
+def test_complexes_that_vanish_meanwhile_are_in_the_ledger(tmp_path, folder, monkeypatch):
+    """One loses its files, one its folder, after they were found."""
+    first, second = sorted(folder.iterdir())[:2]
+
+    def found(path):
+        complexes = list(find_complexes(path))
+        for file in first.iterdir():
+            file.unlink()
+        shutil.rmtree(second)
+        return iter(complexes)
+
+    monkeypatch.setattr(library_part, "find_complexes", found)
+    library, left_out, _ = build(tmp_path, folder)
+    assert len(library) == 4
+    reasons = dict(left_out)
+    assert len(left_out) == 3
+    assert reasons[first.name] == "gone: it was a complex when the build began"
+    assert "cannot be read (No such file or directory)" in reasons[second.name]
 
 
 def test_what_was_built_before_a_stop_is_used_again(tmp_path, folder, monkeypatch):

@@ -144,6 +144,18 @@ def test_a_run_of_an_older_version_is_replaced_too(predict, tmp_path):
     assert [record.id for record in predict(pairs("b"), replace_other=True)] == ["b"]
 
 
+@pytest.mark.parametrize("manifest", ["", '{"format_version": 1}', "no JSON"])
+def test_a_run_of_more_queries_is_not_replaced(predict, tmp_path, manifest):
+    """One molecule that is looked at in between, under the default name, must not cost a night's list."""
+    predict(pairs("a", "b"))
+    if manifest:
+        (tmp_path / "poses.run" / "manifest.json").write_text(manifest)
+    before = {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+    with pytest.raises(RunError, match="holds a run of 2 queries, which would be lost; choose another -o"):
+        predict(pairs("c"), replace_other=True)
+    assert before == {path: path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file()}
+
+
 def test_the_machine_does_not_matter(predict):
     predict(pairs("a", "b"))
     predict(pairs("a", "b"), machine=RunSettings(workers=1, memory=2**32))

@@ -6,7 +6,7 @@ from rdkit import Chem
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.geometry import rotate_about_bond
-from templ.chemistry.molecules import parse_smiles, positions, with_coordinates
+from templ.chemistry.molecules import parse_smiles, positions, to_smiles, with_coordinates
 from templ.poses.hydrogens import add_hydrogens
 
 
@@ -54,3 +54,14 @@ def test_hydrogens_are_complete_and_leave_the_heavy_atoms():
     mol = add_hydrogens(query.mol, query.conformers[0])
     assert mol.GetNumAtoms() == 19
     assert np.allclose(positions(mol)[: query.mol.GetNumAtoms()], query.conformers[0])
+
+
+@pytest.mark.parametrize("smiles", ["NC(=N)c1ccc(CB(O)O)cc1", "C[C@H](C=N)NC(C)=O"])
+def test_a_bond_to_the_protein_adds_no_stereochemistry_of_hydrogens(smiles):
+    """An amidine's double bond stays as it was given, and its hydrogen is none of the molecule's atoms."""
+    query = PreparedQuery(parse_smiles(smiles), 1, 1)
+    [boron_or_imine] = query.mol.GetSubstructMatch(Chem.MolFromSmarts("[$(B),$([CH]=N)]"))
+    xyz = query.conformers[0]
+    mol = add_hydrogens(query.mol, xyz, (boron_or_imine, xyz[boron_or_imine] + [0, 0, 1.5]))
+    assert to_smiles(mol) == to_smiles(query.mol)
+    assert "[H]" not in to_smiles(mol)

@@ -16,10 +16,12 @@ from templ.chemistry.molecules import positions
 from templ.chemistry.receptor_file import read_receptor
 from templ.errors import LibraryError
 from templ.evaluation.rmsd import symmetric_rmsd
+from templ.jobs.binding_site import BindingSite
+from templ.jobs.query_run import predict_queries
 from templ.report.collect import read_results
 from templ.report.structures import POCKET_REACH, Structures, pocket_pdb
 from templ.runs.run_libraries import find_receptors
-from templ.settings import RunSettings
+from templ.settings import PredictionSettings, RunSettings
 
 
 def named(shown):
@@ -195,3 +197,24 @@ def test_the_pocket_is_whole_residues_near_the_ligand(demo_library):
         xyz = np.array([atom.pos.tolist() for atom in residue])
         assert np.linalg.norm(xyz[:, None] - ligand[None], axis=-1).min() <= POCKET_REACH + 0.01
         assert residue.name == "GLY" or len(residue) > 4
+
+
+def test_the_residue_that_a_pose_is_bonded_to_is_shown_as_it_has_turned(demo_path, tmp_path):
+    fast = PredictionSettings(conformers=5, minimised=10, rounds=0, top=1, starts=60, docked=15)
+    run = predict_queries(
+        [("one", "O=Cc1cccc2c1ccnc2")],
+        BindingSite(demo_path),
+        tmp_path / "p.sdf",
+        fast.model_copy(update={"covalent": "THR25"}),
+        RunSettings(workers=1),
+    )
+    bond = run["one"].poses[0].bond
+    pocket = named(Structures(run).of(run["one"]))["pocket"]
+    [oxygen] = [
+        atom.pos.tolist()
+        for chain in gemmi.read_pdb_string(pocket)[0]
+        for residue in chain
+        for atom in residue
+        if (residue.seqid.num, atom.name) == (25, "OG1")
+    ]
+    np.testing.assert_allclose(oxygen, bond.position, atol=2e-3)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from rdkit import Chem
+from rdkit.Chem import AllChem
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.molecules import heavy, parse_smiles, positions
+from templ.chemistry.warheads import bonded_forms
 from templ.evaluation.rmsd import symmetric_rmsd
 from templ.jobs.target import target_of
 from templ.pipeline import predict
@@ -64,3 +66,15 @@ def test_a_pose_that_is_right_is_found_where_templates_say_little(kinase_library
         assert "1 of 2 extra poses left out: of another molecule than the query" in outcome.notes
     assert "extra" in methods
     assert np.median(near) < 1.5
+
+
+def test_a_free_molecules_pose_is_one_of_what_it_becomes():
+    """A docking program places the chloroacetamide; posed is the acetamide that it leaves."""
+    free = Chem.AddHs(parse_smiles("ClCC(=O)Nc1ccccc1"))
+    AllChem.EmbedMolecule(free, randomSeed=1)
+    [adduct] = bonded_forms(heavy(free))
+    xyz, left_out = extra_poses(PreparedQuery(adduct, 1, 1), [free])
+    assert (len(xyz), left_out) == (1, 0)
+    np.testing.assert_allclose(xyz[0], positions(adduct), atol=1e-6)
+    acetamide = PreparedQuery(parse_smiles("CC(=O)Nc1ccccc1"), 1, 1)
+    assert extra_poses(acetamide, [free])[1] == 1, "of a query that nothing bonded it is another molecule"

@@ -9,7 +9,7 @@ from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.molecules import heavy, parse_smiles
 from templ.chemistry.reactive_residue import reactive_residues
 from templ.chemistry.receptor_file import read_receptor
-from templ.chemistry.warheads import AT_RESIDUE, BONDED, LENGTHS, WARHEADS
+from templ.chemistry.warheads import AT_RESIDUE, BONDED, WARHEADS, bond_length
 from templ.poses.clash_removal import remove_clashes
 from templ.sampling.bonded_starts import bonded_starts
 from templ.sampling.minimise import minimise
@@ -91,8 +91,8 @@ def test_what_comes_to_rest_has_the_table_s_length_and_angles(receptor, residues
     poses, clear = remove_clashes(query, poses, free, bond)
     assert clear.sum() >= 3
     found = bond.geometry(poses[clear])
-    element = query.mol.GetAtomWithIdx(bond.atom).GetAtomicNum()
-    assert np.abs(found.length - LENGTHS[element, residues[kind].element]).max() <= LENGTH_SLACK
+    length = bond_length(query.mol.GetAtomWithIdx(bond.atom), residues[kind].element)
+    assert np.abs(found.length - length).max() <= LENGTH_SLACK
     assert np.abs(found.at_residue - AT_RESIDUE[residues[kind].element]).max() <= ANGLE_SLACK
     assert np.abs(found.at_ligand - bond.angles[1]).max() <= ANGLE_SLACK
     assert found.sound.all()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 
 import pytest
 
@@ -33,3 +34,12 @@ def test_check_input_refuses_what_is_not_text(tmp_path):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=f"{name} {message}"):
             check_input(tmp_path / name, "an SDF file")
+
+
+def test_what_can_be_read_once_is_refused_and_not_waited_for(tmp_path):
+    """A list is read to be counted, to be told from others, and for its molecules."""
+    os.mkfifo(tmp_path / "a.smi")
+    (tmp_path / "b.smi").symlink_to("/dev/zero")
+    for name in ("a.smi", "b.smi"):
+        with pytest.raises(InputError, match=r"\.smi is a pipe or device, which is read only once: save it"):
+            check_input(tmp_path / name, "a list of SMILES")

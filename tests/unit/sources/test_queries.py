@@ -161,12 +161,41 @@ def test_bad_rows_of_a_table(tmp_path):
         ("a-3", 4),
         ("\N{REPLACEMENT CHARACTER}", 5),
         ("d", 6),
-        ("a-6", 8),
+        ("a-6", 7),
+        ("f", 8),
     ]
-    assert (found[0][2], found[4][2]) == ("CCO", "CCS")
+    assert (found[0][2], found[4][2], found[6][2]) == ("CCO", "CCS", "CCO")
     for number, fault in ((1, "no SMILES in this row"), (2, "malformed row: "), (3, "not UTF-8: save"),
                           (5, "malformed row: unexpected end of data")):  # fmt: skip
         assert found[number][2].startswith(f"{path}, line {found[number][1]}: {fault}")
+
+
+def test_a_row_of_more_cells_than_the_header_is_no_query(tmp_path):
+    """A name with a comma shifts what follows: another molecule would be predicted under that name."""
+    path = tmp_path / "a.csv"
+    path.write_text("id,smiles\n1,2-diol,CCO\nb,CCN,,\n")
+    (shifted, _, fault), good = read(path)
+    assert (shifted, good) == ("1", ("b", 3, "CCN"))
+    assert fault == (
+        f"{path}, line 2: 3 cells, expected 2 as in the header; put quotes around what has a comma in it"
+    )
+
+
+def test_a_smiles_of_two_lines_is_no_smiles(tmp_path):
+    """RDKit reads the first line of it alone."""
+    path = tmp_path / "a.csv"
+    path.write_text('id,smiles\na,"CCO\nb,CCN"\nc,CCS\n')
+    (_, line, fault), good = read(path)
+    assert (line, good) == (2, ("c", 4, "CCS"))
+    assert "line 2: a line break in its SMILES: is a quote not closed?" in fault
+
+
+@pytest.mark.parametrize("name", ["a.sdf", "a.sdf.gz"])
+def test_a_byte_order_mark_is_no_part_of_a_name(tmp_path, sdf_record, name):
+    path = tmp_path / name
+    data = ("\ufeff" + sdf_record("first") + sdf_record("second")).encode()
+    path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    assert [id for id, _, _ in read(path)] == ["first", "second"]
 
 
 @pytest.mark.parametrize(("name", "head"), [("cut.smi.gz", ""), ("cut.tsv.gz", "smiles\tid\n")])
