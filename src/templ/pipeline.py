@@ -48,6 +48,7 @@ PARTS = (
     "templ.scoring.confidence",
     "templ.scoring.pocket",
     "templ.templates.applicability",
+    "templ.templates.bond_decision",
     "templ.templates.covalent_choice",
     "templ.templates.covalent_reaction",
     "templ.templates.frame",

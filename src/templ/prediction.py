@@ -218,33 +218,13 @@ class Prediction:
         return Screened(query, frame, templates, known)
 
     def choose_bond(self, screened: Screened) -> ChosenBond | None:
-        """Choose the covalent bond that poses will have; note what is doubtful of it, or that there is none.
+        """Choose the bond that poses will have, and note what there is to know of it (`decide_bond`)."""
+        from templ.templates.bond_decision import decide_bond
 
-        Raises
-        ------
-        Refusal
-            When the residue that is named, or that the query was made to bond to, is not in the receptor.
-        """
-        from templ.templates.covalent_choice import choose_bond, doubts
-        from templ.templates.residue_choice import AUTO, NONE, find_residues
-
-        frame, wanted = screened.frame, self.settings.covalent
-        if frame.atoms is None or frame.receptor is None:
-            if wanted not in (AUTO, NONE):
-                self._note(f"--covalent {wanted}: there is no receptor to bond to: posed without a bond")
-            return None
-        mol, templates = screened.query.mol, screened.templates
-        meant = "" if self.reaction is None else self.reaction.residue
-        bond = choose_bond(mol, templates, self.library, frame.receptor, wanted, meant)
-        if bond is not None:
-            made = [] if self.reaction is None else [self.reaction.note(bond.residue.label)]
-            self._note(*made, *doubts(bond, templates))
-        elif self.reaction is not None:
-            detail = f"posed as bonded to {meant}, and nothing it bonds to is near the templates here"
-            raise Refusal("no-such-residue", detail)
-        elif wanted not in (AUTO, NONE):
-            [residue] = find_residues(frame.receptor, screened.templates, wanted)
-            self._note(f"no group of the query is known to bond to {residue.label}: posed without a bond")
+        query, frame, templates = screened.query, screened.frame, screened.templates
+        wanted = self.settings.covalent
+        bond, notes = decide_bond(query.mol, templates, self.library, frame, wanted, self.reaction)
+        self._note(*notes)
         return bond
 
     def sample(self) -> Sample:

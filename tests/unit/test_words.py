@@ -163,3 +163,9 @@ def test_no_two_modules_share_a_name():
         homes[path.parent.name if path.stem == "__init__" else path.stem].append(str(path.relative_to(ROOT)))
     assert len(homes) > 100
     assert {name: paths for name, paths in homes.items() if len(paths) > 1} == {}
+
+
+def test_no_module_is_longer_than_four_hundred_lines():
+    """CONTRIBUTING.md promises it: a longer one is asking to be two."""
+    lengths = {path.name: len(path.read_text().splitlines()) for path in SOURCE.rglob("*.py")}
+    assert {name: length for name, length in lengths.items() if length > 400} == {}

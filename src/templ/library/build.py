@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import gzip
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +22,7 @@ from templ.chemistry.covalent import covalent_bond
 from templ.chemistry.mol_file import as_template
 from templ.chemistry.molecules import has_3d, inchikey, positions
 from templ.chemistry.receptor import Receptor
-from templ.disk import locked, storage_errors, sync_file, sync_folder
+from templ.disk import locked, storage_errors, sync_folder
 from templ.errors import EmptyLibraryError, InputError, LibraryError, TemplError
 from templ.library.codec import decode, encode
 from templ.library.combining import check_added, check_groups, check_same_kind
@@ -36,23 +35,21 @@ from templ.library.format import (
     FORMAT_VERSION,
     LIGANDS,
     RECEPTOR_FILES,
-    RECEPTORS,
     REFERENCES,
     ROWS_PER_BATCH,
     SCHEMA,
     Counts,
+    FileRecord,
     Manifest,
     describe_file,
-    receptor_file,
-    verify_file,
     write_manifest,
 )
 from templ.library.ligands import LigandWriter
 from templ.library.mapped import MappedTable
 from templ.library.receptors import ReceptorWriter
 from templ.library.store import Library, open_library
+from templ.library.stored_receptors import copy_receptors, write_receptors
 from templ.records import Entry
-from templ.sources.files import DAMAGED, open_input
 from templ.sources.ledger import Ledger
 from templ.sources.sdf import MoleculeReference
 
@@ -132,73 +129,115 @@ def build_library(
             check_same_kind(before)
             if entries != ():
                 check_added(before[0], complexes=complexes, embeddings=embeddings is not None)
-        stored = _copy_receptors(folder, before) + _write_receptors(folder, receptors or {})
+        stored = copy_receptors(folder, before) + write_receptors(folder, receptors or {})
         for library in before:
             check_groups(library, stored)
         files = [*DATA_FILES, *dict.fromkeys(stored), *(RECEPTOR_FILES if complexes else ())]
-        earlier = [library.manifest for library in before]
-        groups = {group for manifest in earlier for group in manifest.groups}
-        embedded = read = 0
-        with LigandWriter(folder) as writer, ExitStack() as more:
-            bound = more.enter_context(ReceptorWriter(folder)) if complexes else None
-            for library in before:
-                library.copy_to(writer, bound)
-            copied = len(writer)
-            for entry in entries:
-                read += 1
-                try:
-                    row = entry if isinstance(entry, Row) else prepare(entry)
-                    _add(writer, bound, row)
-                    groups.add(row.values["group"])
-                    if row.values["note"]:
-                        id, source = _origin(row)
-                        ledger.note(*source, 0, row.values["note"], id)
-                except (InputError, Chem.MolSanitizeException) as error:
-                    id, source = _origin(entry)
-                    ledger.add(*source, 0, str(error), id)
-                if on_progress is not None:
-                    on_progress(read)
-        if len(writer) == copied and not (before and entries == ()):
-            what = f"none of the {read} molecules read could be kept" if read else "nothing could be read"
-            first = f"; the first: {ledger.first[0]}" if ledger.first else ""
-            rest = f"; {ledger.path} has the reason for each" if ledger.path and ledger.total > 1 else ""
-            raise EmptyLibraryError(f"{out} was not built: {what}{first}{rest}")
-        if writer.source_paths:
+        written = _write_rows(folder, entries, before, ledger, on_progress, complexes=complexes)
+        if written.ligands == written.copied and not (before and entries == ()):
+            raise EmptyLibraryError(f"{out} was not built: {_why_empty(written.read, ledger)}")
+        if written.source_paths:
             files.append(REFERENCES)
         of_before = [library.embeddings for library in before if library.has_embeddings]
+        embedded = 0
         if embeddings is not None or of_before:
             table = MappedTable(folder, LIGANDS, None, SCHEMA, ROWS_PER_BATCH)
             ids = (id.as_py() for chunk in table.chunks("id") for id in chunk)
-            embedded = write_embeddings(embeddings, folder, islice(ids, copied, None), of_before).found
+            embedded = write_embeddings(
+                embeddings, folder, islice(ids, written.copied, None), of_before
+            ).found
             files.append(EMBEDDINGS)
         with storage_errors(out):
-            manifest = Manifest(
-                format=FORMAT_NAME,
-                version=FORMAT_VERSION,
-                created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-                built_by=__version__,
-                rdkit=", ".join(
-                    dict.fromkeys([*(each.rdkit for each in earlier), *([rdkit.__version__] if read else [])])
-                ),
-                fingerprint=PARAMETERS,
-                counts=Counts(
-                    ligands=len(writer),
-                    left_out=read + copied - len(writer) + sum(each.counts.left_out for each in earlier),
-                    embeddings=embedded + sum(each.counts.embeddings for each in earlier),
-                ),
-                groups=tuple(sorted(groups)),
-                sources=tuple(
-                    dict.fromkeys([*(name for each in earlier for name in each.sources), *sources])
-                ),
-                source_paths=tuple(writer.source_paths),
-                files={name: describe_file(folder / name) for name in files},
-            )
+            described = {name: describe_file(folder / name) for name in files}
+            earlier = [library.manifest for library in before]
+            manifest = _manifest(written, described, embedded, sources, earlier)
             write_manifest(folder, manifest)
             # In a way that a power cut cannot undo halfway.
             sync_folder(folder)
             folder.rename(out)
             sync_folder(out.parent)
     return manifest
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What was put into the table of ligands: rows in all, those `copied` before, and entries `read`."""
+
+    ligands: int
+    copied: int
+    read: int
+    groups: set[str]
+    source_paths: tuple[str, ...]
+
+
+def _write_rows(
+    folder: Path,
+    entries: Iterable[Entry | Row],
+    before: Sequence[Library],
+    ledger: Ledger,
+    on_progress: Callable[[int], None] | None,
+    *,
+    complexes: bool,
+) -> _Written:
+    """Write the rows of the libraries before, then those of the entries that can be kept."""
+    groups = {group for library in before for group in library.manifest.groups}
+    read = 0
+    with LigandWriter(folder) as writer, ExitStack() as more:
+        bound = more.enter_context(ReceptorWriter(folder)) if complexes else None
+        for library in before:
+            library.copy_to(writer, bound)
+        copied = len(writer)
+        for read, entry in enumerate(entries, 1):
+            try:
+                row = entry if isinstance(entry, Row) else prepare(entry)
+                _add(writer, bound, row)
+                groups.add(row.values["group"])
+                if row.values["note"]:
+                    id, source = _origin(row)
+                    ledger.note(*source, 0, row.values["note"], id)
+            except (InputError, Chem.MolSanitizeException) as error:
+                id, source = _origin(entry)
+                ledger.add(*source, 0, str(error), id)
+            if on_progress is not None:
+                on_progress(read)
+    return _Written(len(writer), copied, read, groups, tuple(writer.source_paths))
+
+
+def _why_empty(read: int, ledger: Ledger) -> str:
+    """Why there is nothing to keep: the first reason, and where the others are."""
+    what = f"none of the {read} molecules read could be kept" if read else "nothing could be read"
+    first = f"; the first: {ledger.first[0]}" if ledger.first else ""
+    rest = f"; {ledger.path} has the reason for each" if ledger.path and ledger.total > 1 else ""
+    return f"{what}{first}{rest}"
+
+
+def _manifest(
+    written: _Written,
+    files: dict[str, FileRecord],
+    embedded: int,
+    sources: Sequence[str],
+    earlier: Sequence[Manifest],
+) -> Manifest:
+    """Manifest of a library that begins with the rows of `earlier` ones."""
+    made_by = [*(each.rdkit for each in earlier), *([rdkit.__version__] if written.read else [])]
+    left_out = written.read + written.copied - written.ligands
+    return Manifest(
+        format=FORMAT_NAME,
+        version=FORMAT_VERSION,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        built_by=__version__,
+        rdkit=", ".join(dict.fromkeys(made_by)),
+        fingerprint=PARAMETERS,
+        counts=Counts(
+            ligands=written.ligands,
+            left_out=left_out + sum(each.counts.left_out for each in earlier),
+            embeddings=embedded + sum(each.counts.embeddings for each in earlier),
+        ),
+        groups=tuple(sorted(written.groups)),
+        sources=tuple(dict.fromkeys([*(name for each in earlier for name in each.sources), *sources])),
+        source_paths=written.source_paths,
+        files=files,
+    )
 
 
 def merge_libraries(out: str | Path, libraries: Sequence[str | Path]) -> Manifest:
@@ -286,48 +325,6 @@ def _origin(entry: Entry | Row) -> tuple[str, tuple[str, int]]:
         id, source = entry.id, entry.source
     file, mark, record = source.rpartition("#")
     return id, (file, int(record)) if mark and record.isdecimal() else (source, 0)
-
-
-def _copy_receptors(folder: Path, libraries: Sequence[Library]) -> list[str]:
-    """Copy the files of receptors that groups of these libraries have; return their names."""
-    names = []
-    for library in libraries:
-        for name in library.stored_receptors:
-            source = verify_file(library.path, name, library.manifest)
-            with storage_errors(folder / name):
-                (folder / RECEPTORS).mkdir(exist_ok=True)
-                shutil.copyfile(source, folder / name)
-            names.append(name)
-    return names
-
-
-def _write_receptors(folder: Path, receptors: Mapping[str, str | Path]) -> list[str]:
-    """Store the receptors gzipped, the same bytes whenever it is done; return their names in the library."""
-    names = []
-    for group, given in receptors.items():
-        path, name = Path(given), receptor_file(group)
-        if name in names:
-            raise InputError(f"{path}: the group 'receptor' and the default receptor cannot both be given")
-        if path.name.removesuffix(".gz").rpartition(".")[2].lower() not in {"pdb", "ent"}:
-            raise InputError(f"{path} is not a PDB file by its name; expected .pdb, .ent, .pdb.gz or .ent.gz")
-        with open_input(path) as source:
-            try:
-                content = source.read()
-            except DAMAGED as error:
-                raise InputError(f"{path} is a damaged gzip file ({error}); fetch it again") from None
-        stored = gzip.compress(content, mtime=0)
-        if (folder / name).exists() and (folder / name).read_bytes() != stored:
-            raise InputError(
-                f"{path} is not the receptor that the library has for the group '{group}': give that one, or "
-                "another --group"
-            )
-        with storage_errors(folder / name):
-            (folder / RECEPTORS).mkdir(exist_ok=True)
-            with (folder / name).open("wb") as file:
-                file.write(stored)
-                sync_file(file)
-        names.append(name)
-    return names
 
 
 @contextmanager

@@ -78,8 +78,8 @@ COLUMNS: tuple[tuple[str, str, int | None, Callable[[Record], Any]], ...] = (
         None,
         lambda record: _first(record, "template"),
     ),
-    ("CPU", "seconds of a processor", 2, lambda record: record.cost.cpu_s),
-    ("memory", "peak private memory of its worker, MB", 0, lambda record: record.cost.uss_bytes / 1e6),
+    ("CPU, s", "seconds of a processor", 2, lambda record: record.cost.cpu_s),
+    ("memory, MB", "peak private memory of its worker", 0, lambda record: record.cost.uss_bytes / 1e6),
 )
 """Name, what it is, decimals (None: text), and how a record says it."""
 

@@ -118,7 +118,7 @@ def test_of_a_query_that_was_not_read_nothing_is_told(predicted):
     assert not {"RMSD", "best", "valid"} & set(names)
     unreadable = dict(zip(names, table["rows"][3], strict=True))
     known = {name for name, value in unreadable.items() if value is not None}
-    assert known == {"id", "outcome", "CPU", "memory"}
+    assert known == {"id", "outcome", "CPU, s", "memory, MB"}
 
 
 @pytest.fixture
