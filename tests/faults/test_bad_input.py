@@ -216,6 +216,8 @@ def test_options_that_make_no_sense(predict, tmp_path):
 def test_a_word_for_another_option_is_told_which(predict, tmp_path):
     (tmp_path / "q.smi").write_text(f"{SMILES}\n")
     refused(*predict("--smiles", "q.smi"), cwd=tmp_path, saying="q.smi is a file; give it by --queries")
+    (tmp_path / "C1CC1").mkdir()  # a folder may be called as a molecule is
+    refused(*predict("--smiles", "C1CC1", "--memory", "8"), cwd=tmp_path, saying="a size such as 8GiB")
     refused(*predict("--queries", SMILES), cwd=tmp_path, saying="a SMILES is given by --smiles")
     refused(*predict("--smiles", "X77"), cwd=tmp_path, saying="a name or code is not looked up")
     refused(*predict("--smiles", SMILES, "--memory", "8"), cwd=tmp_path, saying="a size such as 8GiB")

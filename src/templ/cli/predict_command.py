@@ -146,7 +146,7 @@ def predict(
     if smiles is not None and join:
         raise InputError("--join is for --queries")
     if smiles is not None:
-        if exists(smiles):
+        if exists(smiles) and not _is_smiles(smiles):
             raise InputError(f"--smiles {smiles} is a file; give it by --queries")
         parse_smiles(smiles)  # a single SMILES that cannot be read is an error at once
     if queries is not None and not exists(queries) and _is_smiles(str(queries)):
