@@ -112,6 +112,8 @@ def context_of(binding: BindingSite, settings: PredictionSettings) -> tuple[dict
         has_receptors, digest = opened.has_receptors, opened.digest
     given = {path: read_receptor(path, ligand=ligand) for path in receptors}
     for path, receptor in given.items():
+        if has_receptors:  # others are superposed on it
+            check_protein(receptor, str(path))
         check_residue(receptor, settings.covalent, path)
     if not given and not has_receptors and settings.covalent not in (AUTO, NONE):
         raise InputError(f"--covalent {settings.covalent}: {library} has no receptor; give one by --receptor")

@@ -87,14 +87,16 @@ def predict_queries(
     Raises
     ------
     InputError
-        When the list as a whole cannot be read, the library has no such group, template or protein, or an
-        embedding is needed and is not there.
+        When the list as a whole cannot be read, the library has no such group, template or protein, an
+        embedding is needed and is not there, or `binding` is something else.
     RunError
         When `out` belongs to another run, or one that is being written.
     StorageError
         When the disk refuses; what was recorded stays.
     """
     out, settings, machine = Path(out), settings or PredictionSettings(), machine or RunSettings()
+    if not isinstance(binding, BindingSite):
+        raise InputError(f"binding is {binding!r}; expected templ.BindingSite(LIBRARY, receptor=PATH)")
     if out.suffix.lower() != ".sdf":
         raise InputError(f"-o {out}: expected the name of a file that ends in .sdf")
     if out.is_dir():

@@ -400,3 +400,16 @@ def test_a_protein_is_named_by_its_sequence(kinase_path, kinase_library, tmp_pat
     with pytest.raises(InputError, match="--sequence is for choosing a receptor"):
         site = BindingSite(kinase_path, tmp_path / "r.pdb", sequence=sequence)
         predict_queries(query, site, tmp_path / "c.sdf", fast)
+
+
+def test_a_receptor_without_a_protein_is_refused_before_anything_runs(kinase_path, tmp_path):
+    ligand = "HETATM    1  C1  LIG A   1       0.000   0.000   0.000  1.00  0.00           C\n"
+    (tmp_path / "ligand.pdb").write_text(ligand + "END\n")
+    with pytest.raises(InputError, match=r"no protein in .*ligand\.pdb"):
+        predict_queries(["CCO"], BindingSite(kinase_path, tmp_path / "ligand.pdb"), tmp_path / "poses.sdf")
+    assert not (tmp_path / "poses.run").exists()
+
+
+def test_a_path_in_the_place_of_a_binding_site_is_told_what_makes_one(demo_path, tmp_path):
+    with pytest.raises(InputError, match=r"expected templ\.BindingSite\("):
+        predict_queries(["CCO"], str(demo_path), tmp_path / "poses.sdf")
