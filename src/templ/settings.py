@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt
 
 COVALENT = r"^(auto|none|([^:\s]+:)?[A-Z]{3}-?\d+[A-Z]?)$"
 """What may be said of the residue that queries bond to, once `spelled`."""
@@ -23,8 +24,10 @@ def spelled(residue: str) -> str:
     return f"{chain}{colon}{small if small in ('auto', 'none') else name.upper()}"
 
 
-def _spelled(given: object) -> object:
-    return spelled(given) if isinstance(given, str) else given
+def _residue(given: str) -> str:
+    if re.fullmatch(COVALENT, spelled(given)) is None:
+        raise ValueError("expected a residue such as CYS145 or A:CYS145, or auto, or none")
+    return spelled(given)
 
 
 class PredictionSettings(BaseModel):
@@ -100,7 +103,7 @@ class PredictionSettings(BaseModel):
     min_identity: float = Field(default=0.3, ge=0, le=1)
     receptors: int = Field(default=2, ge=1)
     use_receptor: bool = True
-    covalent: Annotated[str, BeforeValidator(_spelled)] = Field(default="auto", pattern=COVALENT)
+    covalent: Annotated[str, AfterValidator(_residue)] = "auto"
     states: bool = False
     max_heavy_atoms: int = Field(default=120, ge=1)
     max_residues: int = Field(default=8, ge=1)

@@ -63,6 +63,8 @@ class ReactiveResidue:
         Receptor atoms that move as the side chain turns, by index;
     moved : array, shape (positions, atoms, 3)
         and where they then are, Angstrom.
+    others : array, shape (positions, atoms, 3)
+        With each position the side chain's atoms but the reactive one, Angstrom.
     held_by : str
         Residue or metal of the receptor that its reactive atom is bonded to already, such as ``A:CYS44``.
     activated : bool
@@ -79,6 +81,7 @@ class ReactiveResidue:
     before: Array = field(repr=False)
     moving: NDArray[np.intp] = field(repr=False)
     moved: Array = field(repr=False)
+    others: Array = field(repr=False)
     held_by: str = ""
     activated: bool = False
 
@@ -191,6 +194,7 @@ def _residue(receptor: Receptor, kind: str, index: dict[str, int]) -> ReactiveRe
         turned[:, len(names) - 2],
         rows[2:],
         turned[:, 2:],
+        np.delete(turned, [0, len(names) - 1], axis=1),
         _held_by(receptor, int(last), own),
         _is_activated(receptor, int(last), own, turned[:, len(names) - 1]),
     )

@@ -65,7 +65,12 @@ def remove_clashes(
     """
     middle = poses.mean(axis=(0, 1))
     if bond is not None:
-        bond = replace(bond, reactive=bond.reactive - middle, before=bond.before - middle)
+        bond = replace(
+            bond,
+            reactive=bond.reactive - middle,
+            before=bond.before - middle,
+            others=bond.others - middle,
+        )
     moved, clear = _Clashes(query, poses - middle, receptor, middle, bond).removed()
     return moved + middle, clear
 
@@ -188,7 +193,7 @@ class _Clashes:
         """The same of each spring of the bond: what it is shorter than at rest, or longer (negative)."""
         if self._bond is None:
             return
-        atoms, ends, rest, _ = self._bond.springs(now)
+        atoms, ends, rest, _, _ = self._bond.springs(now)
         for number, atom in enumerate(atoms.tolist()):
             apart = now[:, atom] - ends[:, number]
             distance = np.linalg.norm(apart, axis=-1)

@@ -164,7 +164,7 @@ def bent_bonds(poses: Sequence[Pose]) -> str:
         return ""
     which = f"{'poses' if len(bent) > 1 else 'pose'} {', '.join(str(pose.rank) for pose in bent)}"
     where = " or ".join(dict.fromkeys(pose.bond.residue for pose in bent if pose.bond is not None))
-    return f"the bond of {which} to {where} is bent or stretched"
+    return f"the bond of {which} to {where} is bent or stretched, or its side chain is in the way"
 
 
 def _template_of(xyz: NDArray[np.float64], copied: Placement, placements: list[Placement]) -> Placement:

@@ -18,7 +18,9 @@ STIFF, BENDING = 60.0, 30.0
 """kcal/mol/A^2 of the bond, and of the distances that stand for its angles: softer than a force field's, so
 that poses come to rest in few steps."""
 LENGTH_SLACK, ANGLE_SLACK = 0.1, 15.0
-"""Angstrom and degrees within which a bond is sound."""
+"""Angstrom and degrees within which a bond is sound;"""
+NEAREST = 2.2
+"""Angstrom: and no atom but that which bonds is nearer to the rest of the side chain."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,7 +33,7 @@ class BondGeometry:
     reactive : array, shape (poses, 3)
         Where the residue's atom is for each.
     sound : array, shape (poses,), bool
-        Whether length and angles are as they should be.
+        Whether length and angles are as they should be, and the pose does not run into the side chain.
     """
 
     length: NDArray[np.float64]
@@ -53,6 +55,8 @@ class BondRestraint:
         The ligand's atom that bonds, and those that it hangs on.
     reactive, before : array, shape (positions, 3)
         Where the residue's atom can be, and the one that it hangs on, Angstrom, in the frame of the poses.
+    others : array, shape (positions, atoms, 3)
+        The side chain's other atoms with each position, Angstrom.
     length, across_residue : float
         Angstrom between the ligand's atom and `reactive`, and `before`.
     across_ligand : array, shape (neighbours,)
@@ -65,6 +69,7 @@ class BondRestraint:
     neighbours: NDArray[np.intp]
     reactive: NDArray[np.float64]
     before: NDArray[np.float64]
+    others: NDArray[np.float64]
     length: float
     across_residue: float
     across_ligand: NDArray[np.float64]
@@ -99,6 +104,7 @@ class BondRestraint:
             neighbours,
             residue.reactive,
             residue.before,
+            residue.others,
             length,
             float(_across(length, hangs, at_residue)[0]),
             _across(length, bonds, at_ligand),
@@ -107,7 +113,7 @@ class BondRestraint:
 
     def inward(self, axes: PrincipalAxes) -> BondRestraint:
         """The same in other axes."""
-        moved = axes.inward(self.reactive), axes.inward(self.before)
+        moved = axes.inward(self.reactive), axes.inward(self.before), axes.inward(self.others)
         return BondRestraint(
             self.atom,
             self.neighbours,
@@ -120,7 +126,7 @@ class BondRestraint:
 
     def springs(
         self, poses: NDArray[Float]
-    ) -> tuple[NDArray[np.intp], NDArray[Float], NDArray[Float], NDArray[Float]]:
+    ) -> tuple[NDArray[np.intp], NDArray[Float], NDArray[Float], NDArray[Float], NDArray[np.intp]]:
         """Each spring: the ligand's atom, and where the other end is for each pose, at rest so far apart.
 
         Returns
@@ -130,6 +136,8 @@ class BondRestraint:
             Angstrom.
         rest, stiffness : array, shape (springs,)
             Angstrom and kcal/mol/A^2.
+        chosen : array, shape (poses,)
+            Which position the residue takes for each.
         """
         atoms: NDArray[np.intp] = np.array([self.atom, self.atom, *self.neighbours.tolist()], np.intp)
         rest = np.array([self.length, self.across_residue, *self.across_ligand], poses.dtype)
@@ -138,11 +146,11 @@ class BondRestraint:
         ends = ends.astype(poses.dtype)
         away = np.linalg.norm(poses[:, None, atoms] - ends, axis=-1) - rest
         chosen = (stiffness * away**2).sum(axis=-1).argmin(axis=1)
-        return atoms, ends[chosen], rest, stiffness
+        return atoms, ends[chosen], rest, stiffness, chosen
 
     def __call__(self, poses: Floats) -> tuple[Floats, Floats]:
         """Energy of each pose, shape (poses,), kcal/mol, and its gradient, shape (poses, atoms, 3)."""
-        atoms, ends, rest, stiffness = self.springs(poses)
+        atoms, ends, rest, stiffness, _ = self.springs(poses)
         apart = poses[:, atoms] - ends
         distance = np.linalg.norm(apart, axis=-1) + np.float32(1e-6)
         away = distance - rest
@@ -153,7 +161,7 @@ class BondRestraint:
 
     def geometry(self, poses: NDArray[np.float64]) -> BondGeometry:
         """How the bond of each pose lies, shape (poses, atoms, 3)."""
-        _, ends, _, _ = self.springs(poses)
+        _, ends, _, _, chosen = self.springs(poses)
         own, reactive, before = poses[:, self.atom], ends[:, 0], ends[:, 1]
         length = np.linalg.norm(own - reactive, axis=-1)
         first = _angle(before - reactive, own - reactive)
@@ -164,6 +172,8 @@ class BondRestraint:
         sound = np.abs(length - self.length) <= LENGTH_SLACK
         sound &= np.abs(first - self.angles[0]) <= ANGLE_SLACK
         sound &= np.abs(second - self.angles[1]) <= ANGLE_SLACK
+        free = np.delete(poses, self.atom, axis=1)[:, :, None] - self.others[chosen][:, None]
+        sound &= np.linalg.norm(free, axis=-1).min(axis=(1, 2), initial=np.inf) >= NEAREST
         return BondGeometry(length, first, second, reactive, sound)
 
 

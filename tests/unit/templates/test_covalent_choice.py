@@ -10,7 +10,7 @@ import pytest
 
 from templ.chemistry.covalent import CovalentBond
 from templ.chemistry.molecules import heavy, parse_smiles, positions
-from templ.chemistry.reactive_residue import reactive_residues
+from templ.chemistry.reactive_residue import reactive_residues, turned_side_chain
 from templ.chemistry.receptor_file import read_receptor
 from templ.chemistry.warheads import AT_RESIDUE, LENGTHS
 from templ.errors import InputError, Refusal
@@ -18,6 +18,7 @@ from templ.pipeline import predict
 from templ.prediction import Prediction
 from templ.records import Target
 from templ.runs.record import Record
+from templ.scoring.bond_restraint import NEAREST
 from templ.settings import PredictionSettings
 from templ.sources.demo import demo_files
 from templ.templates import covalent_choice, residue_choice
@@ -345,3 +346,17 @@ def test_the_note_names_the_residue_of_the_receptor_that_the_poses_are_in(demo_l
     outcome = replace(form, receptor=other).run()
     assert {pose.bond.residue for pose in outcome.poses} == {"A:CYS-5"}
     assert any(note.startswith("posed as aldehyde bonded to A:CYS-5, ") for note in outcome.notes)
+
+
+@pytest.mark.parametrize("name", ["THR190", "LYS61", "SER46", "THR25"])
+def test_no_pose_runs_into_the_side_chain_that_it_is_bonded_to(demo_library, receptor, name):
+    """Its atoms push nothing while poses are made, and PoseBusters does not see them."""
+    settings = FAST.model_copy(update={"covalent": name})
+    outcome = predict("O=Cc1cccc2c1ccnc2", demo_library, settings, receptor=receptor)
+    assert outcome.poses
+    for pose in outcome.poses:
+        turned = turned_side_chain(receptor, pose.bond.residue, pose.bond.position)
+        [residue] = reactive_residues(turned, np.array([pose.bond.position]), called=name)
+        free = np.delete(positions(heavy(pose.mol)), pose.bond.atom, axis=0)
+        gaps = np.linalg.norm(free[:, None] - residue.others[0], axis=-1)
+        assert gaps.min() >= NEAREST - 1e-3
