@@ -30,6 +30,10 @@ def _residue(given: str) -> str:
     return spelled(given)
 
 
+Covalent = Annotated[str, AfterValidator(_residue)]
+"""A residue, ``auto`` or ``none``."""
+
+
 class PredictionSettings(BaseModel):
     """The science of a prediction; part of a run's identity.
 
@@ -103,7 +107,7 @@ class PredictionSettings(BaseModel):
     min_identity: float = Field(default=0.3, ge=0, le=1)
     receptors: int = Field(default=2, ge=1)
     use_receptor: bool = True
-    covalent: Annotated[str, AfterValidator(_residue)] = "auto"
+    covalent: Covalent = "auto"
     states: bool = False
     max_heavy_atoms: int = Field(default=120, ge=1)
     max_residues: int = Field(default=8, ge=1)

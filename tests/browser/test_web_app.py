@@ -204,7 +204,8 @@ def test_predict_from_a_smiles(visit, served):
     assert "left out: Cl" in told
     assert re.search(r"Prior confidence.*0\.\d\d", told)
     assert page.locator("#lookup .card").count() == 6
-    page.keyboard.press("Tab")
+    page.locator("summary", has_text="More").click()
+    page.locator("#covalent").fill("none")
     page.get_by_role("button", name="Predict").click()
     page.wait_for_url("**/runs/2*")
     page.wait_for_selector(".result h2 a")
@@ -212,6 +213,7 @@ def test_predict_from_a_smiles(visit, served):
     page.wait_for_selector("#progress[data-state=finished]")
     page.locator(".result h2 a").press("Enter")
     page.wait_for_selector("#stage[data-ready=yes]")
+    assert "it may bond to it, and the poses do not" in page.locator("body").inner_text()
 
 
 def test_predict_refuses_in_words(visit, tmp_path):

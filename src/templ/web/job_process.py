@@ -86,7 +86,12 @@ def _predict(job: WebJob, order: PredictOrder, libraries: dict[str, str], tell: 
             order.group,
         ),
         job.folder / POSES,
-        PredictionSettings(seed=order.seed, states=order.states, min_confidence=order.min_confidence),
+        PredictionSettings(
+            seed=order.seed,
+            states=order.states,
+            covalent=order.covalent,
+            min_confidence=order.min_confidence,
+        ),
         on_start=lambda line: print(line, flush=True),
         on_progress=tell,
     )

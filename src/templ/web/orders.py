@@ -84,7 +84,8 @@ def order_of(asked: dict[str, Any], workspace: Workspace) -> tuple[Order, dict[s
         name = f"receptor-{number}{''.join(Path(path.name).suffixes)}"
         files[name] = path
         receptors.append(name)
-    fields = {name: asked[name] for name in ("group", "states", "min_confidence", "seed") if asked.get(name)}
+    named = ("group", "states", "covalent", "min_confidence", "seed")
+    fields = {name: asked[name] for name in named if asked.get(name)}
     fields |= {
         "title": _title(asked) or smiles.split("\n")[0][:LONGEST_TITLE],
         "library": str(asked.get("library")),

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from templ.disk import is_locked, make_folder, replacing
 from templ.errors import RunError, first_fault
 from templ.jobs.recording import Progress
+from templ.settings import Covalent
 
 ORDER, ENDING, PROGRESS, LOCK, LOG = "job.json", "ended.json", "progress.json", "job.lock", "log.txt"
 POSES, BENCHMARK_RUN = "poses.sdf", "run"
@@ -36,6 +37,8 @@ class PredictOrder(BaseModel):
         Files of the receptors; none where the program chooses.
     group : str
         Protein whose templates are used; all where empty.
+    covalent : str
+        As the setting of this name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +50,7 @@ class PredictOrder(BaseModel):
     receptors: tuple[str, ...] = ()
     group: str = ""
     states: bool = False
+    covalent: Covalent = "auto"
     min_confidence: float = Field(default=0.0, ge=0, le=1)
     seed: int = Field(default=1, ge=0, le=2**31 - 1)
 

@@ -123,6 +123,7 @@ def test_files_of_other_kinds_are_refused(name):
         ({"smiles": "C", "receptors": ["a"] * 9}, "at most 8 receptors"),
         ({"smiles": "C", "receptors": "../x"}, "at most 8 receptors"),
         ({"smiles": "C", "seed": -1}, "seed"),
+        ({"smiles": "C", "covalent": "there"}, "covalent: expected a residue such as CYS145"),
         ({"kind": "benchmark", "benchmark": "/etc/passwd"}, "benchmark"),
         ({"kind": "benchmark", "benchmark": "demo", "limit": 10**9}, "limit"),
     ],
@@ -130,6 +131,12 @@ def test_files_of_other_kinds_are_refused(name):
 def test_orders_that_are_none(tmp_path, asked, complaint):
     with pytest.raises(InputError, match=complaint):
         order_of(asked, Workspace(tmp_path))
+
+
+def test_the_residue_of_an_order_in_any_spelling(tmp_path):
+    asked = {"smiles": "CCO", "library": "mpro"}
+    assert order_of(asked, Workspace(tmp_path))[0].covalent == "auto"
+    assert order_of({**asked, "covalent": "cys145"}, Workspace(tmp_path))[0].covalent == "CYS145"
 
 
 def test_a_library_that_is_not_served(tmp_path):

@@ -126,6 +126,7 @@ byId("ask").addEventListener("submit", async (event) => {
       kind: "predict", smiles: chosen.queries ? "" : byId("smiles").value, queries: chosen.queries,
       receptors: chosen.receptors.map((receptor) => receptor.id), library: byId("library").value, group: byId("group").value,
       title: byId("title").value, min_confidence: Number(byId("least").value), seed: Number(byId("seed").value), states: byId("states").checked,
+      covalent: byId("covalent").value.trim(),
     });
     location.href = (await told.json()).page;
   } catch (error) {
