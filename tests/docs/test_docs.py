@@ -295,6 +295,12 @@ def _crystals(folder):
     (folder / "ligands.csv").write_text("\n".join(rows) + "\n")
 
 
+def test_the_list_of_benchmarks_has_every_script():
+    told = (ROOT / "benchmarks" / "README.md").read_text()
+    scripts = {path.name for path in (ROOT / "benchmarks").glob("*.py")}
+    assert set(re.findall(r"`(\w+\.py)`", told)) == scripts
+
+
 def test_long_tables_of_the_figures_are_folded():
     text = (DOCS / "figures.md").read_text(encoding="utf-8")
     open_text = re.sub(r"<details.*?</details>", "", text, flags=re.DOTALL)
