@@ -23,9 +23,8 @@ from distributed import Client, Future, KilledWorker, LocalCluster, get_worker
 
 from templ.engine.chunks import Chunk, ChunkProcess, ChunkResult
 from templ.engine.executor import TaskResult, Work
-from templ.engine.local import SHARE_OF_AVAILABLE, SMALLEST_BUDGET
+from templ.engine.local import SMALLEST_BUDGET, memory_budget
 from templ.engine.pool import without_main
-from templ.engine.probe import available_memory
 from templ.errors import BudgetError, InputError, TemplError
 from templ.settings import RunSettings
 
@@ -56,7 +55,7 @@ _changing = threading.Lock()
 def do_chunk(chunk: Chunk) -> ChunkResult:
     """Do a chunk in a worker of Dask; each of its threads does one at a time."""
     worker = get_worker()
-    memory = worker.memory_manager.memory_limit or int(SHARE_OF_AVAILABLE * available_memory())
+    memory = worker.memory_manager.memory_limit or memory_budget(RunSettings())
     settings = chunk.settings.model_copy(update={"memory": memory // worker.state.nthreads, "workers": 1})
     with _changing:
         process = _free.pop() if _free else ChunkProcess()
@@ -107,7 +106,7 @@ class DaskExecutor:
         if not self._local and not (where.startswith(SCHEME) and where.removeprefix(SCHEME)):
             raise InputError(f"--on {where}: expected dask://HOST:PORT or local:N")
         if self._local:
-            self._memory = (settings.memory or int(SHARE_OF_AVAILABLE * available_memory())) // self._local
+            self._memory = memory_budget(settings) // self._local
             if self._memory < SMALLEST_BUDGET:
                 raise BudgetError(
                     f"--on {where}: {self._memory / 2**20:.0f} MiB for each worker are not enough, at least "

@@ -76,6 +76,10 @@ class Limits:
     deadline_s: float = 180.0
     backstop_s: float = 180.0 * BACKSTOP
 
+    def for_tasks(self, count: int) -> Limits:
+        """The same with no more workers than tasks: more are of no use."""
+        return replace(self, most_workers=max(1, min(self.most_workers, count)))
+
     def __str__(self) -> str:
         how = "" if self.all_at_once or self.most_workers == 1 else ", beginning with one"
         return (
@@ -84,17 +88,22 @@ class Limits:
         )
 
 
+def memory_budget(settings: RunSettings) -> int:
+    """Bytes for all processes of a run: what the user said, else a share of what is available now."""
+    return settings.memory or int(probe.available_memory() * SHARE_OF_AVAILABLE)
+
+
 def choose_limits(settings: RunSettings, tasks: int | None = None) -> Limits:
     """Limits of a run on this machine: what the user said, else cores and memory as they are now.
 
-    More workers than `tasks`, where their number is known, are of no use.
+    There are no more workers than `tasks`, where their number is known.
 
     Raises
     ------
     BudgetError
         When the memory allowed is less than one worker needs.
     """
-    memory = settings.memory or int(probe.available_memory() * SHARE_OF_AVAILABLE)
+    memory = memory_budget(settings)
     if memory < SMALLEST_BUDGET:
         raise BudgetError(
             f"{memory / 2**20:.0f} MiB of memory are not enough for a run: at least "
@@ -102,10 +111,9 @@ def choose_limits(settings: RunSettings, tasks: int | None = None) -> Limits:
         )
     auto = settings.workers == "auto"
     most = probe.available_cores() if settings.workers == "auto" else settings.workers
-    if tasks is not None:
-        most = max(1, min(most, tasks))
     backstop = settings.backstop_s or BACKSTOP * settings.deadline_s
-    return Limits(memory, most, not auto, settings.recycle_after, settings.deadline_s, backstop)
+    limits = Limits(memory, most, not auto, settings.recycle_after, settings.deadline_s, backstop)
+    return limits if tasks is None else limits.for_tasks(tasks)
 
 
 class LocalExecutor:
@@ -124,9 +132,7 @@ class LocalExecutor:
         on_memory: Callable[[dict[str, Any]], None] = lambda sample: None,
     ) -> Generator[TaskResult]:
         """See `templ.engine.executor.Executor`."""
-        limits = self._limits
-        if isinstance(tasks, Sized):  # more workers than tasks are of no use
-            limits = replace(limits, most_workers=max(1, min(limits.most_workers, len(tasks))))
+        limits = self._limits.for_tasks(len(tasks)) if isinstance(tasks, Sized) else self._limits
         headroom = max(SMALLEST_HEADROOM, limits.memory // (2 if limits.most_workers > 1 else 1))
         with Pool(work, headroom, Clock()) as pool:
             yield from _Run(pool, tasks, limits, on_memory).results()
