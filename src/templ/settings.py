@@ -24,13 +24,14 @@ def spelled(residue: str) -> str:
     return f"{chain}{colon}{small if small in ('auto', 'none') else name.upper()}"
 
 
-def _residue(given: str) -> str:
+def residue_to_bond(given: str) -> str:
+    """Return what may be said of the residue that queries bond to, `spelled`; ValueError where it is none."""
     if re.fullmatch(COVALENT, spelled(given)) is None:
         raise ValueError("expected a residue such as CYS145 or A:CYS145, or auto, or none")
     return spelled(given)
 
 
-Covalent = Annotated[str, AfterValidator(_residue)]
+Covalent = Annotated[str, AfterValidator(residue_to_bond)]
 """A residue, ``auto`` or ``none``."""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -269,13 +268,12 @@ def parse_by(text: str) -> Literal["sequence", "embedding", "all"]:
 
 def parse_covalent(text: str) -> str:
     """Read ``--covalent``; `InputError` when it names no residue."""
-    from templ.settings import COVALENT, spelled
+    from templ.settings import residue_to_bond
 
-    if re.fullmatch(COVALENT, spelled(text)) is None:
-        raise InputError(
-            f"--covalent {text}: expected a residue such as CYS145 or A:CYS145, or auto, or none"
-        )
-    return spelled(text)
+    try:
+        return residue_to_bond(text)
+    except ValueError as error:
+        raise InputError(f"--covalent {text}: {error}") from None
 
 
 LONGEST_NAME = 5
