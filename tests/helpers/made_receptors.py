@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import numpy as np
 
 from templ.chemistry.receptor import Atoms, Receptor, Residues
@@ -29,3 +31,21 @@ def of_sequence(sequence):
         ),
         np.empty(0, np.int32),
     )
+
+
+def twice(receptor, away):
+    """The chain of a receptor and a second copy of it, shifted, both without a name; no pocket."""
+    first, atoms = receptor.residues, receptor.atoms
+    parts = {field.name: np.concatenate([getattr(atoms, field.name)] * 2) for field in fields(atoms)}
+    parts["xyz"] = np.concatenate([atoms.xyz, atoms.xyz + away])
+    further = np.where(atoms.residues < 0, -1, atoms.residues + len(first))
+    parts["residues"] = np.concatenate([atoms.residues, further])
+    residues = Residues(
+        ("", ""),
+        np.array([len(first), 2 * len(first)], np.int32),
+        first.sequence * 2,
+        np.tile(first.numbers, 2),
+        first.insertions * 2,
+        np.concatenate([first.ca, first.ca + away]),
+    )
+    return Receptor(residues, Atoms(**parts), np.empty(0, np.int32))

@@ -56,15 +56,10 @@ class ReactiveResidue:
         Name and atomic number of the reactive atom.
     side_chain : array, shape (atoms,)
         Receptor atoms beyond the C-alpha, by index: what is bonded to the residue does not clash with these.
-    reactive, before : array, shape (positions, 3)
-        Where the reactive atom can be, and with it the atom that it hangs on, Angstrom; as the crystal has
-        them first.
-    moving : array, shape (atoms,)
-        Receptor atoms that move as the side chain turns, by index;
-    moved : array, shape (positions, atoms, 3)
-        and where they then are, Angstrom.
-    others : array, shape (positions, atoms, 3)
-        With each position the side chain's atoms but the reactive one, Angstrom.
+    rows : array, shape (atoms,)
+        Receptor atoms from the C-alpha to the reactive atom, by index, then the branches;
+    turned : array, shape (positions, atoms, 3)
+        and where they can be, Angstrom; as the crystal has them first.
     held_by : str
         Residue or metal of the receptor that its reactive atom is bonded to already, such as ``A:CYS44``.
     activated : bool
@@ -77,17 +72,30 @@ class ReactiveResidue:
     atom: str
     element: int
     side_chain: NDArray[np.intp] = field(repr=False)
-    reactive: Array = field(repr=False)
-    before: Array = field(repr=False)
-    moving: NDArray[np.intp] = field(repr=False)
-    moved: Array = field(repr=False)
-    others: Array = field(repr=False)
+    rows: NDArray[np.intp] = field(repr=False)
+    turned: Array = field(repr=False)
     held_by: str = ""
     activated: bool = False
 
-    def is_called(self, name: str) -> bool:
-        """Whether a name is this residue's, as `is_called` says."""
-        return is_called(self.label, name)
+    @property
+    def reactive(self) -> Array:
+        """Where the reactive atom can be, shape (positions, 3)."""
+        return self.turned[:, self._last]
+
+    @property
+    def before(self) -> Array:
+        """With each position the atom that the reactive one hangs on, shape (positions, 3)."""
+        return self.turned[:, self._last - 1]
+
+    @property
+    def others(self) -> Array:
+        """With each position the side chain's atoms but the reactive one, shape (positions, atoms, 3)."""
+        return np.delete(self.turned, [0, self._last], axis=1)
+
+    @property
+    def _last(self) -> int:
+        """Of the atoms in `rows` the reactive one."""
+        return len(SIDE_CHAINS[self.kind]) - 1
 
 
 def is_called(label: str, name: str) -> bool:
@@ -154,7 +162,7 @@ def turned_side_chain(receptor: Receptor, label: str, position: Sequence[float])
     gaps = [np.linalg.norm(residue.reactive - point, axis=1) for residue in named]
     residue, gap = min(zip(named, gaps, strict=True), key=lambda pair: float(pair[1].min()))
     xyz = receptor.atoms.xyz.copy()
-    xyz[residue.moving] = residue.moved[gap.argmin()]
+    xyz[residue.rows] = residue.turned[gap.argmin()]
     return replace(receptor, atoms=replace(receptor.atoms, xyz=xyz))
 
 
@@ -190,11 +198,8 @@ def _residue(receptor: Receptor, kind: str, index: dict[str, int]) -> ReactiveRe
         names[-1],
         int(atoms.elements[last]),
         np.array([atom for name, atom in index.items() if name not in MAIN_CHAIN], np.intp),
-        turned[:, len(names) - 1],
-        turned[:, len(names) - 2],
-        rows[2:],
-        turned[:, 2:],
-        np.delete(turned, [0, len(names) - 1], axis=1),
+        rows,
+        turned,
         _held_by(receptor, int(last), own),
         _is_activated(receptor, int(last), own, turned[:, len(names) - 1]),
     )

@@ -9,7 +9,6 @@ C. M. Deane, Chem. Sci. 15 (2024) 3130), to the nearest pose where that holds, b
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,12 +64,7 @@ def remove_clashes(
     """
     middle = poses.mean(axis=(0, 1))
     if bond is not None:
-        bond = replace(
-            bond,
-            reactive=bond.reactive - middle,
-            before=bond.before - middle,
-            others=bond.others - middle,
-        )
+        bond = bond.moved(lambda xyz: xyz - middle)
     moved, clear = _Clashes(query, poses - middle, receptor, middle, bond).removed()
     return moved + middle, clear
 

@@ -75,7 +75,7 @@ class Sampler:
         self._query, self._placements, self._pocket, self._settings = query, placements, pocket, settings
         self._search = search and settings.starts > 0 and pocket.atoms is not None
         inward = pocket.axes.inward
-        self._bond = None if bond is None else bond.inward(pocket.axes)
+        self._bond = None if bond is None else bond.moved(inward)
         self._copied = [(tuple(placement.pairs), inward(placement.onto)) for placement in placements]
         self._similarity = np.array([placement.template.tanimoto for placement in placements])
         self.grid: EnergyGrid | None = None

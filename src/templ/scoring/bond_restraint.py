@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from rdkit import Chem
 
-from templ.chemistry.geometry import Float, PrincipalAxes
+from templ.chemistry.geometry import Float
 from templ.chemistry.reactive_residue import ReactiveResidue
 from templ.chemistry.warheads import AT_LIGAND, AT_RESIDUE, TETRAHEDRAL, bond_length
 
@@ -111,18 +112,9 @@ class BondRestraint:
             (at_residue, at_ligand),
         )
 
-    def inward(self, axes: PrincipalAxes) -> BondRestraint:
-        """The same in other axes."""
-        moved = axes.inward(self.reactive), axes.inward(self.before), axes.inward(self.others)
-        return BondRestraint(
-            self.atom,
-            self.neighbours,
-            *moved,
-            self.length,
-            self.across_residue,
-            self.across_ligand,
-            self.angles,
-        )
+    def moved(self, move: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> BondRestraint:
+        """The same in another frame: `move` carries points, shape (..., 3), there."""
+        return replace(self, reactive=move(self.reactive), before=move(self.before), others=move(self.others))
 
     def springs(
         self, poses: NDArray[Float]

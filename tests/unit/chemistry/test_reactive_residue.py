@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_receptors import twice
 
-from templ.chemistry.reactive_residue import FREE, SIDE_CHAINS, reactive_residues, turned_side_chain
-from templ.chemistry.receptor import Atoms, Receptor, Residues, without_side_chain
+from templ.chemistry.reactive_residue import (
+    FREE,
+    SIDE_CHAINS,
+    is_called,
+    reactive_residues,
+    turned_side_chain,
+)
+from templ.chemistry.receptor import without_side_chain
 from templ.chemistry.receptor_file import read_receptor
 from templ.sources.demo import demo_files
 
@@ -46,22 +53,22 @@ def test_a_position_in_another_residue_is_none(receptor, residues):
     for residue in residues:
         own = atoms.residues[residue.side_chain[0]]
         others = atoms.xyz[atoms.residues != own]
-        for moved in np.moveaxis(residue.moved[1:], 1, 0):  # each atom that turns, not the last alone
+        for moved in np.moveaxis(residue.turned[:, 2:][1:], 1, 0):  # each atom that turns, not the last alone
             assert np.linalg.norm(moved[:, None] - others, axis=-1).min(initial=np.inf) >= FREE - 1e-6
 
 
 def test_the_nearest_comes_first_and_those_out_of_reach_are_left_out(receptor, residues):
-    [cysteine] = [residue for residue in residues if residue.is_called("CYS145")]
+    [cysteine] = [residue for residue in residues if is_called(residue.label, "CYS145")]
     near = reactive_residues(receptor, cysteine.reactive[:1] + 0.5, 8.0)
     assert near[0].label == "A:CYS145"
     assert 1 < len(near) < len(residues)
 
 
 def test_a_residue_is_called_with_and_without_its_chain(residues):
-    [cysteine] = [residue for residue in residues if residue.is_called("A:CYS145")]
-    assert cysteine.is_called("CYS145")
-    assert not cysteine.is_called("B:CYS145")
-    assert not cysteine.is_called("CYS14")
+    [cysteine] = [residue for residue in residues if is_called(residue.label, "A:CYS145")]
+    assert is_called(cysteine.label, "CYS145")
+    assert not is_called(cysteine.label, "B:CYS145")
+    assert not is_called(cysteine.label, "CYS14")
 
 
 def test_a_residue_without_all_its_atoms_is_none(receptor):
@@ -92,10 +99,10 @@ def test_a_side_chain_that_has_turned_is_whole_and_clear_of_other_residues(recep
     np.testing.assert_allclose(gaps[1][fixed], gaps[0][fixed], atol=5e-3)
     assert gaps[1][~fixed].min() > 2.2, "no atom on another"
     others = np.delete(after, own, axis=0)
-    moved = after[residue.moving]
+    moved = after[residue.rows[2:]]
     assert np.linalg.norm(moved[:, None] - others, axis=-1).min() >= FREE - 1e-3
     np.testing.assert_array_equal(
-        np.delete(before, residue.moving, axis=0), np.delete(after, residue.moving, axis=0)
+        np.delete(before, residue.rows[2:], axis=0), np.delete(after, residue.rows[2:], axis=0)
     )
 
 
@@ -123,38 +130,22 @@ def test_a_force_fields_name_is_kept_and_both_names_call_it(receptor):
 
 def test_of_two_residues_of_one_name_the_nearer_turns(receptor, residues):
     """Chains without a name, as molecular dynamics writes them."""
-    [cysteine] = [residue for residue in residues if residue.is_called("A:CYS145")]
+    [cysteine] = [residue for residue in residues if is_called(residue.label, "A:CYS145")]
     away = np.array([200, 0, 0], np.float32)
-    atoms, first = receptor.atoms, receptor.residues
-    names = [field.name for field in fields(atoms)]
-    second = replace(
-        atoms, xyz=atoms.xyz + away, residues=np.where(atoms.residues < 0, -1, atoms.residues + len(first))
-    )
-    both = Receptor(
-        Residues(
-            ("", ""),
-            np.array([len(first), 2 * len(first)], np.int32),
-            first.sequence * 2,
-            np.tile(first.numbers, 2),
-            first.insertions * 2,
-            np.concatenate([first.ca, first.ca + away]),
-        ),
-        Atoms(*(np.concatenate([getattr(atoms, name), getattr(second, name)]) for name in names)),
-        np.empty(0, np.int32),
-    )
+    both = twice(receptor, away)
     turned = turned_side_chain(both, ":CYS145", cysteine.reactive[1] + away)
     changed = np.flatnonzero((turned.atoms.xyz != both.atoms.xyz).any(axis=1))
-    assert changed.tolist() == (cysteine.moving + len(atoms)).tolist()
+    assert changed.tolist() == (cysteine.rows[2:] + len(receptor.atoms)).tolist()
 
 
 def test_a_reactive_atom_that_is_bonded_already_is_said_by_what(receptor, residues):
     """A disulfide or a metal: what bonds there would have to drive it out."""
     assert not any(residue.held_by for residue in residues)
-    [cysteine] = [residue for residue in residues if residue.is_called("A:CYS145")]
+    [cysteine] = [residue for residue in residues if is_called(residue.label, "A:CYS145")]
     atoms = receptor.atoms
-    [other] = [residue for residue in residues if residue.is_called("CYS117")]
+    [other] = [residue for residue in residues if is_called(residue.label, "CYS117")]
     xyz = atoms.xyz.copy()
-    xyz[other.moving] = cysteine.reactive[0] + [0, 0, 2.05]
+    xyz[other.rows[2:]] = cysteine.reactive[0] + [0, 0, 2.05]
     bridged = replace(receptor, atoms=replace(atoms, xyz=xyz))
     [held] = reactive_residues(bridged, cysteine.reactive[:1], called="CYS145")
     assert held.held_by == "A:CYS117"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gemmi
 import numpy as np
 import pytest
+from made_receptors import twice
 
 from templ.chemistry.molecules import positions
 from templ.chemistry.receptor import Atoms, Receptor, Residues, around
@@ -91,26 +92,8 @@ def test_what_is_in_no_chain_is_divided_into_its_molecules(with_free_molecules):
 def test_two_chains_of_one_name_are_written_as_two(tmp_path):
     """As molecular dynamics writes them: without names, numbered from 1 each."""
     receptor = read_receptor(demo_files().receptor)
-    atoms, first = receptor.atoms, receptor.residues
-    twice = Receptor(
-        Residues(
-            ("", ""),
-            np.array([len(first), 2 * len(first)], np.int32),
-            first.sequence * 2,
-            np.tile(first.numbers, 2),
-            first.insertions * 2,
-            np.concatenate([first.ca, first.ca + np.float32(90)]),
-        ),
-        Atoms(
-            np.concatenate([atoms.xyz, atoms.xyz + np.float32(90)]),
-            np.tile(atoms.elements, 2),
-            np.concatenate([atoms.residues, np.where(atoms.residues < 0, -1, atoms.residues + len(first))]),
-            np.tile(atoms.names, 2),
-            np.tile(atoms.residue_names, 2),
-            np.tile(atoms.b_factors, 2),
-        ),
-        receptor.pocket,
-    )
-    found = read(twice, tmp_path).residues
+    first = receptor.residues
+    both = twice(receptor, np.float32(90))
+    found = read(both, tmp_path).residues
     assert found.chains == ("", "A")
     assert found.sequence == first.sequence * 2

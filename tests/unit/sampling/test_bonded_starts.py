@@ -7,7 +7,7 @@ import pytest
 
 from templ.chemistry.conformers import PreparedQuery
 from templ.chemistry.molecules import parse_smiles
-from templ.chemistry.reactive_residue import reactive_residues
+from templ.chemistry.reactive_residue import is_called, reactive_residues
 from templ.chemistry.receptor_file import read_receptor
 from templ.sampling.bonded_starts import bonded_starts
 from templ.scoring.bond_restraint import BondRestraint
@@ -18,7 +18,7 @@ from templ.sources.demo import demo_files
 def cysteine():
     receptor = read_receptor(demo_files().receptor)
     every = reactive_residues(receptor, receptor.atoms.xyz.astype(np.float64))
-    return next(residue for residue in every if residue.is_called("CYS145"))
+    return next(residue for residue in every if is_called(residue.label, "CYS145"))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from templ.chemistry.covalent import CovalentBond
 from templ.chemistry.molecules import heavy, parse_smiles, positions
-from templ.chemistry.reactive_residue import reactive_residues, turned_side_chain
+from templ.chemistry.reactive_residue import is_called, reactive_residues, turned_side_chain
 from templ.chemistry.receptor_file import read_receptor
 from templ.chemistry.warheads import AT_RESIDUE, LENGTHS
 from templ.errors import InputError, Refusal
@@ -253,7 +253,7 @@ def test_a_named_residue_far_from_the_templates_is_said_to_be(demo_library, rece
 def test_a_disulfide_is_left_alone_unless_it_is_named(receptor, screened, monkeypatch):
     found = screened(ALDEHYDE)
     held = [
-        replace(residue, held_by="A:CYS44") if residue.is_called("CYS145") else residue
+        replace(residue, held_by="A:CYS44") if is_called(residue.label, "CYS145") else residue
         for residue in find_residues(receptor, found.templates, AUTO)
     ]
     monkeypatch.setattr(residue_choice, "reactive_residues", lambda *_, **__: held)
